@@ -1,0 +1,58 @@
+"""Work that goes on beside the requests: a step that can be called without a thread, and the thread that repeats it."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+log = logging.getLogger("campus")
+
+SLOWEST = 2.0
+
+
+class Loop:
+    """Calls `step` again and again in a thread of its own, and outlives its exceptions.
+
+    `step` does one round and returns whether there was anything to do. After an idle round the loop waits `idle`
+    seconds; after one that raised it waits longer each time, up to two seconds, and `check` says what happened.
+    """
+
+    def __init__(self, name: str, step: Callable[[], bool], *, idle: float = 0.2) -> None:
+        self._name, self._step, self._idle = name, step, idle
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._error: str | None = "not started"
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._error = None
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+        log.info("%s started", self._name)
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Ask the thread to stop after this round and wait for it, at most `timeout` seconds."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+            log.info("%s stopped", self._name)
+
+    def check(self) -> None:
+        """Raise RuntimeError when the last round failed, or the thread does not run."""
+        if self._error:
+            raise RuntimeError(f"{self._name}: {self._error}")
+
+    def round(self, pause: float) -> float:
+        """Do one round and return how long to wait before the next, given the last wait."""
+        try:
+            busy = self._step()
+        except Exception as error:  # whatever it is, the work must go on
+            self._error = f"{type(error).__name__}: {error}"
+            log.exception("%s failed", self._name)
+            return min(max(2 * pause, self._idle), SLOWEST)
+        self._error = None
+        return 0.0 if busy else self._idle
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stopping.wait(pause):
+            pause = self.round(pause)

@@ -1,0 +1,253 @@
+"""The frame of every service: request ids, one log line a request, errors, health, faults and metrics.
+
+app = create_service("inventory", faults=faults, ready={"database": database.ping})
+
+@app.post("/reserve")
+def reserve(): ...
+"""
+
+import contextlib
+import hmac
+import logging
+import os
+import re
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import pydantic_core
+import uuid_utils
+from flask import Flask, Response, g, jsonify, request
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from werkzeug.exceptions import HTTPException
+
+from campus import logs
+from campus.background import Loop
+from campus.faults import Drop, Faults, Hang
+from campus.forms import bad_request
+from campus.problems import CONTENT_TYPE, Problem
+
+log = logging.getLogger("campus")
+
+MAX_BODY = 64 * 1024
+MAX_PAGE = 1000
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+@dataclass
+class Life:
+    """What starts and stops with the service; gunicorn's hooks call it."""
+
+    loops: Sequence[Loop] = ()
+    closing: Sequence[Callable[[], None]] = ()
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def start(self) -> None:
+        """Start the background loops."""
+        for loop in self.loops:
+            loop.start()
+
+    def stop(self) -> None:
+        """Stop the loops, then close what they used."""
+        for loop in self.loops:
+            loop.stop()
+        for close in self.closing:
+            close()
+
+
+def create_service(
+    name: str,
+    *,
+    faults: Faults,
+    ready: dict[str, Callable[[], None]],
+    loops: Sequence[Loop] = (),
+    closing: Sequence[Callable[[], None]] = (),
+) -> Flask:
+    """Return a Flask app with everything but the service's own endpoints.
+
+    `ready` maps the name of each thing the service needs to a function that raises when it is not there.
+    """
+    logs.set_up(name)
+    app = Flask(name)
+    app.json.sort_keys = False
+    app.json.compact = True
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.extensions["campus"] = life = Life(loops, closing)
+    _watch_requests(app, life.registry)
+    _answer_errors(app)
+    _add_health(app, name, ready)
+    _add_configure(app, faults)
+    app.add_url_rule(
+        "/metrics", "metrics", lambda: Response(generate_latest(life.registry), 200, _PROMETHEUS)
+    )
+    return app
+
+
+_PROMETHEUS = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+
+
+def json_body() -> Any:
+    """Return the request's JSON. Raises a 415, 413 or 400 Problem."""
+    if request.mimetype != "application/json":
+        raise Problem(415, "unsupported-media-type", "Send application/json.")
+    try:
+        return pydantic_core.from_json(request.get_data(), allow_inf_nan=False)
+    except ValueError as error:
+        raise bad_request([{"field": "(body)", "why": f"this is not JSON: {error}"}]) from None
+
+
+def about(order_id: str) -> None:
+    """Say which order this request is about, for the log and for errors."""
+    g.order_id = order_id
+
+
+def page_request(*filters: str) -> dict[str, Any]:
+    """Return `limit`, `after` and the given filters from the query. Raises a 400 Problem."""
+    unknown = [key for key in request.args if key not in ("limit", "after", *filters)]
+    if unknown:
+        raise bad_request([{"field": key, "why": "there is no such filter"} for key in unknown])
+    limit = request.args.get("limit", "100")
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MAX_PAGE):
+        raise bad_request([{"field": "limit", "why": f"must be a number from 1 to {MAX_PAGE}"}])
+    values = {name: request.args[name] for name in filters if name in request.args}
+    return {"limit": int(limit), "after": request.args.get("after", ""), **values}
+
+
+def listing(name: str, rows: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    """Return `{name: rows, "next": …}`; `next` is the `after` of the next page, or null on the last one."""
+    return {name: rows, "next": rows[-1]["order_id"] if len(rows) == limit else None}
+
+
+def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
+    labels = ["method", "endpoint", "status"]
+    requests = Counter("http_requests", "Requests answered", labels, registry=registry)
+    seconds = Histogram("http_request_seconds", "Time to the answer", ["endpoint"], registry=registry)
+
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid4())
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.request_id
+        took = time.perf_counter() - g.began
+        endpoint = request.endpoint or "none"
+        requests.labels(request.method, endpoint, response.status_code).inc()
+        seconds.labels(endpoint).observe(took)
+        _log_request(response.status_code, took)
+        return response
+
+
+def _log_request(status: int, took: float) -> None:
+    fields = {
+        "request_id": g.request_id,
+        "method": request.method,
+        "path": request.path,
+        "status": status,
+        "ms": round(took * 1000, 3),
+    }
+    if "order_id" in g:
+        fields["order_id"] = g.order_id
+    log.info("request", extra={"fields": fields})
+
+
+def _answer_errors(app: Flask) -> None:
+    @app.errorhandler(Problem)
+    def problem(error: Problem) -> Response:
+        shape = error.as_dict(request_id=g.request_id)
+        if "order_id" in g:
+            shape.setdefault("order_id", g.order_id)
+        response = jsonify(shape)
+        response.status_code, response.content_type = error.status, CONTENT_TYPE
+        response.headers.update(error.headers)
+        return response
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:
+        headers = {key: value for key, value in error.get_headers() if key in ("Allow", "Location")}
+        kind = (error.name or "error").lower().replace(" ", "-")
+        return problem(Problem(error.code or 500, kind, error.description or "", headers=headers))
+
+    @app.errorhandler(Exception)
+    def broken(error: Exception) -> Response:
+        log.exception("unexpected error", extra={"fields": {"request_id": g.request_id}})
+        return problem(Problem(500, "internal-error", "The service failed; its log says why."))
+
+    @app.errorhandler(Hang)
+    def hang(_: Hang) -> NoReturn | Response:
+        _wait_for_caller_to_leave()
+        return drop(Drop())
+
+    @app.errorhandler(Drop)
+    def drop(_: Drop) -> Response:
+        _close_connection()
+        return Response(status=500)  # nobody will read it
+
+
+def _wait_for_caller_to_leave() -> None:
+    """Hold the request until its caller hangs up: then the thread is free for others, such as /configure."""
+    connection = request.environ.get("gunicorn.socket")
+    while connection is not None:
+        readable, _, _ = select.select([connection], [], [], 1.0)
+        with contextlib.suppress(ConnectionResetError):
+            if not readable or connection.recv(1, socket.MSG_PEEK):
+                continue
+        return
+
+
+def _close_connection() -> None:
+    connection = request.environ.get("gunicorn.socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):  # the caller may have closed it first
+            connection.shutdown(socket.SHUT_RDWR)
+
+
+def _add_health(app: Flask, name: str, ready: dict[str, Callable[[], None]]) -> None:
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        """Say that the process is alive."""
+        return {"status": "ok", "service": name}
+
+    @app.get("/ready")
+    def readiness() -> tuple[dict[str, Any], int]:
+        """Say whether the service can work, and what is missing if not."""
+        checks = {what: _try(check) for what, check in ready.items()}
+        good = all(answer == "ok" for answer in checks.values())
+        return {
+            "status": "ready" if good else "not ready",
+            "service": name,
+            "checks": checks,
+        }, 200 if good else 503
+
+
+def _try(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except Exception as error:  # a check says by raising what is wrong
+        return f"{type(error).__name__}: {error}"
+    return "ok"
+
+
+def _add_configure(app: Flask, faults: Faults) -> None:
+    token = os.environ.get("CONFIGURE_TOKEN", "")
+
+    def check_token() -> None:
+        sent = request.headers.get("Authorization", "")
+        if token and not hmac.compare_digest(sent.encode(), f"Bearer {token}".encode()):
+            headers = {"WWW-Authenticate": "Bearer"}
+            raise Problem(401, "token-required", "Send CONFIGURE_TOKEN as a bearer token.", headers=headers)
+
+    @app.route("/configure", methods=["GET", "POST", "DELETE"])
+    def configure() -> dict[str, Any]:
+        """Show (GET), merge (POST) or reset (DELETE) the faults."""
+        check_token()
+        if request.method == "POST":
+            config = faults.configure(json_body())
+        else:
+            config = faults.reset() if request.method == "DELETE" else faults.show()
+        return {"status": "configured", "config": config}

@@ -1,0 +1,37 @@
+"""How every service is served: `gunicorn -c python:campus.gunicorn_conf "order_service.app:create_app()"`.
+
+One worker, because faults, metrics and background loops live in its memory; threads, because the work waits.
+"""
+
+import os
+
+bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+worker_class = "gthread"
+workers = 1
+threads = int(os.environ.get("THREADS", "16"))
+keepalive = 75  # longer than a caller keeps an idle connection, else it meets one that is just being closed
+graceful_timeout = 8  # Docker kills after 10 s
+timeout = 300  # a service that was paused must not be taken for dead by its own master when it goes on
+control_socket_disable = True
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+accesslog = None  # the services write their own line for each request
+loglevel = "warning"
+
+
+def post_fork(server, worker) -> None:
+    """Keep the worker on one core: the interpreter lock runs one thread at a time anyway, and moving costs."""
+    core = os.environ.get("PIN_CPU", "")
+    if core and hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {allowed[int(core) % len(allowed)]})
+
+
+def post_worker_init(worker) -> None:
+    """Start the service's background loops: after the fork, since threads do not survive one."""
+    worker.wsgi.extensions["campus"].start()
+
+
+def worker_exit(server, worker) -> None:
+    """Stop the loops once the requests in flight are answered."""
+    if getattr(worker, "wsgi", None):
+        worker.wsgi.extensions["campus"].stop()

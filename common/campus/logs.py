@@ -1,0 +1,39 @@
+"""Logs as JSON lines on standard error: one object a line, its members first the time, the level and the service."""
+
+import json
+import logging
+import sys
+
+from campus.orders import utc_now
+
+
+class JsonLines(logging.Formatter):
+    """Formats a record as JSON; members come from `extra={"fields": {…}}`."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line of JSON."""
+        line = {
+            "at": utc_now(),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def set_up(service: str) -> logging.Logger:
+    """Send the log `campus` to standard error and return it."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines(service))
+    log = logging.getLogger("campus")
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    return log

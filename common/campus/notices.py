@@ -1,0 +1,44 @@
+"""The notifications that were sent: one for each order. Each function works inside the transaction it is given."""
+
+from typing import Any
+
+from sqlalchemy import Column, Connection, MetaData, String, Table, bindparam, select
+
+from campus.database import InsertIfAbsent
+from campus.orders import utc_now
+
+metadata = MetaData()
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("order_id", String(64), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+)
+
+_insert = InsertIfAbsent(notifications)
+_by_order = select(notifications).where(notifications.c.order_id == bindparam("b_order"))
+_page = (
+    select(notifications)
+    .where(notifications.c.order_id > bindparam("b_after"))
+    .order_by(notifications.c.order_id)
+    .limit(bindparam("b_limit"))
+)
+
+
+def send(tx: Connection, order_id: str, user_id: str) -> dict[str, Any]:
+    """Notify the student, once for an order, and return `{order_id, user_id, at}`.
+
+    The row is the notification: a mail gateway would be called here with `order_id` as its idempotency key.
+    """
+    row = {"order_id": order_id, "user_id": user_id, "at": utc_now()}
+    if _insert(tx, row):
+        return row
+    return dict(tx.execute(_by_order, {"b_order": order_id}).mappings().one())
+
+
+def page(tx: Connection, *, after: str, limit: int, order_id: str | None = None) -> list[dict[str, Any]]:
+    """Return at most `limit` notifications (of one order) whose order ids come after `after`."""
+    if order_id:
+        return [dict(row) for row in tx.execute(_by_order, {"b_order": order_id}).mappings()]
+    return [dict(row) for row in tx.execute(_page, {"b_after": after, "b_limit": limit}).mappings()]

@@ -1,0 +1,188 @@
+"""The order service's memory: every order with its timeline, and what is still owed to it.
+
+`pending` names the work that a background loop must still do for an order, and `due_at` when. It is written in
+the same transaction as the order itself, so work survives a killed process. Each function works inside the
+transaction it is given.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Float,
+    Index,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    func,
+    select,
+    update,
+)
+
+from campus.database import InsertIfAbsent
+from campus.orders import Item, Order
+from campus.problems import Problem
+
+metadata = MetaData()
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", String(64), primary_key=True),
+    Column("user_id", String(64), nullable=False),
+    Column("items", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("timeline", JSON, nullable=False),
+    Column("request_id", String(128)),
+    Column("idempotency_key", String(255), unique=True),
+    Column("fingerprint", String(64)),
+    Column("pending", String(16)),
+    Column("due_at", Float),
+)
+Index("orders_due", orders.c.due_at, postgresql_where=orders.c.pending.isnot(None))
+
+_insert = InsertIfAbsent(orders)
+_by_id = select(orders).where(orders.c.order_id == bindparam("b_order"))
+_by_key = select(orders).where(orders.c.idempotency_key == bindparam("b_key"))
+_save = (
+    update(orders)
+    .where(orders.c.order_id == bindparam("b_order"), orders.c.status == bindparam("b_from"))
+    .values(
+        status=bindparam("b_status"),
+        reason=bindparam("b_reason"),
+        timeline=bindparam("b_timeline", type_=JSON),
+        pending=bindparam("b_pending"),
+        due_at=bindparam("b_due"),
+    )
+)
+_owe = (
+    update(orders)
+    .where(orders.c.order_id == bindparam("b_order"), orders.c.pending.isnot(None))
+    .values(pending=bindparam("b_pending"), due_at=bindparam("b_due"))
+)
+_postpone = update(orders).where(orders.c.order_id == bindparam("b_order")).values(due_at=bindparam("b_due"))
+_forget_key = update(orders).where(orders.c.order_id == bindparam("b_order")).values(idempotency_key=None)
+_due = (
+    select(orders)
+    .where(orders.c.pending.isnot(None), orders.c.due_at <= bindparam("b_now"))
+    .order_by(orders.c.due_at)
+    .limit(bindparam("b_limit"))
+)
+_all_due = update(orders).where(orders.c.pending.isnot(None)).values(due_at=0.0)
+_page = (
+    select(orders)
+    .where(orders.c.order_id > bindparam("b_after"))
+    .order_by(orders.c.order_id)
+    .limit(bindparam("b_limit"))
+)
+_page_of_status = _page.where(orders.c.status == bindparam("b_status"))
+_count_pending = select(func.count()).where(orders.c.pending.isnot(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """What is owed to an order, and from which time on (seconds since the epoch) it may be tried."""
+
+    pending: str
+    due_at: float
+
+
+def place(tx: Connection, order: Order, *, key: str | None, owed: Debt | None) -> Order:
+    """Write a new order; under an Idempotency-Key that was used before, return the order it made instead.
+
+    Raises a 422 Problem when the key was used with another body.
+    """
+    fingerprint = _fingerprint(order.user_id, order.items) if key else None
+    row = {
+        "order_id": order.order_id,
+        "user_id": order.user_id,
+        "items": order.items,
+        "status": order.status,
+        "reason": order.reason,
+        "timeline": order.timeline,
+        "request_id": order.request_id,
+        "idempotency_key": key,
+        "fingerprint": fingerprint,
+        "pending": owed.pending if owed else None,
+        "due_at": owed.due_at if owed else None,
+    }
+    if _insert(tx, row):
+        return order
+    earlier = tx.execute(_by_key, {"b_key": key}).mappings().one()
+    if earlier["fingerprint"] != fingerprint:
+        detail = "This Idempotency-Key was used with another body."
+        raise Problem(422, "idempotency-key-reused", detail, order_id=earlier["order_id"])
+    return _order(earlier)
+
+
+def save(tx: Connection, before: Order, after: Order, *, owed: Debt | None) -> bool:
+    """Write an order's next state; return False, with nothing changed, if it is no longer in the state `before`."""
+    values = {
+        "b_order": before.order_id,
+        "b_from": before.status,
+        "b_status": after.status,
+        "b_reason": after.reason,
+        "b_timeline": after.timeline,
+        "b_pending": owed.pending if owed else None,
+        "b_due": owed.due_at if owed else None,
+    }
+    return tx.execute(_save, values).rowcount == 1
+
+
+def owe(tx: Connection, order_id: str, owed: Debt) -> None:
+    """Change what is owed to an order that is owed something."""
+    tx.execute(_owe, {"b_order": order_id, "b_pending": owed.pending, "b_due": owed.due_at})
+
+
+def postpone(tx: Connection, order_id: str, *, until: float) -> None:
+    """Let what is owed to an order wait until then."""
+    tx.execute(_postpone, {"b_order": order_id, "b_due": until})
+
+
+def forget_key(tx: Connection, order_id: str) -> None:
+    """Let an Idempotency-Key be used again: its order was refused before anything was done for it."""
+    tx.execute(_forget_key, {"b_order": order_id})
+
+
+def find(tx: Connection, order_id: str) -> Order | None:
+    """Return this order, or None."""
+    row = tx.execute(_by_id, {"b_order": order_id}).mappings().first()
+    return _order(row) if row else None
+
+
+def page(tx: Connection, *, after: str, limit: int, status: str | None = None) -> list[Order]:
+    """Return at most `limit` orders (of one status) whose ids come after `after`: oldest first."""
+    statement = _page_of_status if status else _page
+    rows = tx.execute(statement, {"b_after": after, "b_limit": limit, "b_status": status}).mappings()
+    return [_order(row) for row in rows]
+
+
+def due(tx: Connection, *, now: float, limit: int) -> list[tuple[Order, str]]:
+    """Return `(order, what is owed)` for the orders whose time has come, the longest waiting first."""
+    rows = tx.execute(_due, {"b_now": now, "b_limit": limit}).mappings()
+    return [(_order(row), row["pending"]) for row in rows]
+
+
+def make_all_due(tx: Connection) -> int:
+    """Make everything owed due now, and return how much: at start, the process that promised it is gone."""
+    return tx.execute(_all_due).rowcount
+
+
+def count_pending(tx: Connection) -> int:
+    """Return how many orders are owed something."""
+    return tx.execute(_count_pending).scalar_one()
+
+
+def _order(row: Any) -> Order:
+    names = ("order_id", "user_id", "items", "status", "timeline", "reason", "request_id")
+    return Order(*(row[name] for name in names))
+
+
+def _fingerprint(user_id: str, items: list[Item]) -> str:
+    return hashlib.sha256(json.dumps([user_id, items]).encode()).hexdigest()

@@ -1,0 +1,100 @@
+"""The inventory service over REST: `POST /reserve` takes stock for an order, `POST /release` gives it back."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+
+from campus import stock
+from campus.database import Database
+from campus.faults import ANSWERING, Faults
+from campus.forms import ReleaseForm, ReserveForm, check, read_stock_change
+from campus.frame import about, create_service, json_body, listing, page_request
+from campus.orders import add_up
+from campus.problems import Problem
+
+STATUS = {stock.UNKNOWN_SKU: 404, stock.INSUFFICIENT_STOCK: 409, stock.INJECTED: 409}
+
+
+def create_app(env: Mapping[str, str] = os.environ) -> Flask:
+    """Create the inventory service. `env` holds DATABASE_URL and INITIAL_STOCK."""
+    database = Database(env.get("DATABASE_URL", "sqlite:///inventory.db"), stock.metadata)
+    with database.transaction() as tx:
+        stock.fill(tx, env.get("INITIAL_STOCK"))
+    faults = Faults(ANSWERING)
+    app = create_service(
+        "inventory", faults=faults, ready={"database": database.ping}, closing=[database.close]
+    )
+
+    @app.post("/reserve")
+    def reserve():
+        """Reserve every line of an order or none; a second call answers with the first verdict."""
+        form = check(ReserveForm, json_body())
+        about(form.order_id)
+        items = add_up([{"sku": line.sku, "qty": line.qty} for line in form.items])
+        refusal = faults.inject()
+        with database.transaction() as tx:
+            reservation = stock.reserve(tx, form.order_id, items, refuse=refusal)
+            faults.crash_at("before_commit")
+        faults.crash_at("after_commit")
+        return verdict(reservation)
+
+    @app.post("/release")
+    def release():
+        """Give back what an order holds. An order not seen yet is closed: its reservation would come too late."""
+        form = check(ReleaseForm, json_body())
+        about(form.order_id)
+        refusal = faults.inject()
+        if refusal:
+            raise Problem(409, "release-refused", "The release was refused.", reason=refusal)
+        with database.transaction() as tx:
+            reservation = stock.release(tx, form.order_id)
+            faults.crash_at("before_commit")
+        faults.crash_at("after_commit")
+        return reservation
+
+    @app.get("/reservations/<order_id>")
+    def reservation(order_id: str):
+        """Show one order's reservation."""
+        with database.transaction() as tx:
+            found = stock.find(tx, order_id)
+        return found or not_found(order_id)
+
+    @app.get("/reservations")
+    def reservations():
+        """List the reservations, in pages."""
+        query = page_request()
+        with database.transaction() as tx:
+            return listing("reservations", stock.page(tx, **query), query["limit"])
+
+    @app.get("/stock")
+    def levels():
+        """Show what is on hand and what is reserved."""
+        with database.transaction() as tx:
+            return {"stock": stock.levels(tx)}
+
+    @app.post("/stock")
+    def change_stock():
+        """Set or add to what is on hand of one sku."""
+        form = read_stock_change(json_body())
+        with database.transaction() as tx:
+            stock.change(tx, form.sku, add=form.add, put=form.set)
+            return {"stock": stock.levels(tx)}
+
+    return app
+
+
+def verdict(reservation: dict[str, Any]) -> dict[str, Any]:
+    """Answer 200 with a reservation that holds; raise a 404 or 409 Problem for one that does not."""
+    if reservation["status"] == stock.RESERVED:
+        return reservation
+    reason = reservation.get("reason", "released")
+    kind, detail = reason.replace("_", "-"), f"Nothing is reserved for this order: {reason}."
+    members = {"order_id": reservation["order_id"], "reason": reason, "reservation": reservation}
+    raise Problem(STATUS.get(reason, 409), kind, detail, **members)
+
+
+def not_found(order_id: str) -> dict[str, Any]:
+    """Raise the 404 Problem for an order without a reservation."""
+    raise Problem(404, "no-reservation", "There is no reservation for this order.", order_id=order_id)

@@ -1,0 +1,120 @@
+"""The order service over REST: `POST /order` answers when the whole order is done, or says how far it came."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, g, request
+from prometheus_client import Gauge
+
+from campus import order_book
+from campus.background import Loop
+from campus.database import Database
+from campus.faults import ANSWERING, Faults
+from campus.forms import bad_request, read_order
+from campus.frame import about, create_service, json_body, listing, page_request
+from campus.neighbours import Neighbour
+from campus.orders import NOTIFIED, RESERVED, STATUSES, Order
+from campus.problems import Problem
+from order_service.steps import Steps
+
+# Why an order is not reserved → what its client is told. 504 is the only answer that leaves the outcome open.
+REPLIES = {
+    "unknown_sku": (404, "There is no such item on the menu."),
+    "insufficient_stock": (409, "There is not enough in stock."),
+    "injected": (409, "The order was refused."),
+    "inventory_error": (502, "Inventory failed. Nothing stays reserved; order again."),
+    "inventory_unreachable": (503, "Inventory cannot be reached. Nothing was reserved; try again later."),
+    "inventory_timeout": (
+        504,
+        "Inventory did not answer in time. The order is completed or released later; look again.",
+    ),
+    "interrupted": (504, "The order was interrupted and then released; order again."),
+    None: (504, "The order is still being worked on; look again."),
+}
+RETRY_AFTER = {503: {"Retry-After": "2"}, 504: {"Retry-After": "1"}}
+
+
+def create_app(env: Mapping[str, str] = os.environ) -> Flask:
+    """Create the order service.
+
+    `env` holds DATABASE_URL, INVENTORY_URL, NOTIFICATION_URL and INVENTORY_TIMEOUT_MS.
+    """
+    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_book.metadata)
+    inventory = Neighbour(env.get("INVENTORY_URL", "http://127.0.0.1:8001"))
+    notification = Neighbour(env.get("NOTIFICATION_URL", "http://127.0.0.1:8002"))
+    faults = Faults(ANSWERING | {"timeout"}, timeout=int(env.get("INVENTORY_TIMEOUT_MS", "5000")) / 1000)
+    steps = Steps(database=database, inventory=inventory, notification=notification, faults=faults)
+    resolver = Loop("resolver", steps.resolve)
+    app = create_service(
+        "order",
+        faults=faults,
+        ready={"database": database.ping, "resolver": resolver.check},
+        loops=[resolver],
+        closing=[inventory.close, notification.close, database.close],
+    )
+    steps.start_over()
+
+    @app.post("/order")
+    def place_order():
+        """Place an order, reserve its items, notify the student; a repeated Idempotency-Key does nothing again."""
+        user_id, items = read_order(json_body())
+        key = idempotency_key()
+        refusal = faults.inject()
+        order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
+        placed = steps.place(order, key)
+        about(placed.order_id)
+        if placed is not order:
+            return answer(placed)
+        if refusal:
+            return answer(steps.refuse(order, refusal))
+        return answer(steps.notify(steps.reserve(order)))
+
+    @app.get("/orders/<order_id>")
+    def order(order_id: str):
+        """Show an order, its state and its timeline."""
+        with database.transaction() as tx:
+            found = order_book.find(tx, order_id)
+        if found is None:
+            raise Problem(404, "no-such-order", "There is no order with this id.", order_id=order_id)
+        return found.as_dict()
+
+    @app.get("/orders")
+    def orders():
+        """List the orders, oldest first, in pages; `status` picks those in one state."""
+        query = page_request("status")
+        if query.get("status", NOTIFIED) not in STATUSES:
+            raise bad_request([{"field": "status", "why": f"must be one of {', '.join(STATUSES)}"}])
+        with database.transaction() as tx:
+            rows = [order.as_dict() for order in order_book.page(tx, **query)]
+        return listing("orders", rows, query["limit"])
+
+    def count_pending() -> int:
+        with database.transaction() as tx:
+            return order_book.count_pending(tx)
+
+    registry = app.extensions["campus"].registry
+    Gauge("orders_pending", "Orders that are owed work", registry=registry).set_function(count_pending)
+    return app
+
+
+def answer(order: Order) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Tell the client what is true of its order: 201 when it is reserved, else the Problem of its reason."""
+    where = {"Location": f"/orders/{order.order_id}"}
+    if order.status in (RESERVED, NOTIFIED):
+        notification = "sent" if order.status == NOTIFIED else "pending"
+        return order.as_dict() | {"notification": notification}, 201, where
+    status, detail = REPLIES[order.reason]
+    headers = where | RETRY_AFTER.get(status, {})
+    kind = (order.reason or "in_progress").replace("_", "-")
+    raise Problem(status, kind, detail, headers=headers, order_id=order.order_id, order_status=order.status)
+
+
+def idempotency_key() -> str | None:
+    """Return the Idempotency-Key, if there is one. Raises a 400 Problem."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise bad_request(
+            [{"field": "Idempotency-Key", "why": "must be 1 to 255 printable ASCII characters"}]
+        )
+    return key

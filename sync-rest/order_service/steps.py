@@ -1,0 +1,178 @@
+"""The steps of an order, each a call to another service and a commit of what came of it.
+
+A request takes the steps while the student waits. What a request could not finish is written down as owed, in the
+same commit, and the resolver takes it from there, in this process or in the next one:
+
+    ask      no answer came: find out whether inventory holds a reservation
+    release  inventory must hold none: it answered 5xx, or had never seen the order when it was asked
+    notify   the student has not been told yet
+"""
+
+import logging
+import time
+
+from campus import order_book, stock
+from campus.database import Database
+from campus.faults import Faults
+from campus.neighbours import Neighbour, NoAnswer, NotSent, Reply
+from campus.order_book import Debt
+from campus.orders import FAILED, NOTIFIED, RESERVED, UNKNOWN, Order
+
+log = logging.getLogger("campus")
+
+REFUSALS = (stock.UNKNOWN_SKU, stock.INSUFFICIENT_STOCK, stock.INJECTED)
+RETRY_SECONDS = 1.0
+ROUND = 100
+
+
+class Steps:
+    """What the order service does to an order."""
+
+    def __init__(
+        self, *, database: Database, inventory: Neighbour, notification: Neighbour, faults: Faults
+    ) -> None:
+        self._database, self._faults = database, faults
+        self._inventory, self._notification = inventory, notification
+
+    def place(self, order: Order, key: str | None) -> Order:
+        """Commit the order before anyone is asked, and return it, or the one its Idempotency-Key made before."""
+        # The request itself takes at most two time-outs; only after that may the resolver step in.
+        in_time = time.time() + 2 * self._faults.timeout + RETRY_SECONDS
+        with self._database.transaction() as tx:
+            placed = order_book.place(tx, order, key=key, owed=Debt("ask", in_time))
+            self._faults.crash_at("before_commit")
+        self._faults.crash_at("after_commit")
+        return placed
+
+    def refuse(self, order: Order, reason: str) -> Order:
+        """Fail an order without asking anyone."""
+        return self._save(order, order.advance(FAILED, reason=reason))
+
+    def reserve(self, order: Order) -> Order:
+        """Ask inventory for the items, once, and return the order as reserved, failed or unknown."""
+        body = {"order_id": order.order_id, "items": order.items}
+        try:
+            reply = self._inventory.post("/reserve", body, **self._call(order))
+        except NotSent:
+            return self._save(order, order.advance(FAILED, reason="inventory_unreachable"), keep_key=False)
+        except NoAnswer:
+            return self._save(order, order.advance(UNKNOWN, reason="inventory_timeout"), owed=_now("ask"))
+        reason = _reason(reply)
+        if reply.status == 200:
+            return self._save(order, order.advance(RESERVED), owed=Debt("notify", self._after_request()))
+        if reason in REFUSALS:
+            return self._save(order, order.advance(FAILED, reason=reason))
+        unknown = order.advance(UNKNOWN, reason="inventory_error")
+        return self._save(order, unknown, owed=_now("release"), keep_key=False)
+
+    def notify(self, order: Order) -> Order:
+        """Tell the student of a reserved order; return it notified, or as it was and owed a notification."""
+        if order.status != RESERVED:
+            return order
+        try:
+            return self._send(order) or self._owe(order, _now("notify"))
+        except (NotSent, NoAnswer):
+            return self._owe(order, _now("notify"))
+
+    def resolve(self) -> bool:
+        """Do what is owed to the orders whose time has come; return whether any of it got done.
+
+        A neighbour that cannot be reached ends the round: the other orders need not wait for the same time-out.
+        """
+        with self._database.transaction() as tx:
+            due = order_book.due(tx, now=time.time(), limit=ROUND)
+        progress = False
+        for order, owed in due:
+            try:
+                done = self._do(order, owed)
+            except (NotSent, NoAnswer) as error:
+                self._owe(order, None)
+                log.warning("cannot %s yet", owed, extra={"fields": _fields(order) | {"why": str(error)}})
+                return progress
+            if not done:
+                self._owe(order, None)
+            progress = progress or done
+        return progress
+
+    def start_over(self) -> None:
+        """Make due what an earlier process left unfinished."""
+        with self._database.transaction() as tx:
+            left = order_book.make_all_due(tx)
+        if left:
+            log.info("%d orders were left unfinished", left)
+
+    def _do(self, order: Order, owed: str) -> bool:
+        if owed == "notify":
+            done = self._send(order) is not None
+        else:
+            done = self._ask(order) if owed == "ask" else self._release(order)
+        if done:
+            log.info("%s done", owed, extra={"fields": _fields(order)})
+        return done
+
+    def _ask(self, order: Order) -> bool:
+        reply = self._inventory.get(f"/reservations/{order.order_id}", **self._call(order))
+        if reply.status == 404:
+            # The request may still be on its way. Decide first, and write it down: from here on the order fails,
+            # whatever else inventory does.
+            self._owe(order, _now("release"))
+            return self._release(order)
+        if reply.status != 200:
+            return False
+        if reply.body["status"] == stock.RESERVED:
+            self._save(order, order.advance(RESERVED, at=reply.body["at"]), owed=_now("notify"))
+        else:
+            self._save(order, order.advance(FAILED, reason=reply.body.get("reason") or _why(order)))
+        return True
+
+    def _release(self, order: Order) -> bool:
+        reply = self._inventory.post("/release", {"order_id": order.order_id}, **self._call(order))
+        if reply.status == 200:
+            self._save(order, order.advance(FAILED, reason=_why(order)))
+        return reply.status == 200
+
+    def _send(self, order: Order) -> Order | None:
+        body = {"order_id": order.order_id, "user_id": order.user_id}
+        reply = self._notification.post("/send", body, **self._call(order))
+        if reply.status != 200:
+            return None
+        return self._save(order, order.advance(NOTIFIED, at=reply.body["at"]))
+
+    def _save(self, before: Order, after: Order, *, owed: Debt | None = None, keep_key: bool = True) -> Order:
+        with self._database.transaction() as tx:
+            if not order_book.save(tx, before, after, owed=owed):
+                return order_book.find(tx, before.order_id) or before
+            if not keep_key:
+                order_book.forget_key(tx, before.order_id)
+        return after
+
+    def _owe(self, order: Order, owed: Debt | None) -> Order:
+        """Write down what is owed; None leaves it as it is and lets it wait for a moment."""
+        with self._database.transaction() as tx:
+            if owed:
+                order_book.owe(tx, order.order_id, owed)
+            else:
+                order_book.postpone(tx, order.order_id, until=time.time() + RETRY_SECONDS)
+        return order
+
+    def _call(self, order: Order) -> dict:
+        return {"timeout": self._faults.timeout, "request_id": order.request_id or order.order_id}
+
+    def _after_request(self) -> float:
+        return time.time() + self._faults.timeout + RETRY_SECONDS
+
+
+def _now(pending: str) -> Debt:
+    return Debt(pending, time.time())
+
+
+def _reason(reply: Reply) -> str | None:
+    return reply.body.get("reason") if isinstance(reply.body, dict) else None
+
+
+def _why(order: Order) -> str:
+    return order.reason or "interrupted"
+
+
+def _fields(order: Order) -> dict[str, str | None]:
+    return {"order_id": order.order_id, "request_id": order.request_id}
