@@ -1,4 +1,4 @@
-"""Work that goes on beside the requests: a step that can be called without a thread, and the thread that repeats it."""
+"""Work beside the requests: a step that can be called without a thread, and the thread that repeats it."""
 
 import logging
 import threading

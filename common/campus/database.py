@@ -61,9 +61,10 @@ class InsertIfAbsent:
     """`INSERT … ON CONFLICT DO NOTHING` for one table, in the words of either database."""
 
     def __init__(self, table: Table) -> None:
+        # preserve_rowcount: without it SQLAlchemy does not ask PostgreSQL how many rows an INSERT made, and says -1.
         self._by_dialect: dict[str, Executable] = {
-            "sqlite": sqlite.insert(table).on_conflict_do_nothing(),
-            "postgresql": postgresql.insert(table).on_conflict_do_nothing(),
+            name: dialect.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+            for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
         }
 
     def __call__(self, tx: Connection, row: dict[str, Any]) -> bool:

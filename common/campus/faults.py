@@ -17,9 +17,7 @@ Seconds = Annotated[float, Field(strict=True, ge=0, le=60)]
 Point = Literal["before_commit", "after_commit", "after_publish"]
 
 # What a service understands: Faults(ANSWERING | {"timeout"}) is a service that answers requests and calls others.
-ANSWERING = frozenset(
-    {"delay", "jitter", "failure_rate", "failure_mode", "crash_point", "seed", "expires_in"}
-)
+ANSWERING = frozenset({"delay", "jitter", "failure_rate", "failure_mode", "crash_point", "seed", "expires_in"})
 CONSUMING = ANSWERING | {"paused", "throttle"}
 
 
@@ -74,7 +72,7 @@ class Faults:
         self.reset()
 
     def configure(self, patch: Any) -> dict[str, Any]:
-        """Merge `patch` into the faults and return them all; raise a 400 Problem, with nothing changed, if it is bad."""
+        """Merge `patch` and return all faults. Raises a 400 Problem, with nothing changed, if it is bad."""
         given = self._check(patch)
         with self._lock:
             self._expire()
@@ -164,9 +162,7 @@ class Faults:
             given = FaultConfig.model_validate(patch).model_dump(exclude_unset=True)
         except ValidationError as error:
             raise bad_request(errors_of(error)) from None
-        errors = [
-            {"field": key, "why": "this service has no such fault"} for key in given if key not in self._keys
-        ]
+        errors = [{"field": key, "why": "this service has no such fault"} for key in given if key not in self._keys]
         if given.get("crash_point", self._points[0]) not in self._points:
             errors.append({"field": "crash_point", "why": f"this service has {', '.join(self._points)}"})
         if errors:

@@ -16,7 +16,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import pydantic_core
 import uuid_utils
@@ -80,9 +80,7 @@ def create_service(
     _answer_errors(app)
     _add_health(app, name, ready)
     _add_configure(app, faults)
-    app.add_url_rule(
-        "/metrics", "metrics", lambda: Response(generate_latest(life.registry), 200, _PROMETHEUS)
-    )
+    app.add_url_rule("/metrics", "metrics", lambda: Response(generate_latest(life.registry), 200, _PROMETHEUS))
     return app
 
 
@@ -179,7 +177,7 @@ def _answer_errors(app: Flask) -> None:
         return problem(Problem(500, "internal-error", "The service failed; its log says why."))
 
     @app.errorhandler(Hang)
-    def hang(_: Hang) -> NoReturn | Response:
+    def hang(_: Hang) -> Response:
         _wait_for_caller_to_leave()
         return drop(Drop())
 

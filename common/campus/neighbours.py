@@ -52,9 +52,7 @@ class Neighbour:
         """Close the kept connections."""
         self._pool.close()
 
-    def _call(
-        self, method: str, path: str, data: bytes | None, headers: dict[str, str], timeout: float
-    ) -> Reply:
+    def _call(self, method: str, path: str, data: bytes | None, headers: dict[str, str], timeout: float) -> Reply:
         wait = urllib3.Timeout(total=timeout, connect=min(CONNECT_SECONDS, timeout))
         try:
             reply = self._pool.urlopen(method, path, body=data, headers=headers, timeout=wait)

@@ -24,6 +24,7 @@ _page = (
     .order_by(notifications.c.order_id)
     .limit(bindparam("b_limit"))
 )
+_page_of_order = _page.where(notifications.c.order_id == bindparam("b_order"))
 
 
 def send(tx: Connection, order_id: str, user_id: str) -> dict[str, Any]:
@@ -39,6 +40,6 @@ def send(tx: Connection, order_id: str, user_id: str) -> dict[str, Any]:
 
 def page(tx: Connection, *, after: str, limit: int, order_id: str | None = None) -> list[dict[str, Any]]:
     """Return at most `limit` notifications (of one order) whose order ids come after `after`."""
-    if order_id:
-        return [dict(row) for row in tx.execute(_by_order, {"b_order": order_id}).mappings()]
-    return [dict(row) for row in tx.execute(_page, {"b_after": after, "b_limit": limit}).mappings()]
+    statement = _page_of_order if order_id else _page
+    rows = tx.execute(statement, {"b_after": after, "b_limit": limit, "b_order": order_id}).mappings()
+    return [dict(row) for row in rows]

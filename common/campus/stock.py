@@ -57,12 +57,8 @@ _take = (
     .where(_this_sku, stock.c.on_hand >= _qty)
     .values(on_hand=stock.c.on_hand - _qty, reserved=stock.c.reserved + _qty)
 )
-_put_back = (
-    update(stock).where(_this_sku).values(on_hand=stock.c.on_hand + _qty, reserved=stock.c.reserved - _qty)
-)
-_restock = (
-    update(stock).where(_this_sku).values(on_hand=stock.c.on_hand + _qty, initial=stock.c.initial + _qty)
-)
+_put_back = update(stock).where(_this_sku).values(on_hand=stock.c.on_hand + _qty, reserved=stock.c.reserved - _qty)
+_restock = update(stock).where(_this_sku).values(on_hand=stock.c.on_hand + _qty, initial=stock.c.initial + _qty)
 _one_sku = select(stock).where(_this_sku).with_for_update()
 _reservation = select(reservations).where(reservations.c.order_id == bindparam("b_order")).with_for_update()
 _settle = (

@@ -4,8 +4,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask
-
 from campus import stock
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
@@ -13,6 +11,7 @@ from campus.forms import ReleaseForm, ReserveForm, check, read_stock_change
 from campus.frame import about, create_service, json_body, listing, page_request
 from campus.orders import add_up
 from campus.problems import Problem
+from flask import Flask
 
 STATUS = {stock.UNKNOWN_SKU: 404, stock.INSUFFICIENT_STOCK: 409, stock.INJECTED: 409}
 
@@ -23,9 +22,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     with database.transaction() as tx:
         stock.fill(tx, env.get("INITIAL_STOCK"))
     faults = Faults(ANSWERING)
-    app = create_service(
-        "inventory", faults=faults, ready={"database": database.ping}, closing=[database.close]
-    )
+    app = create_service("inventory", faults=faults, ready={"database": database.ping}, closing=[database.close])
 
     @app.post("/reserve")
     def reserve():

@@ -3,23 +3,20 @@
 import os
 from collections.abc import Mapping
 
-from flask import Flask
-
 from campus import notices
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
 from campus.forms import SendForm, check
 from campus.frame import about, create_service, json_body, listing, page_request
 from campus.problems import Problem
+from flask import Flask
 
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the notification service. `env` holds DATABASE_URL."""
     database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notices.metadata)
     faults = Faults(ANSWERING)
-    app = create_service(
-        "notification", faults=faults, ready={"database": database.ping}, closing=[database.close]
-    )
+    app = create_service("notification", faults=faults, ready={"database": database.ping}, closing=[database.close])
 
     @app.post("/send")
     def send():

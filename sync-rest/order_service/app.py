@@ -4,9 +4,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, g, request
-from prometheus_client import Gauge
-
 from campus import order_book
 from campus.background import Loop
 from campus.database import Database
@@ -16,6 +13,9 @@ from campus.frame import about, create_service, json_body, listing, page_request
 from campus.neighbours import Neighbour
 from campus.orders import NOTIFIED, RESERVED, STATUSES, Order
 from campus.problems import Problem
+from flask import Flask, g, request
+from prometheus_client import Gauge
+
 from order_service.steps import Steps
 
 # Why an order is not reserved → what its client is told. 504 is the only answer that leaves the outcome open.
@@ -114,7 +114,5 @@ def idempotency_key() -> str | None:
     """Return the Idempotency-Key, if there is one. Raises a 400 Problem."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise bad_request(
-            [{"field": "Idempotency-Key", "why": "must be 1 to 255 printable ASCII characters"}]
-        )
+        raise bad_request([{"field": "Idempotency-Key", "why": "must be 1 to 255 printable ASCII characters"}])
     return key

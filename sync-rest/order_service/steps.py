@@ -28,9 +28,7 @@ ROUND = 100
 class Steps:
     """What the order service does to an order."""
 
-    def __init__(
-        self, *, database: Database, inventory: Neighbour, notification: Neighbour, faults: Faults
-    ) -> None:
+    def __init__(self, *, database: Database, inventory: Neighbour, notification: Neighbour, faults: Faults) -> None:
         self._database, self._faults = database, faults
         self._inventory, self._notification = inventory, notification
 

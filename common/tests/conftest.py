@@ -1,0 +1,67 @@
+"""What the tests of the domain share: a database of either kind, and waiting by retrying."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from lab.postgres import Cluster, PostgresMissing, private_cluster
+from sqlalchemy import MetaData
+
+from campus.database import Database
+
+# The same examples in every run; `--hypothesis-profile=explore` draws new ones.
+_FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=_FIXTURES)
+settings.register_profile("explore", max_examples=1000, deadline=None, suppress_health_check=_FIXTURES)
+settings.load_profile("same")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Run a private PostgreSQL; fail without one, unless CAMPUS_WITHOUT_POSTGRES=1 says that this is known."""
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(private_cluster())
+        except PostgresMissing as error:
+            give_up = pytest.skip if os.environ.get("CAMPUS_WITHOUT_POSTGRES") == "1" else pytest.fail
+            give_up(str(error))
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path) -> Iterator[str]:
+    """The address of an empty database, of both kinds in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/test.db"
+    else:
+        with request.getfixturevalue("cluster").database() as address:
+            yield address
+
+
+@pytest.fixture
+def open_database(url) -> Iterator[Callable[[MetaData], Database]]:
+    """A function that opens the database with these tables; what it opened is closed at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def open_one(metadata: MetaData) -> Database:
+            database = Database(url, metadata)
+            stack.callback(database.close)
+            return database
+
+        yield open_one
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    """A function that retries until its argument is true, for at most 10 s."""
+
+    def wait(true: Callable[[], bool], seconds: float = 10.0) -> None:
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end, "it did not come true in time"
+            time.sleep(0.01)
+
+    return wait

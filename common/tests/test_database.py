@@ -1,0 +1,106 @@
+"""Transactions, from many threads, on either database."""
+
+import threading
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, select, text, update
+
+from campus.database import Database, InsertIfAbsent
+
+metadata = MetaData()
+counters = Table(
+    "counters", metadata, Column("name", String(64), primary_key=True), Column("value", Integer, nullable=False)
+)
+add = InsertIfAbsent(counters)
+
+
+@pytest.fixture
+def database(open_database):
+    return open_database(metadata)
+
+
+def rows(database: Database) -> dict[str, int]:
+    with database.transaction() as tx:
+        return {row.name: row.value for row in tx.execute(select(counters))}
+
+
+def test_a_transaction_commits(database):
+    with database.transaction() as tx:
+        assert add(tx, {"name": "a", "value": 1})
+    assert rows(database) == {"a": 1}
+
+
+def test_an_exception_rolls_everything_back_and_is_raised(database):
+    with pytest.raises(KeyError), database.transaction() as tx:
+        add(tx, {"name": "a", "value": 1})
+        raise KeyError
+    assert rows(database) == {}
+    with database.transaction() as tx:
+        add(tx, {"name": "b", "value": 1})
+    assert rows(database) == {"b": 1}
+
+
+def test_insert_if_absent_leaves_what_is_there(database):
+    with database.transaction() as tx:
+        assert add(tx, {"name": "a", "value": 1}) is True
+        assert add(tx, {"name": "a", "value": 2}) is False
+    assert rows(database) == {"a": 1}
+
+
+def test_what_was_committed_is_there_after_opening_again(open_database):
+    first = open_database(metadata)
+    with first.transaction() as tx:
+        add(tx, {"name": "a", "value": 1})
+    first.close()
+    assert rows(open_database(metadata)) == {"a": 1}
+
+
+def test_threads_do_not_lose_updates(database):
+    one_more = update(counters).values(value=counters.c.value + 1)
+    with database.transaction() as tx:
+        add(tx, {"name": "a", "value": 0})
+
+    def count() -> None:
+        for _ in range(25):
+            with database.transaction() as tx:
+                tx.execute(one_more)
+
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert rows(database) == {"a": 200}
+
+
+def test_an_open_transaction_is_not_seen_by_others(open_database):
+    mine, other = open_database(metadata), open_database(metadata)
+    if other._one_connection is not None:
+        pytest.skip("SQLite has one connection, and its writers wait for each other")
+    with mine.transaction() as tx:
+        add(tx, {"name": "a", "value": 1})
+        assert rows(other) == {}
+    assert rows(other) == {"a": 1}
+
+
+def test_ping_says_what_is_wrong(database):
+    database.ping()
+    with database.transaction() as tx:
+        tx.execute(text("SELECT 1"))
+    database.close()
+    if database._one_connection is not None:
+        with pytest.raises(Exception, match="closed"):
+            database.ping()
+
+
+def test_sqlite_keeps_every_commit_of_a_killed_process(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/a.db", metadata)
+    with database.transaction() as tx:
+        asked = {name: tx.execute(text(f"PRAGMA {name}")).scalar() for name in ("journal_mode", "synchronous")}
+    database.close()
+    assert asked == {"journal_mode": "wal", "synchronous": 1}
+
+
+def test_an_unreachable_database_raises_at_once():
+    with pytest.raises(Exception, match="unable to open"):
+        Database("sqlite:////nowhere/at/all.db", metadata)

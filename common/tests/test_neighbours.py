@@ -1,0 +1,200 @@
+"""Calls to another service, which here is a few lines of socket: what was sent, and what may have happened."""
+
+import contextlib
+import json
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from campus.neighbours import Neighbour, NoAnswer, NotSent, Reply
+
+
+class Server:
+    """Answers each request with the next of `answers`; the empty answer closes the connection, None says nothing."""
+
+    def __init__(self, *answers: bytes | None) -> None:
+        self.answers, self.requests, self.connections = list(answers), [], 0
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def close(self) -> None:
+        for each in (self._listening, *self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self.connections += 1
+                self._open.append(connection)
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection.makefile("rb") as stream:
+            while request := self._read(stream):
+                self.requests.append(request)
+                answer = self.answers.pop(0)
+                if answer == b"":
+                    connection.shutdown(socket.SHUT_RDWR)
+                elif answer is not None:
+                    connection.sendall(answer)
+
+    def _read(self, stream) -> tuple[str, dict[str, str], bytes] | None:
+        line = stream.readline().decode().strip()
+        if not line:
+            return None
+        headers = {}
+        while header := stream.readline().decode().strip():
+            name, _, value = header.partition(": ")
+            headers[name.lower()] = value
+        return line, headers, stream.read(int(headers.get("content-length", 0)))
+
+
+def answer(status: str, body: bytes, *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+OK = answer("200 OK", b'{"status":"reserved"}')
+
+
+@pytest.fixture
+def connect():
+    """A function that starts a server with these answers and returns it with a neighbour that calls it."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*answers: bytes | None) -> tuple[Server, Neighbour]:
+            server = Server(*answers)
+            stack.callback(server.close)
+            neighbour = Neighbour(server.url)
+            stack.callback(neighbour.close)
+            return server, neighbour
+
+        yield start
+
+
+def post(neighbour: Neighbour, timeout: float = 5.0) -> Reply:
+    return neighbour.post("/reserve", {"order_id": "o1"}, timeout=timeout, request_id="r1")
+
+
+def test_post_sends_json_and_the_request_id(connect):
+    server, neighbour = connect(OK)
+    assert post(neighbour) == Reply(200, {"status": "reserved"})
+    line, headers, body = server.requests[0]
+    assert line == "POST /reserve HTTP/1.1"
+    assert (headers["content-type"], headers["x-request-id"]) == ("application/json", "r1")
+    assert json.loads(body) == {"order_id": "o1"}
+
+
+def test_get_sends_the_request_id_and_no_body(connect):
+    server, neighbour = connect(OK)
+    assert neighbour.get("/reservations/o1", timeout=5, request_id="r1").status == 200
+    line, headers, body = server.requests[0]
+    assert (line, headers["x-request-id"], body) == ("GET /reservations/o1 HTTP/1.1", "r1", b"")
+
+
+@pytest.mark.parametrize(
+    "status", ["404 Not Found", "409 Conflict", "500 Internal Server Error", "503 Service Unavailable"]
+)
+def test_an_error_is_an_answer_and_is_not_tried_again(connect, status):
+    server, neighbour = connect(answer(status, b'{"reason":"x"}', "Retry-After: 0"))
+    assert post(neighbour) == Reply(int(status[:3]), {"reason": "x"})
+    assert len(server.requests) == 1
+
+
+def test_a_redirect_is_not_followed(connect):
+    server, neighbour = connect(answer("302 Found", b"", "Location: /elsewhere"))
+    assert post(neighbour).status == 302
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"\xff"])
+def test_a_body_that_is_not_json_is_none(connect, body):
+    _, neighbour = connect(answer("502 Bad Gateway", body))
+    assert post(neighbour) == Reply(502, None)
+
+
+def test_connections_are_reused(connect):
+    server, neighbour = connect(OK, OK, OK)
+    for _ in range(3):
+        post(neighbour)
+    assert (len(server.requests), server.connections) == (3, 1)
+
+
+def test_a_kept_connection_that_was_closed_is_replaced(connect):
+    server, neighbour = connect(OK, OK)
+    post(neighbour)
+    server._open[0].shutdown(socket.SHUT_RDWR)
+    assert post(neighbour).status == 200
+    assert server.connections == 2
+
+
+def test_nobody_listening_means_not_sent():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(NotSent):
+        post(Neighbour(url))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how a full backlog behaves differs by system")
+def test_a_connection_that_is_not_accepted_in_time_means_not_sent():
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # nobody accepts: soon the kernel answers no more
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        began = time.monotonic()
+        with pytest.raises(NotSent):
+            post(Neighbour(f"http://127.0.0.1:{full.getsockname()[1]}"), timeout=0.3)
+        assert time.monotonic() - began < 1.5
+
+
+def test_silence_means_no_answer_within_the_timeout(connect):
+    server, neighbour = connect(None)
+    began = time.monotonic()
+    with pytest.raises(NoAnswer):
+        post(neighbour, timeout=0.3)
+    assert 0.3 <= time.monotonic() - began < 1.5
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("bytes_sent", [b"", b"garbage\r\n\r\n"])
+def test_a_broken_answer_means_no_answer_and_no_second_try(connect, bytes_sent):
+    server, neighbour = connect(bytes_sent)
+    with pytest.raises(NoAnswer):
+        post(neighbour, timeout=2)
+    assert len(server.requests) == 1
+
+
+def test_half_an_answer_is_none(connect):
+    _, neighbour = connect(OK[:-5])
+    with pytest.raises(NoAnswer):
+        post(neighbour, timeout=0.3)
+
+
+def test_a_late_answer_is_not_taken_for_that_of_the_next_call(connect):
+    server, neighbour = connect(None, answer("200 OK", b'"second"'))
+    with pytest.raises(NoAnswer):
+        post(neighbour, timeout=0.2)
+    with contextlib.suppress(OSError):
+        server._open[0].sendall(answer("200 OK", b'"first"'))
+    assert post(neighbour).body == "second"
+
+
+def test_proxies_in_the_environment_are_ignored(connect, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    _, neighbour = connect(OK)
+    assert post(neighbour).status == 200

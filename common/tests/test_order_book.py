@@ -1,0 +1,167 @@
+"""The order service's memory: orders, what is owed to them, and Idempotency-Keys."""
+
+import threading
+
+import pytest
+
+from campus import order_book
+from campus.order_book import Debt
+from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, Order
+from campus.problems import Problem
+
+BURGER = [{"sku": "burger", "qty": 1}]
+
+
+class Book:
+    """The functions of order_book, each in a transaction of its own."""
+
+    def __init__(self, database) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str):
+        def call(*args, **options):
+            with self._database.transaction() as tx:
+                return getattr(order_book, name)(tx, *args, **options)
+
+        return call
+
+    def place_new(self, *, key: str | None = None, owed: Debt | None = None, user_id: str = "u1") -> Order:
+        order = Order.place(user_id=user_id, items=BURGER, request_id="r1")
+        return self.place(order, key=key, owed=owed)
+
+
+@pytest.fixture
+def book(open_database):
+    return Book(open_database(order_book.metadata))
+
+
+def owed_now(book) -> list[tuple[str, str]]:
+    return [(order.order_id, pending) for order, pending in book.due(now=1e12, limit=100)]
+
+
+def test_an_order_is_found_as_it_was_placed(book):
+    order = book.place_new()
+    assert book.find(order.order_id) == order
+    assert book.find("nothing") is None
+
+
+def test_the_next_state_is_written_with_its_timeline_and_reason(book):
+    placed = book.place_new()
+    failed = placed.advance(FAILED, reason="unknown_sku")
+    assert book.save(placed, failed, owed=None)
+    assert book.find(placed.order_id) == failed
+
+
+def test_a_state_that_was_left_cannot_be_left_again(book):
+    placed = book.place_new()
+    reserved = placed.advance(RESERVED)
+    assert book.save(placed, reserved, owed=None)
+    assert not book.save(placed, placed.advance(FAILED), owed=Debt("release", 1.0))
+    assert book.find(placed.order_id) == reserved
+    assert owed_now(book) == []
+
+
+def test_work_is_owed_until_a_state_owes_nothing(book):
+    placed = book.place_new(owed=Debt("ask", 5.0))
+    assert owed_now(book) == [(placed.order_id, "ask")]
+    reserved = placed.advance(RESERVED)
+    book.save(placed, reserved, owed=Debt("notify", 6.0))
+    assert owed_now(book) == [(placed.order_id, "notify")]
+    book.save(reserved, reserved.advance(NOTIFIED), owed=None)
+    assert owed_now(book) == []
+    assert book.count_pending() == 0
+
+
+def test_only_what_is_due_is_done_the_longest_waiting_first(book):
+    late, early, future = (book.place_new(owed=Debt("ask", at)) for at in (20.0, 10.0, 30.0))
+    assert [order.order_id for order, _ in book.due(now=20.0, limit=9)] == [early.order_id, late.order_id]
+    assert [order.order_id for order, _ in book.due(now=99.0, limit=1)] == [early.order_id]
+    assert book.count_pending() == 3
+    assert book.find(future.order_id) == future
+
+
+def test_what_is_owed_can_be_changed_only_where_something_is(book):
+    owing, free = book.place_new(owed=Debt("ask", 1.0)), book.place_new()
+    for order in (owing, free):
+        book.owe(order.order_id, Debt("release", 2.0))
+    assert owed_now(book) == [(owing.order_id, "release")]
+
+
+def test_postponed_work_is_still_owed(book):
+    order = book.place_new(owed=Debt("ask", 1.0))
+    book.postpone(order.order_id, until=50.0)
+    assert book.due(now=49.0, limit=9) == []
+    assert book.due(now=50.0, limit=9) == [(order, "ask")]
+
+
+def test_after_a_restart_everything_owed_is_due(book):
+    owing = book.place_new(owed=Debt("ask", 1e11))
+    book.place_new()
+    assert book.make_all_due() == 1
+    assert book.due(now=0.0, limit=9) == [(owing, "ask")]
+
+
+def test_the_same_key_and_body_give_the_same_order(book):
+    first = book.place_new(key="k1", owed=Debt("ask", 1.0))
+    assert book.place_new(key="k1", owed=Debt("ask", 1.0)) == first
+    assert book.count_pending() == 1
+
+
+def test_the_same_key_with_another_body_is_refused(book):
+    first = book.place_new(key="k1")
+    with pytest.raises(Problem) as caught:
+        book.place_new(key="k1", user_id="u2")
+    assert (caught.value.status, caught.value.members) == (422, {"order_id": first.order_id})
+    assert len(book.page(after="", limit=9)) == 1
+
+
+def test_a_repeated_key_shows_the_order_as_it_is_now(book):
+    placed = book.place_new(key="k1")
+    book.save(placed, placed.advance(RESERVED), owed=None)
+    assert book.place_new(key="k1").status == RESERVED
+
+
+def test_orders_without_a_key_are_different_orders(book):
+    assert book.place_new().order_id != book.place_new().order_id
+    assert len(book.page(after="", limit=9)) == 2
+
+
+def test_a_forgotten_key_makes_a_new_order(book):
+    first = book.place_new(key="k1")
+    book.forget_key(first.order_id)
+    assert book.place_new(key="k1").order_id != first.order_id
+    assert book.find(first.order_id) == first
+
+
+def test_threads_with_one_key_make_one_order(book):
+    placed, start = [], threading.Barrier(8)
+
+    def place() -> None:
+        start.wait()
+        placed.append(book.place_new(key="k1"))
+
+    threads = [threading.Thread(target=place) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(placed) == 8
+    assert len({order.order_id for order in placed}) == 1
+    assert len(book.page(after="", limit=9)) == 1
+
+
+def test_pages_are_oldest_first_and_can_be_of_one_status(book):
+    orders = [book.place_new() for _ in range(5)]
+    book.save(orders[1], orders[1].advance(RESERVED), owed=None)
+    ids = [order.order_id for order in orders]
+    assert [order.order_id for order in book.page(after="", limit=3)] == ids[:3]
+    assert [order.order_id for order in book.page(after=ids[2], limit=3)] == ids[3:]
+    assert [order.order_id for order in book.page(after="", limit=9, status=RESERVED)] == [ids[1]]
+    assert [order.order_id for order in book.page(after=ids[1], limit=1, status=PLACED)] == [ids[2]]
+
+
+def test_what_is_owed_survives_opening_again(open_database):
+    order = Book(open_database(order_book.metadata)).place_new(key="k1", owed=Debt("ask", 1.0))
+    again = Book(open_database(order_book.metadata))
+    assert again.due(now=1.0, limit=9) == [(order, "ask")]
+    assert again.place_new(key="k1") == order

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# A2: a slow inventory, and the capacity law
+#
+# Shows: A delay of 2 s in inventory makes every order 2 s longer, and limits how many orders the chain can take:
+#   16 threads ÷ 2 s = 8 orders/s. Beyond that the queue grows for as long as the load lasts.
+# Why: In a synchronous chain each waiting order holds a thread of the order service. With 16 threads and 2 s an order,
+#   8 orders a second can start; what comes on top waits for a thread, in the order service, where nobody sees it. The
+#   last order of a load of T seconds at rate r finds (r − 8)·T orders before it, which take (r − 8)·T ÷ 8 seconds.
+# Not shown: Clients here wait for as long as it takes. Real ones give up and try again, which makes the queue longer.
+# Takes: 60 s; --quick 20 s
+# Usage: experiments/a2_delay.sh [--quick]
+source "$(dirname "$0")/story.sh" sync-rest "$@"
+
+seconds=$(full_or_quick 20 4)
+over=12
+
+lab predict "Each order takes 2 s more (p50, below capacity)" --measure 'delayed.p50 - healthy.p50' --within 2 3% --unit s
+lab predict "Beyond capacity, orders are done at threads ÷ delay" --measure overload.achieved \
+  --within '16 / 2' 15% --unit orders/s
+lab predict "The last order waits for the queue before it, and its own 2 s" --measure overload.max \
+  --within "($over - 8) * $seconds / 8 + 2" 20% --unit s
+lab predict "After the reset an order is fast again (p50)" --measure 'after.p50 / healthy.p50' --at-most 2 --unit times
+
+lab load warm --clients 4 --count 100
+lab load healthy --rate 6 --seconds "$(full_or_quick 8 2)"
+step "inventory now waits 2 s before each reservation"
+lab configure inventory delay=2
+lab load delayed --rate 6 --seconds "$(full_or_quick 8 2)"
+step "more orders than 16 threads ÷ 2 s can take"
+lab load overload --rate "$over" --seconds "$seconds"
+step "back to normal"
+lab configure inventory --reset
+lab load after --rate 6 --seconds "$(full_or_quick 5 2)"
+finish

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# A4: no answer in time
+#
+# Shows: When inventory takes longer than the order service waits, the client has its 504 after the time-out and no
+#   later. The order is then `unknown`, and a background resolver finds out what happened: an order that inventory had
+#   not seen is released, one that it had reserved before it crashed is completed, and so is the rest after the order
+#   service itself was killed and started again. No reservation is left that nobody knows of.
+# Why: A time-out says nothing about what the other side did or will still do. The order service wrote down the order
+#   before it asked, so it can ask again. If inventory knows nothing, the order service first writes down that the
+#   order fails, then has it released: a reservation that arrives after its release takes nothing.
+# Not shown: The resolver gives no promise of time; it needs inventory to answer. A client that wants certainty looks at
+#   GET /orders/<id>, or sends the same Idempotency-Key again.
+# Takes: 40 s; --quick 18 s
+# Usage: experiments/a4_timeout.sh [--quick]
+source "$(dirname "$0")/story.sh" sync-rest "$@"
+
+slow=$(full_or_quick 8 3)
+rate=5
+
+lab predict "Every order that waits too long is answered 504" --measure 'share(too_slow, "504")' --within 1 0 --unit %
+lab predict "after the time-out of 1 s (p50)" --measure 'took(too_slow, "504", 0.5)' --within 1 5% --unit s
+lab predict "and no later (max)" --measure 'took(too_slow, "504", 1)' --at-most 1.25 --unit s
+lab predict "None of them is done in the end: all were released in time" \
+  --measure 'became(too_slow, "failed")' --within too_slow.sent 0 --unit orders
+lab predict "A reservation made just before a crash is found and completed" \
+  --measure 'became(crash, "notified")' --within crash.sent 0 --unit orders
+lab predict "though the first client was told 504" --measure 'count(crash, "504")' --at-least 1 --unit orders
+lab predict "Orders still open after the order service was killed and started again" \
+  --measure 'became(killed, "placed") + became(killed, "unknown") + became(killed, "reserved")' --within 0 0 --unit orders
+lab predict "Clients that lost their connection then" --measure 'count(killed, "reset")' --at-least 1 --unit orders
+
+lab load warm --clients 4 --count 100
+step "inventory takes 1.5 s, the order service waits for 1 s"
+lab configure order timeout=1
+lab configure inventory delay=1.5
+lab load too_slow --rate "$rate" --seconds "$slow"
+lab configure inventory --reset
+step "inventory crashes once, after a reservation was committed and before it is answered"
+lab configure inventory crash_point=after_commit
+lab load crash --clients 1 --count 5
+step "the order service is killed while it waits for inventory"
+lab configure inventory delay=0.5
+lab load killed --rate "$rate" --seconds "$(full_or_quick 6 4)" &
+lab at killed "$(full_or_quick 3 2)"
+lab kill order
+lab start order
+wait_for_loads
+lab configure inventory --reset
+finish

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# A6: a frozen inventory, seen by an honest load generator and by one that waits with it
+#
+# Shows: Inventory stands still for F seconds of a load of T seconds. The open loop shows what students feel: a share of
+#   F ÷ T of all orders wait, up to F. The closed loop beside it shows one slow order and a perfect p99.
+# Why: An open loop counts from the moment when an order was meant to be sent. Orders that were meant to be sent during
+#   the freeze wait for what is left of it, so latencies are spread evenly from 0 to F over a share F ÷ T of all orders:
+#   the quantile q is max(0, (q − 1 + F/T)·T). A client of the closed loop sends nothing while it waits: the orders that
+#   would have suffered are never sent, and cannot be in its table (coordinated omission).
+# Not shown: The order service waits for inventory without giving up (time-out 60 s), so that the law can be seen. With
+#   the usual 5 s many of these orders would be answered 504.
+# Takes: 60 s; --quick 20 s
+# Usage: experiments/a6_freeze.sh [--quick]
+source "$(dirname "$0")/story.sh" sync-rest "$@"
+
+total=$(full_or_quick 20 6)
+frozen=$(full_or_quick 10 3)
+begin=$(full_or_quick 5 1)
+law() { printf "most(0, (%s - 1 + lasted('inventory', 'frozen') / %s) * %s)" "$1" "$total" "$total"; }
+
+for q in 0.75 0.9 0.99; do
+  lab predict "Open loop: the quantile $q is (q − 1 + F/T)·T" --measure "q(open, $q)" --within "$(law $q)" 10% --unit s
+done
+lab predict "Open loop: share of the orders that waited for more than 0.1 s" \
+  --measure 'slower(open, 0.1)' --within "lasted('inventory', 'frozen') / $total" 10% --unit %
+lab predict "Closed loop, same freeze: p99 shows nothing of it" --measure 'closed.p99' --at-most 0.1 --unit s
+lab predict "Closed loop: orders that waited" --measure 'slower(closed, 0.1) * closed.sent' --at-most 2 --unit orders
+
+lab load warm --clients 4 --count 100
+lab configure order timeout=60
+step "open loop, frozen for $frozen s of $total s"
+lab load open --rate 20 --seconds "$total" &
+lab at open "$begin"
+lab pause inventory
+lab at open "$((begin + frozen))"
+lab unpause inventory
+wait_for_loads
+step "closed loop with one client, the same freeze"
+lab load closed --clients 1 --seconds "$total" &
+lab at closed "$begin"
+lab pause inventory
+lab at closed "$((begin + frozen))"
+lab unpause inventory
+wait_for_loads
+finish

@@ -1,0 +1,263 @@
+"""`./lab`: the commands that people use. Those for experiment scripts are in `script_commands`."""
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lab import __version__, compose, http, places, runtime
+from lab.journal import Journal
+from lab.places import LabError
+from lab.script_commands import SCRIPT_COMMANDS
+
+
+class Lab(click.Group):
+    """Ends with a plain sentence and status 2 where something is not as it must be, and with 130 after Ctrl-C."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except LabError as error:
+            click.secho(f"lab: {error}", fg="red", err=True)
+            if error.hint:
+                click.echo(f"     → {error.hint}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("\nlab: interrupted", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=Lab, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="lab")
+def main() -> None:
+    """Run the three communication models, disturb them, measure them.
+
+    \b
+    A first tour:     ./lab up sync-rest
+                      ./lab order
+                      ./lab configure inventory delay=2
+                      ./lab order
+                      ./lab configure inventory --reset
+                      ./lab down
+    All experiments:  experiments/run_all.sh      (--quick for a short look)
+    """
+
+
+def say(text: str) -> None:
+    """Print progress where it does not mix with a command's answer."""
+    click.echo(text, err=True)
+
+
+@main.command()
+@click.argument("part")
+@click.option("--fresh", is_flag=True, help="Forget the data of earlier runs.")
+def up(part: str, fresh: bool) -> None:
+    """Start the services of PART and wait until they are ready."""
+    runtime.up(runtime.choose(), places.part_named(part), fresh=fresh, say=say)
+    say("try: ./lab order      and: ./lab --help")
+
+
+@main.command()
+@click.argument("part", required=False)
+def down(part: str | None) -> None:
+    """Stop the services of PART, or of all parts that are up."""
+    chosen = runtime.choose()
+    parts = [places.part_named(part)] if part else runtime.parts_up(chosen)
+    for name in parts:
+        runtime.down(chosen, name)
+        say(f"{name} is down")
+    if not parts:
+        say("nothing is up")
+
+
+@main.command()
+def status() -> None:
+    """Show which services run, where, and which faults they have."""
+    from rich.console import Console
+    from rich.table import Table
+
+    chosen = runtime.choose()
+    parts = runtime.parts_up(chosen)
+    if not parts:
+        say("nothing is up; ./lab up sync-rest")
+        return
+    table = Table("part", "service", "state", "ready", "address", "process", "faults")
+    for part in parts:
+        for service in compose.services(part).values():
+            state = chosen.state(service)
+            ready, faults = _look(service.url) if state == "running" else ("no", "")
+            table.add_row(part, service.name, state, ready, service.url, str(chosen.pid(service) or ""), faults)
+    Console().print(table)
+
+
+def _look(url: str) -> tuple[str, str]:
+    answer = http.try_get(f"{url}/ready", timeout=3.0)
+    if answer is None:
+        return "no answer", ""
+    checks = answer.json()["checks"]
+    bad = [f"{what}: {said}" for what, said in checks.items() if said != "ok"]
+    config = http.call("GET", f"{url}/configure", headers=_token()).json().get("config", {})
+    usual = {"failure_mode": "error", "timeout": config.get("timeout")}
+    faults = [f"{key}={value}" for key, value in config.items() if value and value != usual.get(key)]
+    return "; ".join(bad) or "yes", " ".join(faults)
+
+
+@main.command()
+@click.argument("service")
+@click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until Ctrl-C.")
+@click.option("-n", "--lines", default=40, show_default=True, help="How many lines.")
+def logs(service: str, follow: bool, lines: int) -> None:
+    """Show what SERVICE said last."""
+    chosen = runtime.choose()
+    found = runtime.find(chosen, service)
+    if follow:
+        command = chosen.follow_command(found, lines)
+        os.execvp(command[0], command)
+    click.echo(chosen.logs(found, lines))
+
+
+def _service_command(verb: str, text: str, act: Callable[[Any, Any], None]) -> None:
+    @main.command(verb, help=text)
+    @click.argument("service")
+    @click.pass_context
+    def command(ctx: click.Context, service: str) -> None:
+        chosen = runtime.choose()
+        found = runtime.find(chosen, service)
+        journal = Journal.current()
+        if journal and verb in ("kill", "stop", "pause"):  # the disturbance begins when we begin
+            journal.note(type="fault", verb=verb, service=found.name)
+        act(chosen, found)
+        if journal and verb in ("start", "unpause"):  # and ends when the service works again
+            journal.note(type="fault", verb=verb, service=found.name)
+        say(f"{verb} {found.part}/{found.name}: done")
+
+
+def _start(chosen: runtime.Runtime, service: compose.Service) -> None:
+    chosen.start(service)
+    runtime.wait_ready(chosen, service)
+
+
+def _signal(verb: str) -> Callable[[runtime.Runtime, compose.Service], None]:
+    return lambda chosen, service: chosen.signal(service, verb)
+
+
+_service_command("start", "Start SERVICE and wait until it is ready.", _start)
+_service_command("stop", "Ask SERVICE to end in good order.", lambda chosen, service: chosen.stop(service))
+_service_command("kill", "Kill SERVICE at once, as a power cut would.", _signal("kill"))
+_service_command("pause", "Freeze SERVICE: connections are accepted, nothing is answered.", _signal("pause"))
+_service_command("unpause", "Let a frozen SERVICE go on.", _signal("unpause"))
+
+
+@main.command()
+@click.argument("service")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--reset", is_flag=True, help="Put every fault back to none.")
+def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
+    """Inject faults into SERVICE while it runs, or show them.
+
+    \b
+    delay=2 jitter=0.5            wait 2 s ± 0.5 s before the work
+    failure_rate=0.3 seed=7       three requests of ten fail, the same ones each time
+    failure_mode=error            how they fail: error, reject, hang, drop
+    crash_point=after_commit      kill yourself there, once
+    timeout=1                     (order) wait 1 s for another service
+    expires_in=30                 all of it ends by itself
+    """
+    found = runtime.find(runtime.choose(), service)
+    url, journal = f"{found.url}/configure", Journal.current()
+    if reset:
+        reply = http.call("DELETE", url, headers=_token())
+    elif settings:
+        reply = http.call("POST", url, json=_settings(settings), headers=_token())
+    else:
+        reply = http.call("GET", url, headers=_token())
+    if reply.status_code != 200:
+        _refused(reply)
+    if journal and (reset or settings):
+        verb = "reset" if reset else "configure"
+        journal.note(type="fault", verb=verb, service=found.name, value={} if reset else _settings(settings))
+    click.echo(json.dumps(reply.json()["config"]))
+
+
+def _settings(words: tuple[str, ...]) -> dict[str, Any]:
+    settings = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise LabError(f"{word} is not KEY=VALUE", "for example: ./lab configure inventory delay=2")
+        try:
+            settings[key] = json.loads(value)
+        except ValueError:
+            settings[key] = value
+    return settings
+
+
+def _refused(reply: Any) -> None:
+    try:
+        problem = reply.json()
+    except ValueError:
+        raise LabError(f"the service answered {reply.status_code}") from None
+    why = "; ".join(f"{e['field']}: {e['why']}" for e in problem.get("errors", [])) or problem.get("detail", "")
+    raise LabError(f"the service refused it ({reply.status_code}): {why}")
+
+
+def _token() -> dict[str, str]:
+    token = os.environ.get("CONFIGURE_TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+@main.command()
+@click.option("--item", "items", multiple=True, metavar="SKU[=QTY]", help="What to order (burger=1); may be repeated.")
+@click.option("--user", default="you", show_default=True, help="Who orders.")
+@click.option("--key", help="Idempotency-Key: the same key gives the same order.")
+@click.option("--part", help="To which part, if more than one is up.")
+def order(items: tuple[str, ...], user: str, key: str | None, part: str | None) -> None:
+    """Place one order and watch it until it is done."""
+    from lab.watch import place_and_watch
+
+    service = runtime.find(runtime.choose(), f"{part}/order" if part else "order")
+    lines = [{"sku": sku, "qty": int(qty) if qty.isdigit() else 1}
+             for sku, _, qty in (item.partition("=") for item in items or ("burger=1",))]  # fmt: skip
+    sys.exit(place_and_watch(service.url, {"user_id": user, "items": lines}, key))
+
+
+@main.command()
+@click.argument("part")
+def env(part: str) -> None:
+    """Print the addresses of PART's services as shell exports: eval "$(./lab env sync-rest)"."""
+    for name, url in compose.addresses(places.part_named(part)).items():
+        click.echo(f"export {name}={url}")
+
+
+@main.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
+def report(folders: tuple[Path, ...]) -> None:
+    """Make the reports in FOLDERS again from their raw data, byte for byte."""
+    from lab import report as reports
+
+    worst = 0
+    for folder in folders:
+        summary = reports.make(folder)
+        click.echo(f"{folder}: {summary['verdict']}: {reports.verdict_sentence(summary)}")
+        worst = max(worst, reports.EXIT_STATUS[summary["verdict"]])
+    sys.exit(worst)
+
+
+@main.command()
+@click.argument("what")
+@click.option("--quick", is_flag=True, help="A short run, for a look; written under .lab/ and not to results/.")
+def bench(what: str, quick: bool) -> None:
+    """Measure speed and memory: WHAT is `sync-rest`, or `load` for the load generator itself."""
+    from lab import bench as benches
+
+    functools.partial(benches.run, what, quick=quick, say=say)()
+
+
+for command in SCRIPT_COMMANDS:
+    main.add_command(command)

@@ -1,0 +1,72 @@
+"""Reads a part's `docker-compose.yml`: the one description of its services, for both runtimes."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.places import ROOT, LabError
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?:(:?-)([^}]*))?\}")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of a part, its variables filled in."""
+
+    part: str
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    folder: str  # the working directory, relative to the repository
+    port: int
+    volumes: dict[str, str]  # volume name → where the container sees it
+
+    @property
+    def url(self) -> str:
+        """The address from this machine."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+def services(part: str, env: Mapping[str, str] = os.environ) -> dict[str, Service]:
+    """Return the part's services by name, in the order in which they start. Raises LabError."""
+    path = ROOT / part / "docker-compose.yml"
+    described = yaml.safe_load(_fill(path.read_text(), env))["services"]
+    return {name: _service(part, name, shape, path) for name, shape in described.items()}
+
+
+def addresses(part: str) -> dict[str, str]:
+    """Return the addresses of a part as `{"ORDER_URL": "http://…", …}`."""
+    return {f"{name.upper()}_URL": service.url for name, service in services(part).items()}
+
+
+def _service(part: str, name: str, shape: dict[str, Any], path: Path) -> Service:
+    environment = {key: "" if value is None else str(value) for key, value in shape["environment"].items()}
+    try:
+        port = int(environment["PORT"])
+    except ValueError:
+        raise LabError(f"the port of {name} is not a number: {environment['PORT']}", f"see {path.name}") from None
+    return Service(
+        part=part,
+        name=name,
+        command=[str(word) for word in shape["command"]],
+        environment=environment,
+        folder=shape["working_dir"].removeprefix("/app/"),
+        port=port,
+        volumes=dict(volume.split(":", 1) for volume in shape.get("volumes", [])),
+    )
+
+
+def _fill(text: str, env: Mapping[str, str]) -> str:
+    """Fill in `${NAME}`, `${NAME-default}` and `${NAME:-default}` as Compose does."""
+
+    def value(match: re.Match[str]) -> str:
+        name, dash, default = match.groups()
+        unset = not env.get(name) if dash == ":-" else name not in env
+        return (default or "") if unset else env[name]
+
+    return _VARIABLE.sub(value, text)

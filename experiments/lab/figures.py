@@ -1,0 +1,120 @@
+"""The figures of a run, all computed from its raw files. Times are in seconds, latencies too."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from hdrh.histogram import HdrHistogram
+
+from lab.check import seconds_at
+from lab.history import Operation, Run
+
+LATE_SECONDS = 0.010
+_HOUR_US = 3_600_000_000
+
+
+class Latencies:
+    """Quantiles of latencies, from an HdrHistogram of 3 digits."""
+
+    def __init__(self, seconds: Iterable[float]) -> None:
+        self._histogram = HdrHistogram(1, _HOUR_US, 3)
+        self._max = 0.0
+        for value in seconds:
+            self._histogram.record_value(max(1, round(value * 1e6)))
+            self._max = max(self._max, value)
+
+    def __len__(self) -> int:
+        return self._histogram.get_total_count()
+
+    def quantile(self, q: float) -> float | None:
+        """Return the latency that a share `q` of all stay within; None of nothing."""
+        if not len(self):
+            return None
+        return min(self._histogram.get_value_at_percentile(100 * q) / 1e6, round(self._max, 6))
+
+    def figures(self) -> dict[str, float | None]:
+        """Return `{p50, p95, p99, max}`."""
+        return {name: self.quantile(q) for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))}
+
+
+def latency(op: Operation) -> float:
+    """Return how long an order took, from when it was meant to be sent."""
+    return (op.ended or op.intended) - op.intended
+
+
+def of_phases(run: Run) -> dict[str, dict[str, Any]]:
+    """Return the figures of each load by its name, in order of time."""
+    operations: dict[str, list[Operation]] = defaultdict(list)
+    for op in run.operations:
+        operations[op.phase].append(op)
+    dropped = Counter(e["phase"] for e in run.of_type("dropped"))
+    return {p["phase"]: _of_phase(p, operations[p["phase"]], dropped[p["phase"]]) for p in run.phases}
+
+
+def _of_phase(phase: dict[str, Any], operations: list[Operation], dropped: int) -> dict[str, Any]:
+    good = [op for op in operations if op.result == "ok"]
+    lateness = Latencies(op.sent - op.intended for op in operations)
+    elapsed = max((op.ended for op in good if op.ended), default=phase["at"]) - phase["at"]
+    return {
+        "params": phase["params"],
+        "began": phase["at"],
+        "seconds": round(phase["until"] - phase["at"], 6),
+        "sent": len(operations),
+        "ok": len(good),
+        "fail": sum(op.result == "fail" for op in operations),
+        "info": sum(op.result in ("info", None) for op in operations),
+        "dropped": dropped,
+        "late": sum(op.sent - op.intended > LATE_SECONDS for op in operations),
+        "lateness_p99": lateness.quantile(0.99),
+        "achieved": round(len(good) / elapsed, 2) if elapsed > 0 else 0.0,
+        **Latencies(latency(op) for op in good).figures(),
+        "errors": _errors(operations),
+    }
+
+
+def _errors(operations: list[Operation]) -> dict[str, dict[str, Any]]:
+    """Return for each kind of error how many, what share, and how fast: never mixed into the latency of successes."""
+    kinds: dict[str, list[float]] = defaultdict(list)
+    for op in operations:
+        if op.result != "ok":
+            kinds[op.kind].append(latency(op))
+    return {
+        kind: {"count": len(times), "share": round(len(times) / len(operations), 4), **Latencies(times).figures()}
+        for kind, times in sorted(kinds.items())
+    }
+
+
+def of_orders(run: Run) -> dict[str, Any]:
+    """Return how many orders ended in which state, and the completion latency (placed → notified)."""
+    orders = run.held("order")
+    completion = Latencies(_completion(run, o) for o in orders if o["status"] == "notified")
+    reasons = Counter(o["reason"] for o in orders if o["status"] == "failed")
+    return {
+        "by_status": dict(sorted(Counter(o["status"] for o in orders).items())),
+        "failed_for": dict(sorted(reasons.items())),
+        "completion": completion.figures(),
+    }
+
+
+def _completion(run: Run, order: dict[str, Any]) -> float:
+    first, last = order["timeline"][0], order["timeline"][-1]
+    return max(0.0, seconds_at(run, last["at"]) - seconds_at(run, first["at"]))
+
+
+def per_second(run: Run) -> list[dict[str, int]]:
+    """Return for each second: orders sent, replies by result, orders notified, and orders waiting for a reply."""
+    table: dict[int, Counter[str]] = defaultdict(Counter)
+    for op in run.operations:
+        table[int(op.intended)]["sent"] += 1
+        if op.ended is not None:
+            table[int(op.ended)][op.result or "info"] += 1
+    for order in run.held("order"):
+        if order["status"] == "notified":
+            table[max(0, int(seconds_at(run, order["timeline"][-1]["at"])))]["notified"] += 1
+    rows, waiting = [], 0
+    for second in range(max(table, default=-1) + 1):
+        row = table[second]
+        waiting += row["sent"] - row["ok"] - row["fail"] - row["info"]
+        counts = {name: row[name] for name in ("sent", "ok", "fail", "info", "notified")}
+        rows.append({"second": second, **counts, "waiting": waiting})
+    return rows

@@ -1,0 +1,122 @@
+"""The runtime without Docker: the Compose file's commands as processes of this machine, under `.lab/`.
+
+What the file says for a container is said for this machine: the other services are at 127.0.0.1, a volume is a
+folder under `.lab/data`, and `/app` is the repository.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from lab import compose, processes
+from lab.compose import Service
+from lab.places import HIDDEN, ROOT, LabError
+
+
+class LocalRuntime:
+    """Starts and stops services as processes, each in a group of its own, by their recorded ids."""
+
+    name = "local"
+
+    def create(self, part: str, *, fresh: bool) -> None:
+        """Make ready to start: with `fresh`, forget the data of earlier runs."""
+        if fresh:
+            shutil.rmtree(HIDDEN / "data" / part, ignore_errors=True)
+            shutil.rmtree(HIDDEN / "logs" / part, ignore_errors=True)
+
+    def start(self, service: Service) -> None:
+        """Start a service, unless it runs. Raises LabError when its port is taken."""
+        if self.state(service) != "exited":
+            return
+        self._check_port(service)
+        command = [shutil.which(service.command[0], path=_path()) or service.command[0], *service.command[1:]]
+        env = os.environ | self._environment(service)
+        folder = ROOT / service.folder
+        record = processes.start(command, folder=folder, env=env, log=self.log_file(service))
+        processes.save(record, _record_file(service))
+
+    def stop(self, service: Service) -> None:
+        """End a service: in good order, or after 12 s by force."""
+        record = processes.load(_record_file(service))
+        if record is not None:
+            record.stop()
+            _record_file(service).unlink(missing_ok=True)
+
+    def signal(self, service: Service, verb: str) -> None:
+        """`kill`, `pause` or `unpause` a service. Raises LabError when it does not run."""
+        record = processes.load(_record_file(service))
+        if record is None or record.process() is None:
+            raise LabError(f"{service.name} does not run", f"./lab start {service.part}/{service.name}")
+        number = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP, "unpause": signal.SIGCONT}[verb]
+        record.signal_group(number)
+        if verb == "kill":
+            record.stop()  # waits until it is gone
+
+    def remove(self, part: str) -> None:
+        """Stop every service of a part, callers first."""
+        for service in reversed(compose.services(part).values()):
+            self.stop(service)
+
+    def state(self, service: Service) -> str:
+        """Return `running`, `paused` or `exited`."""
+        record = processes.load(_record_file(service))
+        return record.state() if record else "exited"
+
+    def pid(self, service: Service) -> int | None:
+        """Return the id of the service's first process."""
+        record = processes.load(_record_file(service))
+        return record.pid if record and record.process() else None
+
+    def log_file(self, service: Service) -> Path:
+        """Return the file that holds what the service said."""
+        return HIDDEN / "logs" / service.part / f"{service.name}.log"
+
+    def logs(self, service: Service, lines: int) -> str:
+        """Return the last lines of what the service said."""
+        file = self.log_file(service)
+        return "\n".join(file.read_text(errors="replace").splitlines()[-lines:]) if file.exists() else ""
+
+    def follow_command(self, service: Service, lines: int) -> list[str]:
+        """Return the command that shows the log as it grows."""
+        return ["tail", "-n", str(lines), "-F", str(self.log_file(service))]
+
+    def _environment(self, service: Service) -> dict[str, str]:
+        others = compose.services(service.part)
+        data = HIDDEN / "data" / service.part
+        env = {}
+        for key, value in service.environment.items():
+            for other in others:
+                value = value.replace(f"//{other}:", "//127.0.0.1:")
+            for volume, target in service.volumes.items():
+                (data / volume).mkdir(parents=True, exist_ok=True)
+                value = value.replace(f"{target}/", f"{data / volume}/")
+            env[key] = "127.0.0.1" if value == "0.0.0.0" else value
+        code = os.pathsep.join([str(ROOT / "common"), str(ROOT / service.folder)])
+        return env | {"PYTHONPATH": code, "PATH": _path(), "PYTHONUNBUFFERED": "1"}
+
+    def _check_port(self, service: Service) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", service.port))
+            except OSError:
+                owner = processes.listener(service.port) or "another process"
+                variable = next(k for k in _port_variables(service.part) if service.name.upper() in k)
+                hint = f"stop it, or choose another port: {variable}={service.port + 100} ./lab up {service.part}"
+                raise LabError(f"port {service.port} of {service.name} is taken by {owner}", hint) from None
+
+
+def _port_variables(part: str) -> list[str]:
+    letter = {"sync-rest": "A", "async-rabbitmq": "B", "streaming-kafka": "C"}[part]
+    return [f"{letter}_{name.upper()}_PORT" for name in compose.services(part)]
+
+
+def _record_file(service: Service) -> Path:
+    return HIDDEN / "run" / service.part / f"{service.name}.json"
+
+
+def _path() -> str:
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

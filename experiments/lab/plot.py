@@ -1,0 +1,111 @@
+"""The picture of a run: latency over time, replies per second, latency by quantile; disturbed times are shaded.
+
+The same raw files give the same bytes: no date, fixed ids, text as text.
+"""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("svg")
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from lab import figures
+from lab.history import Operation, Run
+
+COLOURS = {"ok": "#2b7a4b", "fail": "#c8502d", "info": "#7d4bb0", "notified": "#2a6fb0", "waiting": "#555555"}
+LABELS = {"ok": "done (2xx)", "fail": "refused (4xx, 502, 503)", "info": "outcome unknown (500, 504, no reply)"}
+FAULT = "#f0c24b"
+LOADS = ("#2a6fb0", "#c8502d", "#2b7a4b", "#7d4bb0", "#b08a2a", "#3aa0a0", "#a03a6b", "#555555")
+STYLE = {
+    "svg.hashsalt": "campus",
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+}
+
+
+def draw(run: Run, path: Path) -> None:
+    """Write the picture of a run as SVG."""
+    with plt.rc_context(STYLE):
+        picture, (top, middle, bottom) = plt.subplots(3, 1, figsize=(9, 10.5))
+        _latency_over_time(top, run)
+        _per_second(middle, run)
+        _by_quantile(bottom, run)
+        last = max((op.ended or op.intended for op in run.operations), default=1.0)
+        for axes in (top, middle):
+            axes.set_xlim(0, last * 1.02)
+            _shade(axes, run, last)
+        picture.suptitle(run.head["title"], fontsize=11)
+        picture.subplots_adjust(left=0.09, right=0.98, top=0.92, bottom=0.06, hspace=0.42)
+        picture.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        plt.close(picture)
+
+
+def _latency_over_time(axes: Axes, run: Run) -> None:
+    axes.set_title("Latency of each order, at the time when it was meant to be sent", loc="left", fontsize=9)
+    for result in ("ok", "fail", "info"):
+        points = sorted(_thinned([op for op in run.operations if op.result == result]))
+        if points:
+            axes.plot(*zip(*points, strict=True), ".", ms=3, color=COLOURS[result], label=LABELS[result])
+    axes.set_yscale("log")
+    axes.set_ylabel("seconds (log)")
+    axes.set_xlabel("seconds since the run began")
+    _legend(axes)
+
+
+def _thinned(operations: list[Operation]) -> set[tuple[float, float]]:
+    """Round to a grid finer than the dots, so that many equal dots become one and nothing visible is lost."""
+    return {(round(op.intended, 1), float(f"{max(figures.latency(op), 1e-4):.2g}")) for op in operations}
+
+
+def _per_second(axes: Axes, run: Run) -> None:
+    axes.set_title("Replies per second, orders notified, and orders waiting for a reply", loc="left", fontsize=9)
+    rows = figures.per_second(run)
+    seconds = [row["second"] + 0.5 for row in rows]
+    for result in ("ok", "fail", "info"):
+        if any(row[result] for row in rows):
+            axes.step(seconds, [r[result] for r in rows], where="mid", color=COLOURS[result], label=LABELS[result])
+    axes.step(seconds, [r["notified"] for r in rows], where="mid", ls=":", color=COLOURS["notified"], label="notified")
+    axes.plot(seconds, [r["waiting"] for r in rows], lw=0.8, color=COLOURS["waiting"], label="waiting at its end")
+    axes.set_yscale("symlog", linthresh=10)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("orders (log above 10)")
+    axes.set_xlabel("seconds since the run began")
+    _legend(axes)
+
+
+def _by_quantile(axes: Axes, run: Run) -> None:
+    axes.set_title("Latency of the orders that were done, by quantile", loc="left", fontsize=9)
+    quantiles = [n / 200 for n in range(1, 200)] + [0.999]
+    for (name, _), colour in zip(figures.of_phases(run).items(), LOADS * 4, strict=False):
+        times = figures.Latencies(figures.latency(o) for o in run.operations if o.phase == name and o.result == "ok")
+        if len(times):
+            axes.plot([100 * q for q in quantiles], [times.quantile(q) for q in quantiles], color=colour, label=name)
+    axes.set_yscale("log")
+    axes.set_ylabel("seconds (log)")
+    axes.set_xlabel("% of the orders within")
+    axes.set_xlim(0, 100)
+    _legend(axes)
+
+
+def _shade(axes: Axes, run: Run, last: float) -> None:
+    for n, window in enumerate(run.windows):
+        until = window.until if window.until is not None else last
+        axes.axvspan(window.since, until, color=FAULT, alpha=0.3, lw=0)
+        place = (window.since, 1.0 - 0.07 * (n % 3))
+        text = f"{window.service}: {window.what}"
+        axes.annotate(text, place, xycoords=("data", "axes fraction"), fontsize=6.5, va="top", xytext=(2, -2),
+                      textcoords="offset points")  # fmt: skip
+
+
+def _legend(axes: Axes) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.12), ncols=5, fontsize=7.5, borderaxespad=0.6)

@@ -1,0 +1,146 @@
+"""Predictions: what a script says before its run, and what was measured, both as small formulas over the figures.
+
+A formula may use the name of a load (`slow.p50`, `slow.ok`, `slow.achieved`, `slow.seconds`), and these functions:
+
+    q(slow, 0.9)                   latency that 90 % of the successes stay within
+    share(slow, "502")             share of the orders that ended so; `count(slow, "502")` for how many
+    took(slow, "502", 0.5)         how fast they ended so: a quantile
+    mean(slow), slower(slow, 0.1)  mean latency of the successes; share of them that took longer than 0.1 s
+    became(slow, "notified")       how many of the load's orders are in that state at the end
+    lasted("inventory", "killed")  seconds that a service was disturbed so; `began` and `ended` for when
+    first_ok(slow, t)              when the first order sent at or after second t was answered with success
+    last_notified(slow, t)         when the last of the orders sent before second t was notified
+    held("reserved")               how many reservations are in that state at the end
+    least(a, b), most(a, b)        the smaller, the larger
+"""
+
+from statistics import fmean
+from typing import Any
+
+from simpleeval import EvalWithCompoundTypes, InvalidExpression
+
+from lab import figures
+from lab.check import FAIL, PASS, UNKNOWN, seconds_at
+from lab.history import Run
+
+
+class _Nothing(Exception):
+    """A figure that the run does not have."""
+
+
+class Formulas:
+    """Evaluates formulas over one run."""
+
+    def __init__(self, run: Run, phases: dict[str, dict[str, Any]]) -> None:
+        self._run, self._phases = run, phases
+        functions = ("q", "share", "count", "took", "became", "lasted", "began", "ended", "held", "mean", "slower")
+        named = {name: getattr(self, f"_{name}") for name in functions}
+        named |= {"first_ok": self._first_ok, "last_notified": self._last_notified, "least": min, "most": max}
+        self._evaluator = EvalWithCompoundTypes(names=phases, functions=named)
+
+    def value(self, formula: str) -> float | None:
+        """Return the formula's value, or None when the run has no such figure."""
+        try:
+            value = self._evaluator.eval(formula)
+        except (InvalidExpression, _Nothing, TypeError, KeyError, ValueError, ZeroDivisionError):
+            return None
+        return float(value) if isinstance(value, int | float) else None
+
+    def _name(self, phase: dict[str, Any]) -> str:
+        return next(name for name, figures_of in self._phases.items() if figures_of is phase)
+
+    def _of(self, phase: dict[str, Any]) -> list[Any]:
+        name = self._name(phase)
+        return [op for op in self._run.operations if op.phase == name]
+
+    def _q(self, phase: dict[str, Any], q: float) -> float | None:
+        return figures.Latencies(figures.latency(o) for o in self._of(phase) if o.result == "ok").quantile(q)
+
+    def _mean(self, phase: dict[str, Any]) -> float:
+        return fmean(figures.latency(o) for o in self._of(phase) if o.result == "ok")
+
+    def _slower(self, phase: dict[str, Any], than: float) -> float:
+        return fmean(figures.latency(o) > than for o in self._of(phase) if o.result == "ok")
+
+    def _count(self, phase: dict[str, Any], kind: str) -> int:
+        return phase["errors"].get(kind, {"count": 0})["count"]
+
+    def _share(self, phase: dict[str, Any], kind: str) -> float:
+        return self._count(phase, kind) / phase["sent"]
+
+    def _took(self, phase: dict[str, Any], kind: str, q: float) -> float | None:
+        return figures.Latencies(figures.latency(o) for o in self._of(phase) if o.kind == kind).quantile(q)
+
+    def _orders(self, phase: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        users = {op.op for op in self._of(phase)}
+        return {o["user_id"]: o for o in self._run.held("order") if o["user_id"] in users}
+
+    def _became(self, phase: dict[str, Any], status: str) -> int:
+        return sum(order["status"] == status for order in self._orders(phase).values())
+
+    def _held(self, status: str) -> int:
+        return sum(r["status"] == status for r in self._run.held("reservation"))
+
+    def _window(self, service: str, what: str) -> Any:
+        for window in self._run.windows:
+            if window.service == service and window.what == what and window.until is not None:
+                return window
+        raise _Nothing
+
+    def _lasted(self, service: str, what: str) -> float:
+        window = self._window(service, what)
+        return window.until - window.since
+
+    def _began(self, service: str, what: str) -> float:
+        return self._window(service, what).since
+
+    def _ended(self, service: str, what: str) -> float:
+        return self._window(service, what).until
+
+    def _first_ok(self, phase: dict[str, Any], since: float) -> float:
+        times = [o.ended for o in self._of(phase) if o.result == "ok" and o.sent >= since and o.ended]
+        if not times:
+            raise _Nothing
+        return min(times)
+
+    def _last_notified(self, phase: dict[str, Any], before: float) -> float:
+        orders = self._orders(phase)
+        sent = {op.op for op in self._of(phase) if op.sent < before}
+        times = [
+            seconds_at(self._run, orders[user]["timeline"][-1]["at"])
+            for user in sent & orders.keys()
+            if orders[user]["status"] == "notified"
+        ]
+        if not times:
+            raise _Nothing
+        return max(times)
+
+
+def judge(run: Run, phases: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return each prediction with what was predicted, what was measured, and whether it holds."""
+    formulas = Formulas(run, phases)
+    return [_judge(formulas, prediction) for prediction in run.of_type("predict")]
+
+
+def _judge(formulas: Formulas, prediction: dict[str, Any]) -> dict[str, Any]:
+    expected, measured = formulas.value(prediction["expect"]), formulas.value(prediction["measure"])
+    names = ("text", "measure", "expect", "rule", "tolerance", "unit")
+    shape = {name: prediction[name] for name in names}
+    verdict = UNKNOWN
+    if expected is not None and measured is not None:
+        verdict = PASS if _holds(prediction["rule"], prediction["tolerance"], expected, measured) else FAIL
+    return shape | {"predicted": _rounded(expected), "measured": _rounded(measured), "verdict": verdict}
+
+
+def _holds(rule: str, tolerance: str, expected: float, measured: float) -> bool:
+    if rule == "at most":
+        return measured <= expected
+    if rule == "at least":
+        return measured >= expected
+    percent = tolerance.endswith("%")
+    room = abs(expected) * float(tolerance[:-1]) / 100 if percent else float(tolerance)
+    return abs(measured - expected) <= room
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -1,0 +1,261 @@
+"""Makes `summary.json`, `report.md`, `completions.csv` and `plot.svg` from the raw files of a run, and nothing else."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from lab import figures, plot, predictions
+from lab.check import FAIL, PASS, UNKNOWN, check
+from lab.history import Run, read
+
+SCHEMA_VERSION = 1
+EXIT_STATUS = {PASS: 0, FAIL: 1, UNKNOWN: 2}
+MARK = {PASS: "✔ pass", FAIL: "✘ **fail**", UNKNOWN: "? unknown"}
+
+
+def make(folder: Path) -> dict[str, Any]:
+    """Write the report of a run beside its raw files and return its summary. Raises LabError."""
+    run = read(folder)
+    summary = summarise(run)
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    (folder / "report.md").write_text(write_report(run, summary))
+    (folder / "completions.csv").write_text(_csv(figures.per_second(run)))
+    plot.draw(run, folder / "plot.svg")
+    return summary
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """Return the summary: what was run, where, what was measured, and the verdict."""
+    phases = figures.of_phases(run)
+    judged = predictions.judge(run, phases)
+    invariants = [finding.as_dict() for finding in check(run)]
+    head = run.head
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "experiment": head["experiment"],
+        "part": head["part"],
+        "title": head["title"],
+        "quick": head["quick"],
+        "began_at": head["began_at"],
+        "environment": head["environment"],
+        "phases": phases,
+        "orders": figures.of_orders(run),
+        "windows": [{"service": w.service, "what": w.what, "since": w.since, "until": w.until} for w in run.windows],
+        "settled": (run.of_type("settled") or [None])[-1],
+        "predictions": judged,
+        "invariants": invariants,
+        "verdict": verdict([p["verdict"] for p in judged] + [i["verdict"] for i in invariants]),
+    }
+
+
+def verdict(parts: list[str]) -> str:
+    """Return `fail` if anything failed, else `unknown` if anything could not be decided, else `pass`."""
+    if FAIL in parts:
+        return FAIL
+    return UNKNOWN if UNKNOWN in parts or not parts else PASS
+
+
+def write_report(run: Run, summary: dict[str, Any]) -> str:
+    """Return the report as Markdown."""
+    about = run.head["about"]
+    sections = [
+        f"# {summary['title']}",
+        about.get("Shows", ""),
+        f"**{MARK[summary['verdict']]}** — {verdict_sentence(summary)}",
+        "## Predicted and measured",
+        "Each prediction was written down before the load began.",
+        _table(("prediction", "predicted", "measured", "verdict"), [prediction_row(p) for p in summary["predictions"]]),
+        "## What the clients saw",
+        _loads_text(),
+        _table(LOAD_COLUMNS, [_load_row(name, p) for name, p in summary["phases"].items()]),
+        *_errors_section(summary),
+        "## What became of the orders",
+        _orders_text(summary),
+        "![latency over time, replies per second, latency by quantile](plot.svg)",
+        *_faults_section(summary),
+        "## Invariants",
+        _table(("", "invariant", "verdict", "found"), [_invariant_row(i) for i in summary["invariants"]]),
+        *_violations(summary),
+        "## Why it behaves so",
+        about.get("Why", ""),
+        "## What this does not show",
+        about.get("Not shown", ""),
+        "## Make it again",
+        _again(summary),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def verdict_sentence(summary: dict[str, Any]) -> str:
+    """Return the verdict in a sentence."""
+    predicted, invariants = summary["predictions"], summary["invariants"]
+    good = sum(p["verdict"] == PASS for p in predicted)
+    kept = sum(i["verdict"] == PASS for i in invariants)
+    sent = sum(p["sent"] for p in summary["phases"].values())
+    text = f"{good} of {len(predicted)} predictions hold, {kept} of {len(invariants)} invariants, over {sent:,} orders."
+    first = next((i["sentence"] for i in invariants if i["verdict"] != PASS), "")
+    return f"{text} {first}".strip()
+
+
+LOAD_COLUMNS = (
+    "load",
+    "how",
+    "sent",
+    "done",
+    "refused",
+    "unknown",
+    "done/s",
+    "p50",
+    "p95",
+    "p99",
+    "max",
+    "late",
+    "dropped",
+)
+
+
+def _loads_text() -> str:
+    return (
+        "Latency of the orders that were done, from the moment when each was meant to be sent. *late*: sent more than "
+        "10 ms after that moment; *dropped*: not sent at all, because too many were waiting; *done/s*: until the last "
+        "one was done."
+    )
+
+
+def _load_row(name: str, p: dict[str, Any]) -> tuple[str, ...]:
+    counts = (f"{p[key]:,}" for key in ("sent", "ok", "fail", "info"))
+    times = (shown_time(p[key]) for key in ("p50", "p95", "p99", "max"))
+    return (name, _how(p["params"]), *counts, f"{p['achieved']:,.1f}", *times, f"{p['late']:,}", f"{p['dropped']:,}")
+
+
+def _how(params: dict[str, Any]) -> str:
+    if params["loop"] == "closed":
+        amount = f"{params['count']} orders" if "count" in params else f"{params['seconds']:g} s"
+        return (
+            f"closed, {params['clients']} clients, {amount}" if params["clients"] > 1 else f"closed, 1 client, {amount}"
+        )
+    return f"open, {params['rate']:g}/s{' Poisson' if params.get('poisson') else ''}, {params['seconds']:g} s"
+
+
+def _errors_section(summary: dict[str, Any]) -> list[str]:
+    rows = [
+        (name, KINDS.get(kind, f"`{kind}`"), f"{e['count']:,}", f"{100 * e['share']:.1f} %", *_times(e))
+        for name, p in summary["phases"].items()
+        for kind, e in p["errors"].items()
+    ]
+    if not rows:
+        return []
+    return ["Orders that were not done, by kind:", _table(("load", "reply", "orders", "share", "p50", "max"), rows)]
+
+
+KINDS = {
+    "409": "`409` refused",
+    "500": "`500` the order service failed",
+    "502": "`502` inventory failed",
+    "503": "`503` inventory cannot be reached",
+    "504": "`504` inventory did not answer in time",
+    "reset": "connection broken",
+    "refused": "connection refused",
+    "timeout": "no reply in time",
+}
+
+
+def _times(e: dict[str, Any]) -> tuple[str, str]:
+    return shown_time(e["p50"]), shown_time(e["max"])
+
+
+def _orders_text(summary: dict[str, Any]) -> str:
+    orders = summary["orders"]
+    states = ", ".join(f"{count:,} {status}" for status, count in orders["by_status"].items()) or "none"
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in orders["failed_for"].items())
+    done = orders["completion"]
+    text = f"At the end: {states}{f' ({reasons})' if reasons else ''}. "
+    text += f"Completion (placed → notified): p50 {shown_time(done['p50'])}, p99 {shown_time(done['p99'])}, "
+    text += f"max {shown_time(done['max'])}. "
+    settled = summary["settled"]
+    if settled and settled["done"]:
+        return text + f"All orders were final {settled['took']:.1f} s after the last load."
+    return text + "Not all orders were final when the run ended."
+
+
+def _faults_section(summary: dict[str, Any]) -> list[str]:
+    if not summary["windows"]:
+        return []
+    rows = [
+        (w["service"], w["what"], f"{w['since']:.1f} s", f"{w['until']:.1f} s" if w["until"] else "end", _length(w))
+        for w in summary["windows"]
+    ]
+    return ["Disturbed, and shaded in the plot:", _table(("service", "what", "from", "until", "lasted"), rows)]
+
+
+def _length(w: dict[str, Any]) -> str:
+    return f"{w['until'] - w['since']:.1f} s" if w["until"] else "–"
+
+
+def prediction_row(p: dict[str, Any]) -> tuple[str, ...]:
+    rule = f"± {p['tolerance']}" if p["rule"] == "within" else p["rule"]
+    value = _with_unit(p["predicted"], p["unit"])
+    predicted = f"{value} {rule}" if p["rule"] == "within" else f"{rule} {value}"
+    return p["text"], predicted, _with_unit(p["measured"], p["unit"]), MARK[p["verdict"]]
+
+
+def _with_unit(value: float | None, unit: str) -> str:
+    if value is None:
+        return "–"
+    if unit == "s":
+        return shown_time(value)
+    if unit == "%":
+        return f"{100 * value:.1f} %"
+    return f"{value:,.4g} {unit}".strip() if value < 10_000 else f"{value:,.0f} {unit}".strip()
+
+
+def _invariant_row(i: dict[str, Any]) -> tuple[str, ...]:
+    return str(i["number"]), i["rule"], MARK[i["verdict"]], i["sentence"]
+
+
+def _violations(summary: dict[str, Any]) -> list[str]:
+    told = []
+    for finding in summary["invariants"]:
+        for violation in finding["violations"]:
+            told.append(f"**{violation['subject']}** breaks invariant {finding['number']}: {violation['wrong']}")
+            told.append("```\n" + "\n".join(violation["story"]) + "\n```")
+    return told
+
+
+def _again(summary: dict[str, Any]) -> str:
+    env = summary["environment"]
+    versions = ", ".join(f"{name} {version}" for name, version in env["versions"].items())
+    script = f"experiments/{summary['experiment']}.sh{' --quick' if summary['quick'] else ''}"
+    return (
+        f"```\n{script}\n```\n\n"
+        f"This one: {summary['began_at'][:19].replace('T', ' ')} UTC, commit `{env['commit']}`, "
+        f"runtime {env['runtime']}, {env['cores']} cores, {env['memory_gib']} GiB, {env['system']}; {versions}. "
+        f"`./lab report` with this folder makes this page, `summary.json`, `completions.csv` and the plot again from "
+        f"`history.jsonl.gz` and `state.jsonl.gz`."
+    )
+
+
+def shown_time(seconds: float | None) -> str:
+    """Return a time with three digits: `3.21 ms`, `1.02 s`."""
+    if seconds is None:
+        return "–"
+    if abs(seconds) < 1:
+        return f"{1000 * seconds:.3g} ms" if abs(seconds) < 0.9995 else "1.00 s"
+    return f"{seconds:.2f} s" if abs(seconds) < 100 else f"{seconds:.0f} s"
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _csv(rows: list[dict[str, int]]) -> str:
+    out = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(out, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return out.getvalue()

@@ -1,0 +1,121 @@
+"""The verbs on services that both runtimes share: up, down, start and wait until ready, find by name, status."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from lab import compose, docker, http
+from lab.compose import Service
+from lab.local import LocalRuntime
+from lab.places import HIDDEN, PARTS, ROOT, LabError, part_named
+
+START_SECONDS = 30.0
+
+
+class Runtime(Protocol):
+    """What a runtime can do; `lab.local` and `lab.docker` each say how."""
+
+    name: str
+
+    def create(self, part: str, *, fresh: bool) -> None: ...
+    def start(self, service: Service) -> None: ...
+    def stop(self, service: Service) -> None: ...
+    def signal(self, service: Service, verb: str) -> None: ...
+    def remove(self, part: str) -> None: ...
+    def state(self, service: Service) -> str: ...
+    def pid(self, service: Service) -> int | None: ...
+    def logs(self, service: Service, lines: int) -> str: ...
+    def follow_command(self, service: Service, lines: int) -> list[str]: ...
+
+
+def choose() -> Runtime:
+    """Return the runtime that LAB_RUNTIME names, or Docker where an engine answers, else local. Raises LabError."""
+    wanted = os.environ.get("LAB_RUNTIME") or _remembered() or ("docker" if docker.answers() else "local")
+    if wanted not in ("docker", "local"):
+        raise LabError(f"LAB_RUNTIME is {wanted}", "it must be docker or local")
+    if wanted == "docker" and not docker.answers():
+        raise LabError("no Docker engine answers", "start Docker, or go without it: LAB_RUNTIME=local ./lab …")
+    return docker.DockerRuntime() if wanted == "docker" else LocalRuntime()
+
+
+def up(runtime: Runtime, part: str, *, fresh: bool = False, say: Callable[[str], None] = print) -> None:
+    """Start every service of a part and wait until each is ready; on any failure stop them all again."""
+    if fresh:
+        runtime.remove(part)
+    try:
+        say(f"starting {part} ({runtime.name})")
+        _remember(part, runtime)
+        runtime.create(part, fresh=fresh)
+        for service in compose.services(part).values():
+            runtime.start(service)
+        for service in compose.services(part).values():
+            wait_ready(runtime, service)
+            say(f"  {service.name} is ready at {service.url}")
+    except BaseException:  # also Ctrl-C: leave nothing half started
+        down(runtime, part)
+        raise
+
+
+def down(runtime: Runtime, part: str) -> None:
+    """Stop every service of a part."""
+    runtime.remove(part)
+    (HIDDEN / "run" / part / "runtime").unlink(missing_ok=True)
+
+
+def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECONDS) -> None:
+    """Wait until a service says that it is ready. Raises LabError, with its last words, if it is not in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = http.try_get(f"{service.url}/ready", timeout=1.0)
+        if answer is not None and answer.status_code == 200:
+            return
+        if runtime.state(service) == "exited":
+            raise LabError(f"{service.name} ended at its start; its last words:\n{_last_words(runtime, service)}")
+        time.sleep(0.05)
+    last_words = _last_words(runtime, service)
+    raise LabError(f"{service.name} is not ready after {seconds:.0f} s; its last words:\n{last_words}")
+
+
+def parts_up(runtime: Runtime) -> list[str]:
+    """Return the parts of which a service runs."""
+    there = [part for part in PARTS if (ROOT / part / "docker-compose.yml").exists()]
+    return [p for p in there if any(runtime.state(s) != "exited" for s in compose.services(p).values())]
+
+
+def find(runtime: Runtime, name: str) -> Service:
+    """Return the service called `NAME`, of the part that is up, or `PART/NAME`. Raises LabError."""
+    part, _, short = name.rpartition("/")
+    parts = [part_named(part)] if part else (parts_up(runtime) or _remembered_parts())
+    if not parts:
+        raise LabError("no part is up", "./lab up sync-rest")
+    if len(parts) > 1:
+        raise LabError(f"{' and '.join(parts)} are up", f"say which one: {parts[0]}/{short}")
+    known = compose.services(parts[0])
+    if short not in known:
+        raise LabError(f"{parts[0]} has no service {short}", f"it has: {', '.join(known)}")
+    return known[short]
+
+
+def _last_words(runtime: Runtime, service: Service) -> str:
+    return "\n".join(f"  | {line}" for line in runtime.logs(service, 12).splitlines()) or "  | (nothing)"
+
+
+def _remember(part: str, runtime: Runtime) -> None:
+    """Note which runtime a part was started with, so that `down` finds it even if an engine appears meanwhile."""
+    _runtime_file(part).parent.mkdir(parents=True, exist_ok=True)
+    _runtime_file(part).write_text(runtime.name)
+
+
+def _remembered() -> str | None:
+    names = {_runtime_file(part).read_text() for part in _remembered_parts()}
+    return names.pop() if len(names) == 1 else None
+
+
+def _remembered_parts() -> list[str]:
+    return [part for part in PARTS if _runtime_file(part).exists()]
+
+
+def _runtime_file(part: str) -> Path:
+    return HIDDEN / "run" / part / "runtime"

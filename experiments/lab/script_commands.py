@@ -1,0 +1,127 @@
+"""The commands that experiment scripts use. A script is a story of these; `experiments/story.sh` has the frame."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from lab import history, places, runtime, story
+from lab.journal import Journal
+from lab.places import LabError
+
+
+@click.command(hidden=True)
+@click.argument("script", type=click.Path(path_type=Path, exists=True))
+@click.argument("part")
+@click.option("--quick", is_flag=True)
+@click.option("--owner", type=int, required=True, help="The process of the script.")
+def begin(script: Path, part: str, quick: bool, owner: int) -> None:
+    """Start PART with empty databases and open a run for SCRIPT; print the run's folder."""
+    journal = story.begin(script, places.part_named(part), quick=quick, owner=owner, say=_say)
+    click.echo(journal.folder)
+
+
+@click.command(hidden=True)
+@click.argument("text")
+@click.option("--measure", required=True, help="A formula over the figures; see lab/predictions.py.")
+@click.option("--within", nargs=2, metavar="VALUE TOLERANCE", help="The formula's value, and how far it may be off.")
+@click.option("--at-most", help="The measured value must not be larger than this formula.")
+@click.option("--at-least", help="The measured value must not be smaller than this formula.")
+@click.option("--unit", default="")
+def predict(
+    text: str, measure: str, within: tuple[str, str] | None, at_most: str | None, at_least: str | None, unit: str
+) -> None:
+    """Write down what is expected, before the load."""
+    given = [("within", *within)] if within else []
+    given += [("at most", at_most, "")] if at_most is not None else []
+    given += [("at least", at_least, "")] if at_least is not None else []
+    if len(given) != 1:
+        raise LabError("give one of --within, --at-most, --at-least")
+    rule, expect, tolerance = given[0]
+    shape = {"text": text, "measure": measure, "expect": expect, "rule": rule, "tolerance": tolerance, "unit": unit}
+    Journal.required().note(type="predict", **shape)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--rate", type=click.FloatRange(0.01, 5000), help="Open loop: orders a second.")
+@click.option("--seconds", type=click.FloatRange(0.1, 3600), help="For how long.")
+@click.option("--poisson", is_flag=True, help="Random arrivals instead of evenly spaced ones.")
+@click.option("--clients", type=click.IntRange(1, 1000), help="Closed loop: so many, each waiting for its answer.")
+@click.option("--count", type=click.IntRange(1, 1_000_000), help="Closed loop: so many orders in all.")
+@click.option("--seed", default=1, show_default=True, help="The same seed, the same orders at the same times.")
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds until a client gives up.")
+@click.option("--part", help="To which part, if more than one is up.")
+def load(name: str, part: str | None, **options: float | bool | None) -> None:
+    """Send orders to the part that is up and say what came of them."""
+    from lab import figures, report
+    from lab import load as loads
+
+    plan = loads.Plan(name, **{key: value for key, value in options.items() if value is not None})
+    if plan.open_loop and not (plan.rate and plan.seconds):
+        raise LabError("an open loop needs --rate and --seconds", "or a closed loop: --clients 8 --count 200")
+    if not plan.open_loop and (plan.rate or not (plan.count or plan.seconds)):
+        raise LabError("a closed loop needs --count or --seconds, and has no --rate")
+    service = runtime.find(runtime.choose(), f"{part}/order" if part else "order")
+    journal = Journal.current()
+    now = journal.now if journal else loads.monotonic_since(loads.time.monotonic())
+    if journal:
+        journal.note(type="begins", phase=name)
+    lines, began, until = loads.run(plan, service.url, now)
+    phase = {"at": round(began, 6), "type": "phase", "phase": name, "params": plan.params(), "until": round(until, 6)}
+    if journal:
+        journal.append(f"load-{name}", [phase, *lines])
+    done = figures.of_phases(history.Run({}, [phase, *lines]))[name]
+    errors = ", ".join(f"{e['count']} × {kind}" for kind, e in done["errors"].items()) or "no errors"
+    times = " ".join(f"{key} {report.shown_time(done[key])}" for key in ("p50", "p95", "p99", "max"))
+    _say(f"  {name}: {done['sent']} sent, {done['ok']} done at {done['achieved']:.1f}/s, {times}; {errors}")
+
+
+@click.command(hidden=True)
+@click.argument("phase")
+@click.argument("seconds", type=float)
+def at(phase: str, seconds: float) -> None:
+    """Wait until SECONDS of the load PHASE have passed."""
+    story.wait_for(Journal.required(), phase, seconds)
+
+
+@click.command(hidden=True)
+@click.option("--seconds", default=60.0, help="How long at most.")
+def settle(seconds: float) -> None:
+    """Wait until every order is in a final state."""
+    done = story.settle(Journal.required(), seconds)
+    _say("  all orders are final" if done else f"  after {seconds:.0f} s some orders are not final")
+
+
+@click.command(hidden=True)
+def finish() -> None:
+    """Collect the raw data, write the report, publish it; exit with the verdict's status."""
+    from lab import report
+
+    journal = Journal.required()
+    story.collect(journal)
+    summary = report.make(journal.folder)
+    place = story.publish(journal)
+    for p in summary["predictions"]:
+        row = report.prediction_row(p)
+        _say(f"  {p['verdict']:7} {row[0]}: predicted {row[1]}, measured {row[2]}")
+    for i in summary["invariants"]:
+        _say(f"  {i['verdict']:7} {i['rule']} {'' if i['verdict'] == 'pass' else i['sentence']}")
+    _say(f"{summary['verdict']}: {report.verdict_sentence(summary)}\nreport: {story.relative(place)}/report.md")
+    sys.exit(report.EXIT_STATUS[summary["verdict"]])
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+def summary(folders: tuple[Path, ...]) -> None:
+    """Show the verdicts of the runs in FOLDERS in one table; the exit status is the worst of them."""
+    from lab.overview import show
+
+    sys.exit(show(folders))
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+SCRIPT_COMMANDS = [begin, predict, load, at, settle, finish, summary]

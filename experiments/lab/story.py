@@ -1,0 +1,163 @@
+"""What an experiment script does around its load: begin, predict, wait, settle, collect, judge, publish."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lab import compose, history, http, processes, runtime
+from lab.journal import Journal
+from lab.places import HIDDEN, RESULTS, ROOT, LabError, shown
+
+RUNS = HIDDEN / "runs"
+RUNNING = HIDDEN / "run" / "experiment.json"
+SECTIONS = ("Shows", "Why", "Not shown", "Takes", "Usage")
+OPEN_STATES = ("placed", "unknown", "reserved")
+PACKAGES = ("flask", "gunicorn", "urllib3", "sqlalchemy", "pydantic", "aiohttp")
+HELD = {"order": ("orders", "order"), "inventory": ("reservations", "reservation"),
+        "notification": ("notifications", "notification")}  # fmt: skip
+
+
+def begin(script: Path, part: str, *, quick: bool, owner: int, say: Callable[[str], None]) -> Journal:
+    """Start the part with empty databases and open a run for this script. Raises LabError.
+
+    `owner` is the process of the script: while it lives, no other experiment may begin.
+    """
+    other = processes.load(RUNNING)
+    if other is not None and other.pid != owner and other.process() is not None:
+        raise LabError(f"another experiment is running (process {other.pid})", "wait for it, or stop it with Ctrl-C")
+    processes.save(processes.record_of(owner), RUNNING)
+    title, about = read_header(script)
+    folder = RUNS / script.stem
+    shutil.rmtree(folder, ignore_errors=True)
+    chosen = runtime.choose()
+    for name in runtime.parts_up(chosen):
+        say(f"stopping {name}, which was up")
+        runtime.down(chosen, name)
+    runtime.up(chosen, part, fresh=True, say=say)
+    head = {"experiment": script.stem, "part": part, "title": title, "about": about, "quick": quick}
+    return Journal.begin(folder, head | {"environment": environment(chosen.name)})
+
+
+def read_header(script: Path) -> tuple[str, dict[str, str]]:
+    """Return the title and the sections of a script's first comment. Raises LabError when it has none."""
+    lines = []
+    for line in script.read_text().splitlines()[1:]:
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    if not lines:
+        raise LabError(f"{script.name} does not begin with a comment that says what it shows")
+    about: dict[str, str] = {}
+    section = ""
+    for line in lines[1:]:
+        found = re.match(rf"({'|'.join(SECTIONS)}): *(.*)", line)
+        if found:
+            section, line = found.groups()
+        if section and line:
+            about[section] = f"{about.get(section, '')} {line}".strip()
+    return lines[0], about
+
+
+def environment(runtime_name: str) -> dict[str, Any]:
+    """Return where a run takes place: the commit, the machine, the versions."""
+    return {
+        "commit": _commit(),
+        "runtime": runtime_name,
+        "cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {"Python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+    }
+
+
+def wait_for(journal: Journal, phase: str, seconds: float) -> None:
+    """Wait until this many seconds of a load have passed. Raises LabError when the load does not begin."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        began = [e["at"] for e in journal.lines() if e["type"] == "begins" and e["phase"] == phase]
+        if began:
+            time.sleep(max(0.0, began[0] + seconds - journal.now()))
+            return
+        time.sleep(0.05)
+    raise LabError(f"the load {phase} did not begin", "start it with & before waiting for it")
+
+
+def settle(journal: Journal, seconds: float) -> bool:
+    """Wait until every order is in a final state; note how long it took, and whether it did."""
+    began = journal.now()
+    url = compose.services(journal.head["part"])["order"].url
+    done = False
+    while not done and journal.now() - began < seconds:
+        done = all(_none_in(url, status) for status in OPEN_STATES)
+        if not done:
+            time.sleep(0.2)
+    journal.note(type="settled", done=done, took=round(journal.now() - began, 3))
+    return done
+
+
+def collect(journal: Journal) -> None:
+    """Write the raw files of the run: its history, and what each service holds now."""
+    head = {name: value for name, value in journal.head.items() if name != "began_monotonic"}
+    history.write_lines(journal.folder / history.HISTORY, [head, *journal.lines()])
+    history.write_lines(journal.folder / history.STATE, _state(journal.head["part"]))
+
+
+def publish(journal: Journal) -> Path:
+    """Move the finished run to its place: `results/` for a full run, `.lab/quick/` for a quick one."""
+    home = HIDDEN / "quick" if journal.head["quick"] else RESULTS
+    place = home / journal.head["part"] / journal.head["experiment"]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_name(f".{place.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    for file in journal.folder.iterdir():
+        if file.name != "run.json" and file.suffix != ".jsonl":
+            file.rename(fresh / file.name)  # not a copy: run.log is still being written
+    shutil.rmtree(place, ignore_errors=True)
+    fresh.rename(place)
+    return place
+
+
+def _none_in(url: str, status: str) -> bool:
+    answer = http.try_get(f"{url}/orders?status={status}&limit=1", timeout=5.0)
+    return answer is not None and answer.status_code == 200 and not answer.json()["orders"]
+
+
+def _state(part: str) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
+    for name, service in compose.services(part).items():
+        listed, what = HELD[name]
+        try:
+            lines += [{"what": what, **row} for row in http.all_pages(f"{service.url}/{listed}", listed)]
+            if name == "inventory":
+                levels = http.call("GET", f"{service.url}/stock").json()["stock"]
+                lines += [{"what": "stock", "sku": sku, **level} for sku, level in levels.items()]
+        except (LabError, ValueError, KeyError) as error:
+            lines.append({"what": "missing", "service": name, "why": str(error)})
+    return lines
+
+
+def _commit() -> str:
+    """Return the commit, with `+changes` when the files other than results differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
+    if commit.returncode:
+        return "none"
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--", ".", ":!results", ":!README.md"], capture_output=True, text=True
+    )
+    return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
+
+
+def relative(path: Path) -> str:
+    """Return a path as it is shown to a person, from where they stand."""
+    return shown(path) if path.is_relative_to(ROOT) else os.fspath(path)

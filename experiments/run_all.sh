@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Runs every experiment there is, in order, and ends with one table of their verdicts.
+#
+# A full run writes to results/; with --quick the same stories are told shortened, and written under .lab/quick/.
+# The exit status is the worst verdict: 0 all pass, 1 one failed, 2 one could not be decided.
+# An experiment that does not pass does not stop the others. Ctrl-C stops everything.
+#
+# Takes: Part A: at most 6 minutes; --quick 90 seconds
+# Usage: experiments/run_all.sh [--quick]
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+quick=''
+for word in "$@"; do
+  case $word in
+    -h | --help) sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
+    --quick) quick=--quick ;;
+    *) printf 'run_all.sh: there is no option %s; see --help\n' "$word" >&2; exit 2 ;;
+  esac
+done
+
+# The seconds that a script's header says it takes.
+seconds_of() {
+  local pattern='s/^# Takes: \([0-9]*\) s.*/\1/p'
+  [[ -z $quick ]] || pattern='s/^# Takes: .*--quick \([0-9]*\) s.*/\1/p'
+  sed -n "$pattern" "$1"
+}
+
+part_of() { sed -n 's/^source .*story.sh" \([a-z-]*\) .*/\1/p' "$1"; }
+
+"$root/lab" --version >/dev/null # prepares everything on first use
+scripts=("$here"/[abc][0-9]_*.sh)
+left=0
+for script in "${scripts[@]}"; do left=$((left + $(seconds_of "$script"))); done
+home=$root/results
+[[ -z $quick ]] || home=$root/.lab/quick
+
+folders=()
+n=0
+began=$SECONDS
+for script in "${scripts[@]}"; do
+  n=$((n + 1))
+  name=$(basename "$script" .sh)
+  printf '\n=== %d of %d: %s, about %d s left in all\n' "$n" "${#scripts[@]}" "$name" "$left"
+  folder=$home/$(part_of "$script")/$name
+  stamp=$(date +%s)
+  status=0
+  "$script" $quick || status=$?
+  [[ $status -ne 130 && $status -ne 143 ]] || exit "$status"
+  # A script that did not come to its verdict must not be judged by the folder of an earlier run.
+  if [[ $(date -r "$folder/summary.json" +%s 2>/dev/null || echo 0) -lt $stamp ]]; then folder=$root/.lab/runs/$name; fi
+  folders+=("$folder")
+  left=$((left - $(seconds_of "$script")))
+done
+
+printf '\n=== all: %d s\n' $((SECONDS - began))
+"$root/lab" summary "${folders[@]}"
