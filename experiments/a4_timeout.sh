@@ -2,9 +2,10 @@
 # A4: no answer in time
 #
 # Shows: When inventory takes longer than the order service waits, the client has its 504 after the time-out and no
-#   later. The order is then `unknown`, and a background resolver finds out what happened: an order that inventory had
-#   not seen is released, one that it had reserved before it crashed is completed, and so is the rest after the order
-#   service itself was killed and started again. No reservation is left that nobody knows of.
+#   later. The order is then `unknown`, and a background resolver finds out what happened: an order that inventory
+#   never reserved is released and fails; one that it reserved after all, too late or just before it crashed, is
+#   completed. The same holds for orders that were open when the order service itself was killed. No reservation is left
+#   that nobody knows of.
 # Why: A time-out says nothing about what the other side did or will still do. The order service wrote down the order
 #   before it asked, so it can ask again. If inventory knows nothing, the order service first writes down that the
 #   order fails, then has it released: a reservation that arrives after its release takes nothing.
@@ -20,8 +21,10 @@ rate=5
 lab predict "Every order that waits too long is answered 504" --measure 'share(too_slow, "504")' --within 1 0 --unit %
 lab predict "after the time-out of 1 s (p50)" --measure 'took(too_slow, "504", 0.5)' --within 1 5% --unit s
 lab predict "and no later (max)" --measure 'took(too_slow, "504", 1)' --at-most 1.25 --unit s
-lab predict "None of them is done in the end: all were released in time" \
-  --measure 'became(too_slow, "failed")' --within too_slow.sent 0 --unit orders
+lab predict "and each of them is notified or failed in the end" \
+  --measure 'became(too_slow, "failed") + became(too_slow, "notified")' --within too_slow.sent 0 --unit orders
+lab predict "Requests that inventory swallowed are answered 504 too" --measure 'share(lost, "504")' --within 1 0 --unit %
+lab predict "and all of them fail in the end" --measure 'became(lost, "failed")' --within lost.sent 0 --unit orders
 lab predict "A reservation made just before a crash is found and completed" \
   --measure 'became(crash, "notified")' --within crash.sent 0 --unit orders
 lab predict "though the first client was told 504" --measure 'count(crash, "504")' --at-least 1 --unit orders
@@ -34,7 +37,11 @@ step "inventory takes 1.5 s, the order service waits for 1 s"
 lab configure order timeout=1
 lab configure inventory delay=1.5
 lab load too_slow --rate "$rate" --seconds "$slow"
+step "inventory swallows every request"
+lab configure inventory delay=0 failure_rate=1 failure_mode=hang
+lab load lost --rate "$rate" --seconds "$(full_or_quick 4 2)"
 lab configure inventory --reset
+lab settle
 step "inventory crashes once, after a reservation was committed and before it is answered"
 lab configure inventory crash_point=after_commit
 lab load crash --clients 1 --count 5

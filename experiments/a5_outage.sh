@@ -19,7 +19,7 @@ after=$(full_or_quick 5 2)
 seconds=$((before + down + after))
 
 lab predict "Orders refused while inventory is down: rate × outage" --measure 'count(no_inventory, "503")' \
-  --within "$rate * lasted('inventory', 'killed')" 5% --unit orders
+  --within "$rate * lasted('inventory', 'killed')" 10 --unit orders
 lab predict "A refusal is quick (p50)" --measure 'took(no_inventory, "503", 0.5)' --at-most 0.02 --unit s
 lab predict "Inventory is back: until the first order is done" \
   --measure "first_ok(no_inventory, ended('inventory', 'killed')) - ended('inventory', 'killed')" --at-most 0.5 --unit s

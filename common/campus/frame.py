@@ -108,7 +108,7 @@ def page_request(*filters: str) -> dict[str, Any]:
     if unknown:
         raise bad_request([{"field": key, "why": "there is no such filter"} for key in unknown])
     limit = request.args.get("limit", "100")
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MAX_PAGE):
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 9 and 1 <= int(limit) <= MAX_PAGE):
         raise bad_request([{"field": "limit", "why": f"must be a number from 1 to {MAX_PAGE}"}])
     values = {name: request.args[name] for name in filters if name in request.args}
     return {"limit": int(limit), "after": request.args.get("after", ""), **values}

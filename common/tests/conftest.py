@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from campus.database import Database
 from hypothesis import HealthCheck, settings
 from lab.postgres import Cluster, PostgresMissing, private_cluster
 from sqlalchemy import MetaData
-
-from campus.database import Database
 
 # The same examples in every run; `--hypothesis-profile=explore` draws new ones.
 _FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

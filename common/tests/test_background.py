@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-
 from campus.background import SLOWEST, Loop
 
 

@@ -1,11 +1,10 @@
 """Faults: what may be configured, and what each does to the work. Sleeping, time and death are fakes."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from campus.faults import ANSWERING, CONSUMING, Drop, Faults, Hang
 from campus.problems import Problem
+from hypothesis import given
+from hypothesis import strategies as st
 
 NO_FAULT = {
     "delay": 0.0,

@@ -3,9 +3,6 @@
 import string
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from campus.forms import (
     MAX_LINES,
     ReleaseForm,
@@ -16,6 +13,8 @@ from campus.forms import (
     read_stock_change,
 )
 from campus.problems import Problem
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 NAMES = st.text(string.ascii_letters + string.digits + " -_.é漢🍔", min_size=1, max_size=64)
 QUANTITIES = st.integers(1, 100)

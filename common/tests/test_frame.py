@@ -5,16 +5,16 @@ import logging
 import re
 import select
 import socket
+import sys
 import threading
 
 import pytest
-from flask import g
-from prometheus_client.parser import text_string_to_metric_families
-
 from campus.background import Loop
 from campus.faults import ANSWERING, Drop, Faults, Hang
 from campus.frame import MAX_BODY, Life, about, create_service, json_body, listing, page_request
 from campus.problems import CONTENT_TYPE, Problem
+from flask import g
+from prometheus_client.parser import text_string_to_metric_families
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BAD = {"error": Problem(409, "busy", "Busy.", headers={"Retry-After": "3"}, seats=0), "bug": KeyError("x")}
@@ -110,7 +110,7 @@ def test_unknown_paths_and_methods_are_problems(client):
     assert problem(client.get("/nowhere"))["status"] == 404
     response = client.get("/echo")
     assert problem(response)["status"] == 405
-    assert response.headers["Allow"] == "OPTIONS, POST"
+    assert set(response.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
@@ -207,7 +207,7 @@ def test_metrics_count_requests_by_status(client):
 
 
 def test_one_json_line_a_request(client, capsys):
-    logging.getLogger("campus").handlers[0].setStream(__import__("sys").stderr)
+    logging.getLogger("campus").handlers[0].setStream(sys.stderr)
     client.post("/about/o7", headers={"X-Request-ID": "r7"})
     (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert line["ms"] >= 0
@@ -254,9 +254,7 @@ def test_configure_shows_merges_and_resets(client):
     assert client.delete("/configure").status_code == 200
 
 
-@pytest.mark.parametrize(
-    "sent", [None, "Bearer wrong", "Bearer ", "secret", "Basic secret", "bearer secret2", "é"]
-)
+@pytest.mark.parametrize("sent", [None, "Bearer wrong", "Bearer ", "secret", "Basic secret", "bearer secret2", "é"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_configure_can_need_a_token(monkeypatch, method, sent):
     monkeypatch.setenv("CONFIGURE_TOKEN", "secret")

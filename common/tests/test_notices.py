@@ -1,7 +1,6 @@
 """Notifications: one for each order."""
 
 import pytest
-
 from campus import notices
 
 

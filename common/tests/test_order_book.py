@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-
 from campus import order_book
 from campus.order_book import Debt
 from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, Order

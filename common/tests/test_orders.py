@@ -3,9 +3,6 @@
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from campus.orders import (
     FAILED,
     FINAL,
@@ -21,6 +18,8 @@ from campus.orders import (
     new_order_id,
     utc_now,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 BURGER = [{"sku": "burger", "qty": 1}]
 ALLOWED = {

@@ -4,13 +4,12 @@ import itertools
 import threading
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import delete
-
 from campus import stock
 from campus.database import Database
 from campus.orders import MENU, add_up
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import delete
 
 
 @pytest.fixture
@@ -44,10 +43,7 @@ def change(database: Database, sku: str, **how: int) -> None:
 def levels(database: Database) -> dict[str, tuple[int, int, int]]:
     """Return `{sku: (initial, on_hand, reserved)}`."""
     with database.transaction() as tx:
-        return {
-            sku: (level["initial"], level["on_hand"], level["reserved"])
-            for sku, level in stock.levels(tx).items()
-        }
+        return {sku: (level["initial"], level["on_hand"], level["reserved"]) for sku, level in stock.levels(tx).items()}
 
 
 def test_a_reservation_takes_every_line(database):

@@ -9,6 +9,7 @@ from typing import Any
 from lab import figures, plot, predictions
 from lab.check import FAIL, PASS, UNKNOWN, check
 from lab.history import Run, read
+from lab.units import shown_time, shown_value
 
 SCHEMA_VERSION = 1
 EXIT_STATUS = {PASS: 0, FAIL: 1, UNKNOWN: 2}
@@ -195,20 +196,17 @@ def _length(w: dict[str, Any]) -> str:
 
 
 def prediction_row(p: dict[str, Any]) -> tuple[str, ...]:
-    rule = f"± {p['tolerance']}" if p["rule"] == "within" else p["rule"]
-    value = _with_unit(p["predicted"], p["unit"])
+    rule = f"± {_tolerance(p)}" if p["rule"] == "within" else p["rule"]
+    value = shown_value(p["predicted"], p["unit"])
     predicted = f"{value} {rule}" if p["rule"] == "within" else f"{rule} {value}"
-    return p["text"], predicted, _with_unit(p["measured"], p["unit"]), MARK[p["verdict"]]
+    return p["text"], predicted, shown_value(p["measured"], p["unit"]), MARK[p["verdict"]]
 
 
-def _with_unit(value: float | None, unit: str) -> str:
-    if value is None:
-        return "–"
-    if unit == "s":
-        return shown_time(value)
-    if unit == "%":
-        return f"{100 * value:.1f} %"
-    return f"{value:,.4g} {unit}".strip() if value < 10_000 else f"{value:,.0f} {unit}".strip()
+def _tolerance(p: dict[str, Any]) -> str:
+    relative = p["tolerance"].endswith("%")
+    if relative or p["unit"] != "%":
+        return p["tolerance"].replace("%", " %")
+    return f"{100 * float(p['tolerance']):g} points"
 
 
 def _invariant_row(i: dict[str, Any]) -> tuple[str, ...]:
@@ -235,15 +233,6 @@ def _again(summary: dict[str, Any]) -> str:
         f"`./lab report` with this folder makes this page, `summary.json`, `completions.csv` and the plot again from "
         f"`history.jsonl.gz` and `state.jsonl.gz`."
     )
-
-
-def shown_time(seconds: float | None) -> str:
-    """Return a time with three digits: `3.21 ms`, `1.02 s`."""
-    if seconds is None:
-        return "–"
-    if abs(seconds) < 1:
-        return f"{1000 * seconds:.3g} ms" if abs(seconds) < 0.9995 else "1.00 s"
-    return f"{seconds:.2f} s" if abs(seconds) < 100 else f"{seconds:.0f} s"
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

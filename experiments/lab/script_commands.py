@@ -54,8 +54,9 @@ def predict(
 @click.option("--part", help="To which part, if more than one is up.")
 def load(name: str, part: str | None, **options: float | bool | None) -> None:
     """Send orders to the part that is up and say what came of them."""
-    from lab import figures, report
+    from lab import figures
     from lab import load as loads
+    from lab.units import shown_time
 
     plan = loads.Plan(name, **{key: value for key, value in options.items() if value is not None})
     if plan.open_loop and not (plan.rate and plan.seconds):
@@ -73,7 +74,7 @@ def load(name: str, part: str | None, **options: float | bool | None) -> None:
         journal.append(f"load-{name}", [phase, *lines])
     done = figures.of_phases(history.Run({}, [phase, *lines]))[name]
     errors = ", ".join(f"{e['count']} × {kind}" for kind, e in done["errors"].items()) or "no errors"
-    times = " ".join(f"{key} {report.shown_time(done[key])}" for key in ("p50", "p95", "p99", "max"))
+    times = " ".join(f"{key} {shown_time(done[key])}" for key in ("p50", "p95", "p99", "max"))
     _say(f"  {name}: {done['sent']} sent, {done['ok']} done at {done['achieved']:.1f}/s, {times}; {errors}")
 
 

@@ -16,7 +16,7 @@ from campus.database import Database
 from campus.faults import Faults
 from campus.neighbours import Neighbour, NoAnswer, NotSent, Reply
 from campus.order_book import Debt
-from campus.orders import FAILED, NOTIFIED, RESERVED, UNKNOWN, Order
+from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, UNKNOWN, Order
 
 log = logging.getLogger("campus")
 
@@ -113,8 +113,8 @@ class Steps:
         if reply.status == 404:
             # The request may still be on its way. Decide first, and write it down: from here on the order fails,
             # whatever else inventory does.
-            self._owe(order, _now("release"))
-            return self._release(order)
+            decided = self._decide_to_release(order)
+            return decided is None or self._release(decided)
         if reply.status != 200:
             return False
         if reply.body["status"] == stock.RESERVED:
@@ -122,6 +122,16 @@ class Steps:
         else:
             self._save(order, order.advance(FAILED, reason=reply.body.get("reason") or _why(order)))
         return True
+
+    def _decide_to_release(self, order: Order) -> Order | None:
+        """Write down that this order must hold nothing; None if its own request went on and was quicker.
+
+        The order leaves `placed`, so that a request that was frozen and goes on later cannot complete it any more.
+        """
+        if order.status != PLACED:
+            return self._owe(order, _now("release"))
+        unknown = order.advance(UNKNOWN, reason=_why(order))
+        return unknown if self._save(order, unknown, owed=_now("release")) is unknown else None
 
     def _release(self, order: Order) -> bool:
         reply = self._inventory.post("/release", {"order_id": order.order_id}, **self._call(order))

@@ -1,0 +1,282 @@
+"""What becomes of an order that its request could not finish, one round of the resolver at a time."""
+
+from types import SimpleNamespace
+
+import order_service.steps
+import pytest
+from campus import order_book
+from campus.database import Database
+from campus.faults import ANSWERING, Faults
+from campus.neighbours import NoAnswer, NotSent, Reply
+from campus.orders import Order
+from conftest import AT
+from order_service.steps import RETRY_SECONDS, ROUND, Steps
+
+HOLDS = Reply(200, {"status": "reserved", "at": AT})
+HELD_NOTHING = Reply(200, {"status": "failed", "reason": "insufficient_stock", "at": AT})
+HAS_RELEASED = Reply(200, {"status": "released", "at": AT})
+NEVER_SEEN = Reply(404, None)
+DONE = Reply(200, {"at": AT})
+
+
+class Kitchen:
+    """The steps on a database of their own, with a clock that stands still."""
+
+    def __init__(self, url: str, clock: SimpleNamespace, inventory, notification) -> None:
+        self.url, self.clock, self.inventory, self.notification = url, clock, inventory, notification
+        self.start()
+
+    def start(self) -> None:
+        """Start the order service anew on the same database."""
+        self.database = Database(self.url, order_book.metadata)
+        self.steps = Steps(
+            database=self.database,
+            inventory=self.inventory,
+            notification=self.notification,
+            faults=Faults(ANSWERING | {"timeout"}, timeout=5.0),
+        )
+
+    def place(self) -> Order:
+        order = Order.place(user_id="u1", items=[{"sku": "burger", "qty": 1}], request_id="r1")
+        return self.steps.place(order, None)
+
+    def unfinished(self, answer=None) -> Order:
+        """Place an order whose reservation gets this answer, by default none."""
+        self.inventory.answers["/reserve"] = answer or NoAnswer("x")
+        order = self.steps.reserve(self.place())
+        self.inventory.calls.clear()
+        return order
+
+    def after_a_moment(self) -> bool:
+        self.clock.now += RETRY_SECONDS
+        return self.steps.resolve()
+
+    def look(self, order: Order) -> Order:
+        with self.database.transaction() as tx:
+            return order_book.find(tx, order.order_id)
+
+    def owed(self) -> list[str]:
+        with self.database.transaction() as tx:
+            return [pending for _, pending in order_book.due(tx, now=1e12, limit=1000)]
+
+
+@pytest.fixture
+def kitchen(tmp_path, monkeypatch, inventory, notification):
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(order_service.steps, "time", SimpleNamespace(time=lambda: clock.now))
+    made = Kitchen(f"sqlite:///{tmp_path}/order.db", clock, inventory, notification)
+    yield made
+    made.database.close()
+
+
+def story(order: Order) -> list[str]:
+    return [step["status"] for step in order.timeline]
+
+
+def test_with_nothing_owed_nobody_is_asked(kitchen):
+    assert kitchen.steps.resolve() is False
+    assert kitchen.inventory.calls == kitchen.notification.calls == []
+
+
+def test_a_reservation_that_was_made_is_completed(kitchen):
+    order = kitchen.unfinished()
+    kitchen.inventory.answers["/reservations"] = HOLDS
+    assert kitchen.steps.resolve() is True
+    reserved = kitchen.look(order)
+    assert (story(reserved), reserved.timeline[-1]["at"]) == (["placed", "unknown", "reserved"], AT)
+    assert kitchen.steps.resolve() is True
+    assert story(kitchen.look(order)) == ["placed", "unknown", "reserved", "notified"]
+    assert kitchen.owed() == []
+    assert kitchen.inventory.paths == ["/reservations"]
+    assert [call.request_id for call in kitchen.inventory.calls + kitchen.notification.calls] == ["r1", "r1"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"), [(HELD_NOTHING, "insufficient_stock"), (HAS_RELEASED, "inventory_timeout")]
+)
+def test_a_reservation_that_was_refused_fails_the_order(kitchen, verdict, reason):
+    order = kitchen.unfinished()
+    kitchen.inventory.answers["/reservations"] = verdict
+    assert kitchen.steps.resolve() is True
+    failed = kitchen.look(order)
+    assert (failed.status, failed.reason) == ("failed", reason)
+    assert kitchen.owed() == []
+    assert kitchen.inventory.paths == ["/reservations"]
+    assert kitchen.notification.calls == []
+
+
+def test_a_reservation_that_inventory_never_saw_is_released_and_the_order_fails(kitchen):
+    order = kitchen.unfinished()
+    assert kitchen.steps.resolve() is True
+    failed = kitchen.look(order)
+    assert (failed.status, failed.reason) == ("failed", "inventory_timeout")
+    assert kitchen.inventory.paths == ["/reservations", "/release"]
+    assert kitchen.inventory.calls[-1].body == {"order_id": order.order_id}
+    assert kitchen.owed() == []
+
+
+def test_the_decision_to_release_is_written_down_before_it_is_carried_out(kitchen):
+    kitchen.unfinished()
+    seen = []
+    kitchen.inventory.answers["/release"] = lambda _body: seen.append(kitchen.owed()) or HAS_RELEASED
+    kitchen.steps.resolve()
+    assert seen == [["release"]]
+
+
+@pytest.mark.parametrize("trouble", [NotSent("x"), NoAnswer("x"), Reply(500, None), Reply(409, {"reason": "injected"})])
+def test_after_deciding_to_release_it_never_completes(kitchen, trouble):
+    order = kitchen.unfinished()
+    kitchen.inventory.answers["/release"] = [trouble, trouble, HAS_RELEASED]
+    assert kitchen.steps.resolve() is False
+    kitchen.inventory.answers["/reservations"] = HOLDS  # the late request arrived after all
+    assert kitchen.after_a_moment() is False
+    assert kitchen.owed() == ["release"]
+    assert kitchen.after_a_moment() is True
+    assert story(kitchen.look(order)) == ["placed", "unknown", "failed"]
+    assert kitchen.inventory.paths == ["/reservations", "/release", "/release", "/release"]
+    assert kitchen.notification.calls == []
+
+
+def test_the_decision_to_release_holds_after_a_restart(kitchen):
+    order = kitchen.unfinished()
+    kitchen.inventory.answers |= {"/release": [NoAnswer("x"), HAS_RELEASED]}
+    kitchen.steps.resolve()
+    kitchen.inventory.answers["/reservations"] = HOLDS
+    kitchen.start()
+    kitchen.steps.start_over()
+    assert kitchen.steps.resolve() is True
+    assert kitchen.look(order).status == "failed"
+
+
+def test_a_server_error_of_inventory_is_released(kitchen):
+    order = kitchen.unfinished(Reply(500, None))
+    assert kitchen.owed() == ["release"]
+    assert kitchen.steps.resolve() is True
+    failed = kitchen.look(order)
+    assert (failed.status, failed.reason) == ("failed", "inventory_error")
+    assert kitchen.inventory.paths == ["/release"]
+
+
+def test_an_inventory_that_cannot_tell_is_asked_again(kitchen):
+    order = kitchen.unfinished()
+    kitchen.inventory.answers["/reservations"] = [Reply(500, None), HOLDS]
+    assert kitchen.steps.resolve() is False
+    assert kitchen.look(order) == order
+    assert kitchen.steps.resolve() is False  # not before a moment has passed
+    assert kitchen.inventory.paths == ["/reservations"]
+    assert kitchen.after_a_moment() is True
+    assert kitchen.look(order).status == "reserved"
+
+
+@pytest.mark.parametrize("trouble", [NotSent("x"), NoAnswer("x"), Reply(500, None), Reply(409, {"reason": "injected"})])
+def test_a_notification_that_failed_is_tried_until_it_is_sent(kitchen, trouble):
+    kitchen.notification.answers["/send"] = [trouble, trouble, trouble, DONE]
+    order = kitchen.steps.notify(kitchen.steps.reserve(kitchen.place()))
+    assert (order.status, kitchen.owed()) == ("reserved", ["notify"])
+    assert kitchen.steps.resolve() is False
+    assert kitchen.after_a_moment() is False
+    assert kitchen.after_a_moment() is True
+    sent = kitchen.look(order)
+    assert (story(sent), sent.timeline[-1]["at"]) == (["placed", "reserved", "notified"], AT)
+    assert kitchen.owed() == []
+    assert len(kitchen.notification.calls) == 4
+
+
+def test_a_request_has_time_to_finish_before_the_resolver_steps_in(kitchen):
+    order = kitchen.place()
+    kitchen.clock.now += 2 * 5.0
+    kitchen.steps.resolve()
+    assert kitchen.inventory.calls == []
+    kitchen.clock.now += RETRY_SECONDS
+    kitchen.steps.resolve()
+    assert kitchen.look(order).status == "failed"
+
+
+def test_a_reserved_order_has_time_to_be_notified_by_its_request(kitchen):
+    order = kitchen.steps.reserve(kitchen.place())
+    kitchen.clock.now += 5.0
+    assert kitchen.steps.resolve() is False
+    assert kitchen.after_a_moment() is True
+    assert kitchen.look(order).status == "notified"
+
+
+@pytest.mark.parametrize(("answer", "end"), [(HOLDS, "notified"), (HELD_NOTHING, "failed"), (NEVER_SEEN, "failed")])
+def test_a_restart_resolves_what_a_killed_process_left(kitchen, answer, end):
+    order = kitchen.place()  # and here the process was killed
+    kitchen.inventory.answers["/reservations"] = answer
+    kitchen.start()
+    kitchen.steps.start_over()
+    for _ in range(2):
+        kitchen.steps.resolve()
+    assert kitchen.look(order).status == end
+    assert kitchen.owed() == []
+    assert "/reserve" not in kitchen.inventory.paths
+
+
+def test_a_restart_notifies_what_a_killed_process_had_reserved(kitchen):
+    order = kitchen.steps.reserve(kitchen.place())
+    kitchen.start()
+    kitchen.steps.start_over()
+    assert kitchen.steps.resolve() is True
+    assert kitchen.look(order).status == "notified"
+
+
+@pytest.mark.parametrize("trouble", [NotSent("x"), NoAnswer("x")])
+def test_an_unreachable_neighbour_ends_the_round_and_the_next_begins_with_another(kitchen, trouble):
+    first, second = kitchen.unfinished(), kitchen.unfinished()
+    kitchen.inventory.answers["/reservations"] = trouble
+    assert kitchen.steps.resolve() is False
+    assert [call.path for call in kitchen.inventory.calls] == [f"/reservations/{first.order_id}"]
+    kitchen.inventory.answers["/reservations"] = HOLDS
+    assert kitchen.steps.resolve() is True
+    assert kitchen.inventory.calls[-1].path == f"/reservations/{second.order_id}"
+    kitchen.after_a_moment()
+    assert kitchen.look(first).status == "reserved"
+
+
+def test_an_order_that_cannot_be_done_yet_does_not_hold_up_others(kitchen):
+    first, second = kitchen.unfinished(), kitchen.unfinished()
+    kitchen.inventory.answers["/reservations"] = [Reply(500, None), HOLDS]
+    assert kitchen.steps.resolve() is True
+    assert (kitchen.look(first).status, kitchen.look(second).status) == ("unknown", "reserved")
+
+
+def test_a_round_is_bounded_and_the_rest_comes_next(kitchen):
+    for _ in range(ROUND + 5):
+        kitchen.unfinished()
+    assert kitchen.steps.resolve() is True
+    assert len(kitchen.owed()) == 5
+    assert kitchen.steps.resolve() is True
+    assert kitchen.owed() == []
+
+
+def test_a_request_that_goes_on_after_the_decision_to_release_does_not_complete(kitchen):
+    """The order service was frozen in mid-request; its resolver woke up before the request did."""
+    order, meanwhile = kitchen.place(), []
+
+    def request_goes_on(_body) -> Reply:
+        meanwhile.append(kitchen.steps.notify(kitchen.steps.reserve(order)))
+        return HAS_RELEASED
+
+    kitchen.inventory.answers["/release"] = request_goes_on
+    kitchen.clock.now += 60
+    for _ in range(3):
+        kitchen.after_a_moment()
+    assert meanwhile[0].status == "unknown"
+    assert (kitchen.look(order).status, kitchen.owed()) == ("failed", [])
+    assert kitchen.notification.calls == []
+
+
+def test_a_request_that_goes_on_before_the_decision_to_release_keeps_its_reservation(kitchen):
+    order = kitchen.place()
+
+    def request_goes_on(_body) -> Reply:
+        kitchen.steps.notify(kitchen.steps.reserve(order))
+        return NEVER_SEEN  # for inventory had looked a little earlier
+
+    kitchen.inventory.answers["/reservations"] = request_goes_on
+    kitchen.clock.now += 60
+    for _ in range(3):
+        kitchen.after_a_moment()
+    assert (kitchen.look(order).status, kitchen.owed()) == ("notified", [])
+    assert "/release" not in kitchen.inventory.paths
