@@ -9,11 +9,11 @@
 #   closer the rate comes to what the closed loop could finish, the longer orders queue.
 # Not shown: Clients, services and load generator share one machine, so the absolute figures are this machine's; there
 #   is no network between the services. Nothing fails here: see A2 to A6.
-# Takes: 60 s; --quick 12 s
+# Takes: 60 s; --quick 11 s
 # Usage: experiments/a1_baseline.sh [--quick]
 source "$(dirname "$0")/story.sh" sync-rest "$@"
 
-seconds=$(full_or_quick 15 2)
+seconds=$(full_or_quick 15 1)
 
 lab predict "Every order is done: errors in all loads" --measure \
   'warm.fail + warm.info + one.fail + one.info + twenty.fail + twenty.info + open20.fail + open20.info + open100.fail + open100.info' \
@@ -28,7 +28,7 @@ lab predict "Poisson arrivals queue more than even ones: ratio of p99" \
 lab load warm --clients 4 --count 100
 step "the classic table"
 lab load one --clients 1 --count 100
-lab load twenty --clients 20 --count "$(full_or_quick 200 200)"
+lab load twenty --clients 20 --count 200
 step "open loop: orders come at a rate"
 lab load open20 --rate 20 --seconds "$seconds"
 lab load open100 --rate 100 --seconds "$seconds"

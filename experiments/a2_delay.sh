@@ -7,7 +7,7 @@
 #   8 orders a second can start; what comes on top waits for a thread, in the order service, where nobody sees it. The
 #   last order of a load of T seconds at rate r finds (r − 8)·T orders before it, which take (r − 8)·T ÷ 8 seconds.
 # Not shown: Clients here wait for as long as it takes. Real ones give up and try again, which makes the queue longer.
-# Takes: 60 s; --quick 20 s
+# Takes: 60 s; --quick 15 s
 # Usage: experiments/a2_delay.sh [--quick]
 source "$(dirname "$0")/story.sh" sync-rest "$@"
 
@@ -22,13 +22,13 @@ lab predict "The last order waits for the queue before it, and its own 2 s" --me
 lab predict "After the reset an order is fast again (p50)" --measure 'after.p50 / healthy.p50' --at-most 2 --unit times
 
 lab load warm --clients 4 --count 100
-lab load healthy --rate 6 --seconds "$(full_or_quick 8 2)"
+lab load healthy --rate 6 --seconds "$(full_or_quick 8 1)"
 step "inventory now waits 2 s before each reservation"
 lab configure inventory delay=2
-lab load delayed --rate 6 --seconds "$(full_or_quick 8 2)"
+lab load delayed --rate 6 --seconds "$(full_or_quick 8 1)"
 step "more orders than 16 threads ÷ 2 s can take"
 lab load overload --rate "$over" --seconds "$seconds"
 step "back to normal"
 lab configure inventory --reset
-lab load after --rate 6 --seconds "$(full_or_quick 5 2)"
+lab load after --rate 6 --seconds "$(full_or_quick 5 1)"
 finish

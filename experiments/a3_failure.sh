@@ -7,11 +7,11 @@
 #   does not say whether inventory had reserved before it failed, so the order service asks it to release the order in
 #   the background, again and again until it has; the order then becomes failed.
 # Not shown: Failures here come before the reservation is made. A crash after it is in A4.
-# Takes: 30 s; --quick 12 s
+# Takes: 30 s; --quick 9 s
 # Usage: experiments/a3_failure.sh [--quick]
 source "$(dirname "$0")/story.sh" sync-rest "$@"
 
-seconds=$(full_or_quick 10 3)
+seconds=$(full_or_quick 10 2)
 rate=40
 
 lab predict "With failure_rate 1 every order is answered 502" --measure 'share(all_fail, "502")' --within 1 0 --unit %
@@ -23,7 +23,7 @@ lab predict "Reservations that hold stock at the end: one for each order that wa
   --measure 'held("reserved")' --within 'warm.ok + healthy.ok + some_fail.ok' 0 --unit orders
 
 lab load warm --clients 4 --count 100
-lab load healthy --rate "$rate" --seconds "$(full_or_quick 5 2)"
+lab load healthy --rate "$rate" --seconds "$(full_or_quick 5 1)"
 step "inventory fails every request"
 lab configure inventory failure_rate=1
 lab load all_fail --rate "$rate" --seconds "$seconds"

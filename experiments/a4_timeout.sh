@@ -11,11 +11,11 @@
 #   order fails, then has it released: a reservation that arrives after its release takes nothing.
 # Not shown: The resolver gives no promise of time; it needs inventory to answer. A client that wants certainty looks at
 #   GET /orders/<id>, or sends the same Idempotency-Key again.
-# Takes: 40 s; --quick 18 s
+# Takes: 40 s; --quick 16 s
 # Usage: experiments/a4_timeout.sh [--quick]
 source "$(dirname "$0")/story.sh" sync-rest "$@"
 
-slow=$(full_or_quick 8 3)
+slow=$(full_or_quick 8 2)
 rate=5
 
 lab predict "Every order that waits too long is answered 504" --measure 'share(too_slow, "504")' --within 1 0 --unit %
@@ -39,7 +39,7 @@ lab configure inventory delay=1.5
 lab load too_slow --rate "$rate" --seconds "$slow"
 step "inventory swallows every request"
 lab configure inventory delay=0 failure_rate=1 failure_mode=hang
-lab load lost --rate "$rate" --seconds "$(full_or_quick 4 2)"
+lab load lost --rate "$rate" --seconds "$(full_or_quick 4 1)"
 lab configure inventory --reset
 lab settle
 step "inventory crashes once, after a reservation was committed and before it is answered"
@@ -47,8 +47,8 @@ lab configure inventory crash_point=after_commit
 lab load crash --clients 1 --count 5
 step "the order service is killed while it waits for inventory"
 lab configure inventory delay=0.5
-lab load killed --rate "$rate" --seconds "$(full_or_quick 6 4)" &
-lab at killed "$(full_or_quick 3 2)"
+lab load killed --rate "$rate" --seconds "$(full_or_quick 6 3)" &
+lab at killed "$(full_or_quick 3 1)"
 lab kill order
 lab start order
 wait_for_loads

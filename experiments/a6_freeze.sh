@@ -9,12 +9,12 @@
 #   would have suffered are never sent, and cannot be in its table (coordinated omission).
 # Not shown: The order service waits for inventory without giving up (time-out 60 s), so that the law can be seen. With
 #   the usual 5 s many of these orders would be answered 504.
-# Takes: 60 s; --quick 20 s
+# Takes: 60 s; --quick 13 s
 # Usage: experiments/a6_freeze.sh [--quick]
 source "$(dirname "$0")/story.sh" sync-rest "$@"
 
-total=$(full_or_quick 20 6)
-frozen=$(full_or_quick 10 3)
+total=$(full_or_quick 20 4)
+frozen=$(full_or_quick 10 2)
 begin=$(full_or_quick 5 1)
 law() { printf "most(0, (%s - 1 + lasted('inventory', 'frozen') / %s) * %s)" "$1" "$total" "$total"; }
 

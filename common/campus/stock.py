@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     Column,
     Connection,
-    Integer,
     MetaData,
     String,
     Table,
@@ -33,9 +33,9 @@ stock = Table(
     "stock",
     metadata,
     Column("sku", String(64), primary_key=True),
-    Column("initial", Integer, nullable=False),
-    Column("on_hand", Integer, CheckConstraint("on_hand >= 0"), nullable=False),
-    Column("reserved", Integer, CheckConstraint("reserved >= 0"), nullable=False),
+    Column("initial", BigInteger, nullable=False),
+    Column("on_hand", BigInteger, CheckConstraint("on_hand >= 0"), nullable=False),
+    Column("reserved", BigInteger, CheckConstraint("reserved >= 0"), nullable=False),
 )
 reservations = Table(
     "reservations",
@@ -49,7 +49,7 @@ reservations = Table(
 
 _claim = InsertIfAbsent(reservations)
 _add_sku = InsertIfAbsent(stock)
-_sku, _qty = bindparam("b_sku", type_=String), bindparam("b_qty", type_=Integer)
+_sku, _qty = bindparam("b_sku", type_=String), bindparam("b_qty", type_=BigInteger)
 _this_sku = stock.c.sku == _sku
 # The guard and the change are one statement: between a check and an update another thread could take the last one.
 _take = (

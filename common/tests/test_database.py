@@ -24,6 +24,12 @@ def rows(database: Database) -> dict[str, int]:
         return {row.name: row.value for row in tx.execute(select(counters))}
 
 
+def add_and_fail(database: Database) -> None:
+    with database.transaction() as tx:
+        add(tx, {"name": "a", "value": 1})
+        raise KeyError
+
+
 def test_a_transaction_commits(database):
     with database.transaction() as tx:
         assert add(tx, {"name": "a", "value": 1})
@@ -31,9 +37,8 @@ def test_a_transaction_commits(database):
 
 
 def test_an_exception_rolls_everything_back_and_is_raised(database):
-    with pytest.raises(KeyError), database.transaction() as tx:
-        add(tx, {"name": "a", "value": 1})
-        raise KeyError
+    with pytest.raises(KeyError):
+        add_and_fail(database)
     assert rows(database) == {}
     with database.transaction() as tx:
         add(tx, {"name": "b", "value": 1})

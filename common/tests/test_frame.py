@@ -1,5 +1,6 @@
 """What every service has around its own endpoints, on an app that has next to none."""
 
+import io
 import json
 import logging
 import re
@@ -153,6 +154,16 @@ def test_bodies_up_to_64_kib_are_read_and_longer_ones_are_a_413(client):
     assert problem(response)["status"] == 413
 
 
+@pytest.mark.parametrize(("size", "status"), [(MAX_BODY, 200), (MAX_BODY + 1, 413), (2 * MAX_BODY, 413)])
+def test_a_body_that_does_not_say_its_length_has_the_same_limit(client, size, status):
+    padded = io.BytesIO(b"{}".ljust(size))
+    chunked = {"environ_overrides": {"wsgi.input_terminated": True, "wsgi.input": padded}}
+    response = client.post(
+        "/echo", content_type="application/json", headers={"Transfer-Encoding": "chunked"}, **chunked
+    )
+    assert response.status_code == status
+
+
 def test_page_requests(client):
     assert client.get("/page").json == {"limit": 100, "after": ""}
     assert client.get("/page?limit=7&after=o1&colour=red").json == {
@@ -173,6 +184,13 @@ def test_a_bad_limit_is_a_400(client, limit):
 
 def test_an_unknown_filter_is_a_400(client):
     assert problem(client.get("/page?size=1"))["errors"][0]["field"] == "size"
+
+
+@pytest.mark.parametrize("address", ["/page?after=%00", "/page?colour=a%00b", "/about/o%00"])
+def test_an_address_with_nul_is_a_400(client, address):
+    """PostgreSQL knows no NUL in text, and would otherwise raise."""
+    response = client.open(address, method="POST" if "about" in address else "GET")
+    assert problem(response)["errors"][0]["field"] == "(address)"
 
 
 def test_a_full_page_says_where_the_next_begins():

@@ -150,6 +150,15 @@ def test_set_and_add_leave_what_is_reserved(database):
     assert levels(database) == {"burger": (2, 0, 2)}
 
 
+def test_stock_may_grow_beyond_32_bits(database):
+    fill(database, '{"burger": 0}')
+    for _ in range(3):
+        change(database, "burger", add=1_000_000_000)
+    assert levels(database) == {"burger": (3_000_000_000, 3_000_000_000, 0)}
+    change(database, "burger", put=0)
+    assert levels(database) == {"burger": (0, 0, 0)}
+
+
 def test_a_new_sku_is_made(database):
     fill(database, '{"burger": 5}')
     change(database, "tea", add=3)

@@ -1,7 +1,6 @@
 """The three services of Part A behind Flask's test client; the order service has fake neighbours."""
 
 import functools
-import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -193,10 +192,3 @@ def problem_of(response) -> dict:
 def problem() -> Callable[..., dict]:
     """A function that returns the problem in a response, and fails if it is none."""
     return problem_of
-
-
-@pytest.fixture
-def fresh_id() -> Callable[[], str]:
-    """A function that gives a new id each time."""
-    numbers = itertools.count(1)
-    return lambda: f"o{next(numbers)}"

@@ -2,6 +2,7 @@
 
 import pytest
 from campus.neighbours import NoAnswer, NotSent, Reply
+from conftest import Died
 
 FULL_FORM = {"user_id": "u1", "items": [{"sku": "soda", "qty": 1}, {"sku": "burger", "qty": 1}]}
 
@@ -159,6 +160,17 @@ def test_orders_survive_a_restart(orders, make):
     again = make("order")
     assert again.get(placed.headers["Location"]).json["status"] == "notified"
     assert place(again, None, **{"Idempotency-Key": "k1"}).json == placed.json
+
+
+def test_a_restart_resolves_at_once_what_was_left(orders, make):
+    orders.post("/configure", json={"crash_point": "after_commit"})
+    with pytest.raises(Died):
+        place(orders)
+    again = make("order")
+    (resolver,) = again.application.extensions["campus"].loops
+    resolver.round(0.0)
+    (left,) = again.get("/orders").json["orders"]
+    assert (left["status"], left["reason"]) == ("failed", "interrupted")
 
 
 def test_readiness_needs_the_database_and_the_resolver(orders):
