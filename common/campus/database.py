@@ -14,6 +14,10 @@ from sqlalchemy import Connection, Executable, MetaData, Table, create_engine, e
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import StaticPool
 
+from campus import jsons
+
+_JSON = {"json_serializer": lambda value: jsons.dumps(value).decode(), "json_deserializer": jsons.loads}
+
 
 class Database:
     """The tables of one service, and transactions on them from any thread."""
@@ -25,12 +29,12 @@ class Database:
         if parsed.get_backend_name() == "sqlite":
             # check_same_thread off: the lock is what keeps threads apart. isolation_level None: we say BEGIN.
             args = {"check_same_thread": False, "isolation_level": None}
-            self._engine = create_engine(parsed, poolclass=StaticPool, connect_args=args)
+            self._engine = create_engine(parsed, poolclass=StaticPool, connect_args=args, **_JSON)
             event.listen(self._engine, "connect", _set_up_sqlite)
-            event.listen(self._engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
+            event.listen(self._engine, "begin", _begin_sqlite)
         else:
             parsed = parsed.set(drivername="postgresql+psycopg")
-            self._engine = create_engine(parsed, pool_size=32, pool_pre_ping=True)
+            self._engine = create_engine(parsed, pool_size=32, pool_pre_ping=True, **_JSON)
         metadata.create_all(self._engine)
         if self._engine.dialect.name == "sqlite":
             self._one_connection = self._engine.connect()
@@ -72,6 +76,11 @@ class InsertIfAbsent:
         return tx.execute(self._by_dialect[tx.dialect.name], row).rowcount == 1
 
 
+def _begin_sqlite(connection: Connection) -> None:
+    # Straight to the driver: as a statement of SQLAlchemy's it would cost as much as the work itself.
+    connection.connection.driver_connection.execute("BEGIN IMMEDIATE")
+
+
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "wal_autocheckpoint=10000"):
         connection.execute(f"PRAGMA {pragma}")

@@ -66,7 +66,7 @@ class Faults:
     ) -> None:
         self._keys = keys
         self._points = points
-        self._defaults = FaultConfig.model_construct(**({"timeout": timeout} if timeout else {}))
+        self._defaults = FaultConfig.model_validate({} if timeout is None else {"timeout": timeout})
         self._sleep, self._clock, self._kill = sleep, clock, kill
         self._lock = threading.Lock()
         self.reset()

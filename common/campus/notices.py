@@ -14,6 +14,7 @@ notifications = Table(
     Column("order_id", String(64), primary_key=True),
     Column("user_id", String(64), nullable=False),
     Column("at", String(32), nullable=False),
+    sqlite_with_rowid=False,  # the key is the table: one page to write instead of two
 )
 
 _insert = InsertIfAbsent(notifications)

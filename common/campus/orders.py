@@ -85,4 +85,4 @@ def new_order_id() -> str:
 
 def utc_now() -> str:
     """Return the UTC time with microseconds, as in `2026-01-31T12:00:00.000001Z`."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"

@@ -117,10 +117,10 @@ def test_a_redirect_is_not_followed(connect):
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"", b"\xff"])
-def test_a_body_that_is_not_json_is_none(connect, body):
+@pytest.mark.parametrize("body", [b"<html>", b"", b"\xff", b"[1]", b"null"])
+def test_a_body_that_is_no_json_object_is_empty(connect, body):
     _, neighbour = connect(answer("502 Bad Gateway", body))
-    assert post(neighbour) == Reply(502, None)
+    assert post(neighbour) == Reply(502, {})
 
 
 def test_connections_are_reused(connect):
@@ -183,12 +183,12 @@ def test_half_an_answer_is_none(connect):
 
 
 def test_a_late_answer_is_not_taken_for_that_of_the_next_call(connect):
-    server, neighbour = connect(None, answer("200 OK", b'"second"'))
+    server, neighbour = connect(None, answer("200 OK", b'{"call":2}'))
     with pytest.raises(NoAnswer):
         post(neighbour, timeout=0.2)
     with contextlib.suppress(OSError):
-        server._open[0].sendall(answer("200 OK", b'"first"'))
-    assert post(neighbour).body == "second"
+        server._open[0].sendall(answer("200 OK", b'{"call":1}'))
+    assert post(neighbour).body == {"call": 2}
 
 
 def test_proxies_in_the_environment_are_ignored(connect, monkeypatch):

@@ -44,7 +44,7 @@ def draw(run: Run, path: Path) -> None:
             axes.set_xlim(0, last * 1.02)
             _shade(axes, run, last)
         picture.suptitle(run.head["title"], fontsize=11)
-        picture.subplots_adjust(left=0.09, right=0.98, top=0.92, bottom=0.06, hspace=0.42)
+        picture.subplots_adjust(left=0.09, right=0.98, top=0.93, bottom=0.08, hspace=0.5)
         picture.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
         plt.close(picture)
 
@@ -56,6 +56,7 @@ def _latency_over_time(axes: Axes, run: Run) -> None:
         if points:
             axes.plot(*zip(*points, strict=True), ".", ms=3, color=COLOURS[result], label=LABELS[result])
     axes.set_yscale("log")
+    axes.set_ylim(top=axes.get_ylim()[1] * (20 if run.windows else 1))  # room for the names of the faults
     axes.set_ylabel("seconds (log)")
     axes.set_xlabel("seconds since the run began")
     _legend(axes)
@@ -74,9 +75,10 @@ def _per_second(axes: Axes, run: Run) -> None:
         if any(row[result] for row in rows):
             axes.step(seconds, [r[result] for r in rows], where="mid", color=COLOURS[result], label=LABELS[result])
     axes.step(seconds, [r["notified"] for r in rows], where="mid", ls=":", color=COLOURS["notified"], label="notified")
-    axes.plot(seconds, [r["waiting"] for r in rows], lw=0.8, color=COLOURS["waiting"], label="waiting at its end")
+    waiting = [r["waiting"] for r in rows]
+    axes.step(seconds, waiting, where="mid", lw=0.8, color=COLOURS["waiting"], label="waiting at the second's end")
     axes.set_yscale("symlog", linthresh=10)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, axes.get_ylim()[1] * (8 if run.windows else 1))
     axes.set_ylabel("orders (log above 10)")
     axes.set_xlabel("seconds since the run began")
     _legend(axes)
@@ -85,7 +87,8 @@ def _per_second(axes: Axes, run: Run) -> None:
 def _by_quantile(axes: Axes, run: Run) -> None:
     axes.set_title("Latency of the orders that were done, by quantile", loc="left", fontsize=9)
     quantiles = [n / 200 for n in range(1, 200)] + [0.999]
-    for (name, _), colour in zip(figures.of_phases(run).items(), LOADS * 4, strict=False):
+    names = [name for name in figures.of_phases(run) if name != "warm"]
+    for name, colour in zip(names, LOADS * 4, strict=False):
         times = figures.Latencies(figures.latency(o) for o in run.operations if o.phase == name and o.result == "ok")
         if len(times):
             axes.plot([100 * q for q in quantiles], [times.quantile(q) for q in quantiles], color=colour, label=name)
@@ -108,4 +111,4 @@ def _shade(axes: Axes, run: Run, last: float) -> None:
 
 def _legend(axes: Axes) -> None:
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.12), ncols=5, fontsize=7.5, borderaxespad=0.6)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.17), ncols=5, fontsize=7.5, borderaxespad=0.6)

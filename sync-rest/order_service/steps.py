@@ -14,7 +14,7 @@ import time
 from campus import order_book, stock
 from campus.database import Database
 from campus.faults import Faults
-from campus.neighbours import Neighbour, NoAnswer, NotSent, Reply
+from campus.neighbours import Neighbour, NoAnswer, NotSent
 from campus.order_book import Debt
 from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, UNKNOWN, Order
 
@@ -55,7 +55,7 @@ class Steps:
             return self._save(order, order.advance(FAILED, reason="inventory_unreachable"), keep_key=False)
         except NoAnswer:
             return self._save(order, order.advance(UNKNOWN, reason="inventory_timeout"), owed=_now("ask"))
-        reason = _reason(reply)
+        reason = reply.body.get("reason")
         if reply.status == 200:
             return self._save(order, order.advance(RESERVED), owed=Debt("notify", self._after_request()))
         if reason in REFUSALS:
@@ -81,14 +81,17 @@ class Steps:
             due = order_book.due(tx, now=time.time(), limit=ROUND)
         progress = False
         for order, owed in due:
+            done = False
             try:
                 done = self._do(order, owed)
             except (NotSent, NoAnswer) as error:
-                self._owe(order, None)
                 log.warning("cannot %s yet", owed, extra={"fields": _fields(order) | {"why": str(error)}})
+                self._postpone(order)
                 return progress
+            except Exception:  # one order that cannot be resolved must not hold up the others
+                log.exception("cannot %s", owed, extra={"fields": _fields(order)})
             if not done:
-                self._owe(order, None)
+                self._postpone(order)
             progress = progress or done
         return progress
 
@@ -117,10 +120,13 @@ class Steps:
             return decided is None or self._release(decided)
         if reply.status != 200:
             return False
-        if reply.body["status"] == stock.RESERVED:
-            self._save(order, order.advance(RESERVED, at=reply.body["at"]), owed=_now("notify"))
-        else:
+        held = reply.body.get("status")
+        if held == stock.RESERVED:
+            self._save(order, order.advance(RESERVED, at=reply.body.get("at")), owed=_now("notify"))
+        elif held in (stock.FAILED, stock.RELEASED):
             self._save(order, order.advance(FAILED, reason=reply.body.get("reason") or _why(order)))
+        else:
+            return False
         return True
 
     def _decide_to_release(self, order: Order) -> Order | None:
@@ -144,7 +150,7 @@ class Steps:
         reply = self._notification.post("/send", body, **self._call(order))
         if reply.status != 200:
             return None
-        return self._save(order, order.advance(NOTIFIED, at=reply.body["at"]))
+        return self._save(order, order.advance(NOTIFIED, at=reply.body.get("at")))
 
     def _save(self, before: Order, after: Order, *, owed: Debt | None = None, keep_key: bool = True) -> Order:
         with self._database.transaction() as tx:
@@ -154,14 +160,14 @@ class Steps:
                 order_book.forget_key(tx, before.order_id)
         return after
 
-    def _owe(self, order: Order, owed: Debt | None) -> Order:
-        """Write down what is owed; None leaves it as it is and lets it wait for a moment."""
+    def _owe(self, order: Order, owed: Debt) -> Order:
         with self._database.transaction() as tx:
-            if owed:
-                order_book.owe(tx, order.order_id, owed)
-            else:
-                order_book.postpone(tx, order.order_id, until=time.time() + RETRY_SECONDS)
+            order_book.owe(tx, order.order_id, owed)
         return order
+
+    def _postpone(self, order: Order) -> None:
+        with self._database.transaction() as tx:
+            order_book.postpone(tx, order.order_id, until=time.time() + RETRY_SECONDS)
 
     def _call(self, order: Order) -> dict:
         return {"timeout": self._faults.timeout, "request_id": order.request_id or order.order_id}
@@ -172,10 +178,6 @@ class Steps:
 
 def _now(pending: str) -> Debt:
     return Debt(pending, time.time())
-
-
-def _reason(reply: Reply) -> str | None:
-    return reply.body.get("reason") if isinstance(reply.body, dict) else None
 
 
 def _why(order: Order) -> str:

@@ -184,13 +184,13 @@ def test_an_order_goes_through(chain):
     assert chain.holds(order["order_id"]) == "reserved"
     assert chain.notices(order["order_id"]) == 1
     for service in chain.services:
-        assert '"request_id": "r1"' in (service.folder / f"{service.name}.log").read_text()
+        assert '"request_id":"r1"' in (service.folder / f"{service.name}.log").read_text()
 
 
 def late_verdict(chain: Chain, order_id: str) -> dict:
     """Return the log line of inventory's answer to the order's reservation, or nothing."""
     lines = (chain.inventory.folder / "inventory.log").read_text().splitlines()
-    found = [line for line in lines if order_id in line and '"path": "/reserve"' in line]
+    found = [line for line in lines if order_id in line and '"path":"/reserve"' in line]
     return json.loads(found[0]) if found else {}
 
 

@@ -15,7 +15,7 @@ from order_service.steps import RETRY_SECONDS, ROUND, Steps
 HOLDS = Reply(200, {"status": "reserved", "at": AT})
 HELD_NOTHING = Reply(200, {"status": "failed", "reason": "insufficient_stock", "at": AT})
 HAS_RELEASED = Reply(200, {"status": "released", "at": AT})
-NEVER_SEEN = Reply(404, None)
+NEVER_SEEN = Reply(404, {})
 DONE = Reply(200, {"at": AT})
 
 
@@ -123,7 +123,7 @@ def test_the_decision_to_release_is_written_down_before_it_is_carried_out(kitche
     assert seen == [["release"]]
 
 
-@pytest.mark.parametrize("trouble", [NotSent("x"), NoAnswer("x"), Reply(500, None), Reply(409, {"reason": "injected"})])
+@pytest.mark.parametrize("trouble", [NotSent("x"), NoAnswer("x"), Reply(500, {}), Reply(409, {"reason": "injected"})])
 def test_after_deciding_to_release_it_never_completes(kitchen, trouble):
     order = kitchen.unfinished()
     kitchen.inventory.answers["/release"] = [trouble, trouble, HAS_RELEASED]
@@ -149,7 +149,7 @@ def test_the_decision_to_release_holds_after_a_restart(kitchen):
 
 
 def test_a_server_error_of_inventory_is_released(kitchen):
-    order = kitchen.unfinished(Reply(500, None))
+    order = kitchen.unfinished(Reply(500, {}))
     assert kitchen.owed() == ["release"]
     assert kitchen.steps.resolve() is True
     failed = kitchen.look(order)
@@ -159,7 +159,7 @@ def test_a_server_error_of_inventory_is_released(kitchen):
 
 def test_an_inventory_that_cannot_tell_is_asked_again(kitchen):
     order = kitchen.unfinished()
-    kitchen.inventory.answers["/reservations"] = [Reply(500, None), HOLDS]
+    kitchen.inventory.answers["/reservations"] = [Reply(500, {}), HOLDS]
     assert kitchen.steps.resolve() is False
     assert kitchen.look(order) == order
     assert kitchen.steps.resolve() is False  # not before a moment has passed
@@ -168,7 +168,7 @@ def test_an_inventory_that_cannot_tell_is_asked_again(kitchen):
     assert kitchen.look(order).status == "reserved"
 
 
-@pytest.mark.parametrize("trouble", [NotSent("x"), NoAnswer("x"), Reply(500, None), Reply(409, {"reason": "injected"})])
+@pytest.mark.parametrize("trouble", [NotSent("x"), NoAnswer("x"), Reply(500, {}), Reply(409, {"reason": "injected"})])
 def test_a_notification_that_failed_is_tried_until_it_is_sent(kitchen, trouble):
     kitchen.notification.answers["/send"] = [trouble, trouble, trouble, DONE]
     order = kitchen.steps.notify(kitchen.steps.reserve(kitchen.place()))
@@ -236,7 +236,7 @@ def test_an_unreachable_neighbour_ends_the_round_and_the_next_begins_with_anothe
 
 def test_an_order_that_cannot_be_done_yet_does_not_hold_up_others(kitchen):
     first, second = kitchen.unfinished(), kitchen.unfinished()
-    kitchen.inventory.answers["/reservations"] = [Reply(500, None), HOLDS]
+    kitchen.inventory.answers["/reservations"] = [Reply(500, {}), HOLDS]
     assert kitchen.steps.resolve() is True
     assert (kitchen.look(first).status, kitchen.look(second).status) == ("unknown", "reserved")
 

@@ -11,7 +11,7 @@ REFUSED = {
     "not enough stock": (Reply(409, {"reason": "insufficient_stock"}), 409, "failed"),
     "injected refusal": (Reply(409, {"reason": "injected"}), 409, "failed"),
     "inventory answered 500": (Reply(500, {"detail": "x"}), 502, "unknown"),
-    "inventory answered 503": (Reply(503, None), 502, "unknown"),
+    "inventory answered 503": (Reply(503, {}), 502, "unknown"),
     "inventory cannot be reached": (NotSent("x"), 503, "failed"),
     "inventory did not answer in time": (NoAnswer("x"), 504, "unknown"),
 }
@@ -41,7 +41,7 @@ def test_an_unreachable_inventory_says_when_to_try_again(orders, inventory):
     assert int(orders.post("/order", json=GOOD).headers["Retry-After"]) > 0
 
 
-@pytest.mark.parametrize("answer", [NotSent("x"), NoAnswer("x"), Reply(500, None), Reply(409, {"reason": "injected"})])
+@pytest.mark.parametrize("answer", [NotSent("x"), NoAnswer("x"), Reply(500, {}), Reply(409, {"reason": "injected"})])
 def test_a_failed_notification_is_201_and_pending(orders, notification, answer):
     notification.answers["/send"] = answer
     response = orders.post("/order", json=GOOD)

@@ -1,0 +1,16 @@
+"""JSON to bytes and back by pydantic's own parser, which every service has loaded anyway: several times faster than
+the standard library's, and strict (no NaN, no Infinity)."""
+
+from typing import Any
+
+import pydantic_core
+
+
+def dumps(value: Any) -> bytes:
+    """Return compact JSON in UTF-8; what JSON has no word for becomes text."""
+    return pydantic_core.to_json(value, serialize_unknown=True)
+
+
+def loads(data: bytes | str) -> Any:
+    """Return the value. Raises ValueError when `data` is not JSON."""
+    return pydantic_core.from_json(data, allow_inf_nan=False)
