@@ -53,7 +53,12 @@ done
 trap stop_everything EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-LAB_RUN=$(lab begin "$script" "$part" --owner $$ $quick)
+# A script that may not begin (2) has nothing to stop: what runs is another experiment's.
+LAB_RUN=$(lab begin "$script" "$part" --owner $$ $quick) || {
+  status=$?
+  [[ $status -ne 2 ]] || trap - EXIT
+  exit "$status"
+}
 export LAB_RUN
 exec > >(trap '' INT TERM; exec tee "$LAB_RUN/run.log") 2>&1
 step "$(basename "$script" .sh)${quick:+ (quick)}"

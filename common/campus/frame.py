@@ -165,21 +165,7 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
         if "order_id" in noted:
             fields["order_id"] = noted.order_id
         log.info("request", extra={"fields": fields})
-        return _in_one_packet(response)
-
-
-def _in_one_packet(response: Response) -> Response:
-    """Hold back the head of a reply until its body follows: in two packets the caller is woken up twice (Linux)."""
-    connection = request.environ.get("gunicorn.socket")
-    if connection is not None and hasattr(socket, "TCP_CORK"):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-        response.call_on_close(lambda: _uncork(connection))
-    return response
-
-
-def _uncork(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # the caller may have closed it first
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        return response
 
 
 def _answer_errors(app: Flask) -> None:

@@ -3,7 +3,6 @@
 One worker, because faults, metrics and background loops live in its memory; threads, because the work waits.
 """
 
-import gc
 import os
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
@@ -30,8 +29,6 @@ def post_fork(server, worker) -> None:
 def post_worker_init(worker) -> None:
     """Start the service's background loops: after the fork, since threads do not survive one."""
     worker.wsgi.extensions["campus"].start()
-    gc.freeze()  # what is loaded now stays: the collector need not look at it again
-    gc.set_threshold(20_000, 20, 50)
 
 
 def worker_exit(server, worker) -> None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import urllib3
-from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from campus import jsons
@@ -28,33 +27,6 @@ class Reply:
     body: dict[str, Any]
 
 
-class _OnePacket(HTTPConnection):
-    """Sends a request's head and body at once: in two packets the other side is woken up twice."""
-
-    _held: list[bytes] | None = None
-
-    def request(self, *args: Any, **options: Any) -> None:
-        """Send a request."""
-        self._held = []
-        try:
-            super().request(*args, **options)
-            data = b"".join(self._held)
-        finally:
-            self._held = None
-        super().send(data)
-
-    def send(self, data: bytes) -> None:
-        """Hold back what belongs to a request, send anything else."""
-        if self._held is None:
-            super().send(data)
-        else:
-            self._held.append(data)
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _OnePacket
-
-
 class Neighbour:
     """Another service, called from any thread. urllib3 takes no proxy from the environment, and here retries nothing.
 
@@ -65,8 +37,7 @@ class Neighbour:
     """
 
     def __init__(self, url: str, *, connections: int = 32) -> None:
-        address = urllib3.util.parse_url(url)
-        self._pool = _Pool(address.host or "", address.port, maxsize=connections, retries=False)
+        self._pool = urllib3.connection_from_url(url, maxsize=connections, retries=False)
 
     def post(self, path: str, body: Any, *, timeout: float, request_id: str) -> Reply:
         """POST JSON and return the reply. Raises NotSent, or NoAnswer after `timeout` seconds of silence."""

@@ -26,10 +26,7 @@ UNPINNED = 8300
 
 def run(what: str, *, quick: bool, say: Callable[[str], None]) -> None:
     """Run a benchmark and write its report. Raises LabError."""
-    if what == "load":
-        lines = _bench_load(quick, say)
-    else:
-        lines = _bench_part(part_named(what), quick, say)
+    lines = _bench_load(quick, say) if what == "load" else _bench_part(part_named(what), quick, say)
     head = {"benchmark": what, "quick": quick, "environment": story.environment("local")}
     folder = (HIDDEN / "quick" if quick else RESULTS) / "bench" / what
     folder.mkdir(parents=True, exist_ok=True)

@@ -154,8 +154,8 @@ def _cost_sections(samples: list[dict[str, Any]]) -> list[str]:
         return []
     rows = [(part, f"{us:.0f} µs") for part, us in costs.items()]
     return [
-        "## Where the time goes\n\nProcessor time of each part alone, in one thread of one process, best of three. Under "
-        "load the same work costs more: threads hand the interpreter over to each other, and caches are shared.\n\n"
+        "## Where the time goes\n\nProcessor time of each part alone, in one thread of one process, best of three. "
+        "Under load the same work costs more: threads hand the interpreter over to each other, and caches are shared.\n\n"
         + table(("part", "processor time"), rows)
     ]
 

@@ -89,7 +89,7 @@ def stock_adds_up(e: Evidence) -> Wrong:
         sku = level["sku"]
         if level["initial"] != level["on_hand"] + taken[sku] or level["on_hand"] < 0:
             yield sku, f"{level['initial']} initial, {level['on_hand']} on hand, {taken[sku]} reserved by orders"
-    for sku in taken.keys() - {level["sku"] for level in e.stock}:
+    for sku in sorted(taken.keys() - {level["sku"] for level in e.stock}):
         yield sku, f"{taken[sku]} reserved of what is not on the menu"
 
 
@@ -205,11 +205,12 @@ def story(e: Evidence, subject: str) -> list[str]:
 
 
 def _disturbances(e: Evidence, told: list[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Return what was done to the services while the story went on."""
+    """Return what was done to the services while the story went on, and before it if it was not mended by then."""
     if not told:
         return []
     first, last = min(told)[0], max(told)[0]
-    faults = [f for f in e.run.of_type("fault") if first <= f["at"] <= last]
+    standing = {w.since for w in e.run.windows if w.since < first and (w.until is None or w.until > first)}
+    faults = [f for f in e.run.of_type("fault") if first <= f["at"] <= last or f["at"] in standing]
     return [(f["at"], f"-- {f['verb']} {f['service']} {f.get('value') or ''}".rstrip()) for f in faults]
 
 

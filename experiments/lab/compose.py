@@ -35,7 +35,7 @@ class Service:
 def services(part: str, env: Mapping[str, str] = os.environ) -> dict[str, Service]:
     """Return the part's services by name, in the order in which they start. Raises LabError."""
     path = ROOT / part / "docker-compose.yml"
-    described = yaml.safe_load(_fill(path.read_text(), env))["services"]
+    described = _fill(yaml.safe_load(path.read_text())["services"], env)
     return {name: _service(part, name, shape, path) for name, shape in described.items()}
 
 
@@ -61,12 +61,16 @@ def _service(part: str, name: str, shape: dict[str, Any], path: Path) -> Service
     )
 
 
-def _fill(text: str, env: Mapping[str, str]) -> str:
-    """Fill in `${NAME}`, `${NAME-default}` and `${NAME:-default}` as Compose does."""
+def _fill(shape: Any, env: Mapping[str, str]) -> Any:
+    """Fill in `${NAME}`, `${NAME-default}` and `${NAME:-default}` as Compose does: after the YAML was read."""
+    if isinstance(shape, dict):
+        return {key: _fill(value, env) for key, value in shape.items()}
+    if isinstance(shape, list):
+        return [_fill(value, env) for value in shape]
 
     def value(match: re.Match[str]) -> str:
         name, dash, default = match.groups()
         unset = not env.get(name) if dash == ":-" else name not in env
         return (default or "") if unset else env[name]
 
-    return _VARIABLE.sub(value, text)
+    return _VARIABLE.sub(value, shape) if isinstance(shape, str) else shape

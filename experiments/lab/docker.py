@@ -1,13 +1,15 @@
 """The runtime with Docker: `docker compose` on the part's file."""
 
-import json
-import os
 import shutil
 import subprocess
 
-from lab import compose
+from lab import compose, ports
 from lab.compose import Service
 from lab.places import ROOT, LabError
+
+IMAGE = "campus-lab"
+WITHOUT = "or without Docker: LAB_RUNTIME=local ./lab …"
+AFTER = {"kill": "exited", "pause": "paused", "unpause": "running"}
 
 
 class DockerRuntime:
@@ -18,33 +20,41 @@ class DockerRuntime:
     def create(self, part: str, *, fresh: bool) -> None:
         """Build the image and make the containers: with `fresh`, forget the data of earlier runs."""
         if fresh:
-            self._compose(part, "down", "--volumes", "--remove-orphans")
-        self._compose(part, "build", "--quiet", next(iter(compose.services(part))))
-        self._compose(part, "up", "--no-start", "--no-build", "--quiet-pull")
+            _compose(part, "down", "--volumes", "--remove-orphans")
+        _build(part)
+        _compose(part, "up", "--no-start", "--no-build", hint=WITHOUT)
 
     def start(self, service: Service) -> None:
-        """Start a service, unless it runs. Raises LabError when Docker cannot, for instance as its port is taken."""
-        self._compose(service.part, "up", "--detach", "--no-deps", "--no-recreate", "--no-build", service.name)
+        """Start a service, unless it runs. Raises LabError when its port is taken."""
+        if self.state(service) != "exited":
+            return
+        ports.check_free(service)
+        words = ("up", "--detach", "--no-deps", "--no-recreate", "--no-build", service.name)
+        _compose(service.part, *words, hint=WITHOUT)
 
     def stop(self, service: Service) -> None:
         """End a service in good order."""
-        if self.state(service) == "paused":
-            self._compose(service.part, "unpause", service.name)
-        self._compose(service.part, "stop", service.name)
+        if self.state(service) == "paused":  # a paused process cannot obey
+            self.signal(service, "unpause")
+        _compose(service.part, "stop", service.name)
 
     def signal(self, service: Service, verb: str) -> None:
         """`kill`, `pause` or `unpause` a service. Raises LabError when it does not run."""
-        self._compose(service.part, verb, service.name)
+        done = _docker(verb, _container(service))  # not by Compose, which takes its time to read the file first
+        if done.returncode:
+            state = self.state(service)
+            if state == "exited":
+                raise LabError(f"{service.name} does not run", f"./lab start {service.part}/{service.name}")
+            if state != AFTER[verb]:
+                raise LabError(f"docker {verb} failed: {done.stderr.strip()}")
 
     def remove(self, part: str) -> None:
         """Stop every service of a part and remove its containers; the data stays in its volumes."""
-        self._compose(part, "down", "--remove-orphans")
+        _compose(part, "down", "--remove-orphans")
 
     def state(self, service: Service) -> str:
         """Return `running`, `paused` or `exited`."""
-        answer = self._compose(service.part, "ps", "--all", "--format", "json", service.name)
-        rows = [json.loads(line) for line in answer.splitlines() if line.strip()]
-        state = rows[0]["State"] if rows else "exited"
+        state = _docker("inspect", "--format", "{{.State.Status}}", _container(service)).stdout.strip()
         return state if state in ("running", "paused") else "exited"
 
     def pid(self, service: Service) -> int | None:
@@ -53,19 +63,12 @@ class DockerRuntime:
 
     def logs(self, service: Service, lines: int) -> str:
         """Return the last lines of what the service said."""
-        return self._compose(service.part, "logs", "--no-log-prefix", "--tail", str(lines), service.name)
+        return _compose(service.part, "logs", "--no-log-prefix", "--tail", str(lines), service.name)
 
     def follow_command(self, service: Service, lines: int) -> list[str]:
         """Return the command that shows the log as it grows."""
         words = ["logs", "--no-log-prefix", "--follow", "--tail", str(lines), service.name]
         return [*_command(service.part), *words]
-
-    def _compose(self, part: str, *words: str) -> str:
-        done = subprocess.run([*_command(part), *words], capture_output=True, text=True, env=os.environ)
-        if done.returncode:
-            said = "\n".join(done.stderr.strip().splitlines()[-6:])
-            raise LabError(f"docker compose {words[0]} failed:\n{said}", "or without Docker: LAB_RUNTIME=local ./lab …")
-        return done.stdout
 
 
 def answers() -> bool:
@@ -73,13 +76,41 @@ def answers() -> bool:
     if not shutil.which("docker"):
         return False
     try:
-        for words in (["docker", "version"], ["docker", "compose", "version"]):
-            if subprocess.run(words, capture_output=True, timeout=5).returncode:
-                return False
+        return not any(_docker(*words, seconds=5).returncode for words in (["version"], ["compose", "version"]))
     except subprocess.TimeoutExpired:
         return False
-    return True
 
 
-def _command(part: str) -> list[str]:
-    return ["docker", "compose", "--progress", "quiet", "--file", str(ROOT / part / "docker-compose.yml")]
+def _build(part: str) -> None:
+    """Build the image. The first time takes a minute or two, so Docker shows how far it is; then it is quiet."""
+    first = _docker("image", "inspect", IMAGE).returncode != 0
+    words = ("build", next(iter(compose.services(part))))
+    if not first:
+        _compose(part, *words, hint=WITHOUT)
+    elif subprocess.run([*_command(part, progress="auto"), *words]).returncode:
+        raise LabError("docker compose build failed; see above", WITHOUT)
+
+
+def _project(part: str) -> str:
+    return f"campus-{part}"
+
+
+def _container(service: Service) -> str:
+    return f"{_project(service.part)}-{service.name}-1"
+
+
+def _command(part: str, *, progress: str = "quiet") -> list[str]:
+    file = str(ROOT / part / "docker-compose.yml")
+    return ["docker", "compose", "--progress", progress, "--project-name", _project(part), "--file", file]
+
+
+def _compose(part: str, *words: str, hint: str = "") -> str:
+    done = subprocess.run([*_command(part), *words], capture_output=True, text=True)
+    if done.returncode:
+        said = "\n".join(done.stderr.strip().splitlines()[-6:])
+        raise LabError(f"docker compose {words[0]} failed:\n{said}", hint)
+    return done.stdout
+
+
+def _docker(*words: str, seconds: float | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["docker", *words], capture_output=True, text=True, timeout=seconds)

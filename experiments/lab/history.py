@@ -124,6 +124,7 @@ def _windows(faults: list[dict[str, Any]]) -> list[Window]:
     for e in faults:
         service, verb, at = e["service"], e["verb"], e["at"]
         if verb in ("kill", "stop", "pause"):
+            close(service, "process", at)  # a frozen service may be killed
             since[service, "process"] = ({"kill": "killed", "stop": "stopped", "pause": "frozen"}[verb], at)
         if verb in ("start", "unpause"):
             close(service, "process", at)

@@ -7,11 +7,10 @@ folder under `.lab/data`, and `/app` is the repository.
 import os
 import shutil
 import signal
-import socket
 import sys
 from pathlib import Path
 
-from lab import compose, processes
+from lab import compose, ports, processes
 from lab.compose import Service
 from lab.places import HIDDEN, ROOT, LabError
 
@@ -31,12 +30,13 @@ class LocalRuntime:
         """Start a service, unless it runs. Raises LabError when its port is taken."""
         if self.state(service) != "exited":
             return
-        self._check_port(service)
+        ports.check_free(service)
         command = [shutil.which(service.command[0], path=_path()) or service.command[0], *service.command[1:]]
         env = os.environ | self._environment(service)
         folder = ROOT / service.folder
-        record = processes.start(command, folder=folder, env=env, log=self.log_file(service))
-        processes.save(record, _record_file(service))
+        with processes.uninterrupted():
+            record = processes.start(command, folder=folder, env=env, log=self.log_file(service))
+            processes.save(record, _record_file(service))
 
     def stop(self, service: Service) -> None:
         """End a service: in good order, or after 12 s by force."""
@@ -96,22 +96,6 @@ class LocalRuntime:
             env[key] = "127.0.0.1" if value == "0.0.0.0" else value
         code = os.pathsep.join([str(ROOT / "common"), str(ROOT / service.folder)])
         return env | {"PYTHONPATH": code, "PATH": _path(), "PYTHONUNBUFFERED": "1"}
-
-    def _check_port(self, service: Service) -> None:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", service.port))
-            except OSError:
-                owner = processes.listener(service.port) or "another process"
-                variable = next(k for k in _port_variables(service.part) if service.name.upper() in k)
-                hint = f"stop it, or choose another port: {variable}={service.port + 100} ./lab up {service.part}"
-                raise LabError(f"port {service.port} of {service.name} is taken by {owner}", hint) from None
-
-
-def _port_variables(part: str) -> list[str]:
-    letter = {"sync-rest": "A", "async-rabbitmq": "B", "streaming-kafka": "C"}[part]
-    return [f"{letter}_{name.upper()}_PORT" for name in compose.services(part)]
 
 
 def _record_file(service: Service) -> Path:

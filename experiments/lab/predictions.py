@@ -42,12 +42,15 @@ class Formulas:
         """Return the formula's value, or None when the run has no such figure."""
         try:
             value = self._evaluator.eval(formula)
-        except (InvalidExpression, _Nothing, TypeError, KeyError, ValueError, ZeroDivisionError):
+        except (InvalidExpression, SyntaxError, _Nothing, TypeError, LookupError, ValueError, ArithmeticError):
             return None
         return float(value) if isinstance(value, int | float) else None
 
     def _name(self, phase: dict[str, Any]) -> str:
-        return next(name for name, figures_of in self._phases.items() if figures_of is phase)
+        for name, figures_of in self._phases.items():
+            if figures_of is phase:
+                return name
+        raise _Nothing
 
     def _of(self, phase: dict[str, Any]) -> list[Any]:
         name = self._name(phase)
@@ -73,13 +76,18 @@ class Formulas:
 
     def _orders(self, phase: dict[str, Any]) -> dict[str, dict[str, Any]]:
         users = {op.op for op in self._of(phase)}
-        return {o["user_id"]: o for o in self._run.held("order") if o["user_id"] in users}
+        return {o["user_id"]: o for o in self._held_by("order", "order") if o["user_id"] in users}
 
     def _became(self, phase: dict[str, Any], status: str) -> int:
         return sum(order["status"] == status for order in self._orders(phase).values())
 
     def _held(self, status: str) -> int:
-        return sum(r["status"] == status for r in self._run.held("reservation"))
+        return sum(r["status"] == status for r in self._held_by("inventory", "reservation"))
+
+    def _held_by(self, service: str, what: str) -> list[dict[str, Any]]:
+        if not self._run.state or any(m["service"] == service for m in self._run.held("missing")):
+            raise _Nothing
+        return self._run.held(what)
 
     def _window(self, service: str, what: str) -> Any:
         for window in self._run.windows:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,10 +31,10 @@ class Record:
 
     def state(self) -> str:
         """Return `running`, `paused` or `exited`."""
-        process = self.process()
-        if process is None:
-            return "exited"
-        return "paused" if process.status() == psutil.STATUS_STOPPED else "running"
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end while we look
+            if process := self.process():
+                return "paused" if process.status() == psutil.STATUS_STOPPED else "running"
+        return "exited"
 
     def signal_group(self, number: signal.Signals) -> None:
         """Send a signal to the process and all it started; to nobody if it is gone."""
@@ -48,7 +48,8 @@ class Record:
         if process is None:
             return True
         self.signal_group(signal.SIGCONT)  # a paused process cannot obey
-        process.terminate()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
         if _ended(process, seconds):
             return True
         self.signal_group(signal.SIGKILL)
@@ -70,6 +71,19 @@ def start(command: Sequence[str], *, folder: Path, env: Mapping[str, str], log: 
             start_new_session=True,
         )
     return record_of(child.pid)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the end of the block: a process that was started and not yet recorded would be lost."""
+    came: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def record_of(pid: int) -> Record:

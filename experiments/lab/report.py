@@ -64,20 +64,20 @@ def write_report(run: Run, summary: dict[str, Any]) -> str:
     sections = [
         f"# {summary['title']}",
         about.get("Shows", ""),
-        f"**{MARK[summary['verdict']]}** — {verdict_sentence(summary)}",
+        f"**{MARK[summary['verdict']].replace('*', '')}** — {verdict_sentence(summary)}",
         "## Predicted and measured",
         "Each prediction was written down before the load began.",
-        _table(("prediction", "predicted", "measured", "verdict"), [prediction_row(p) for p in summary["predictions"]]),
+        table(("prediction", "predicted", "measured", "verdict"), [prediction_row(p) for p in summary["predictions"]]),
         "## What the clients saw",
         _loads_text(),
-        _table(LOAD_COLUMNS, [_load_row(name, p) for name, p in summary["phases"].items()]),
+        table(LOAD_COLUMNS, [_load_row(name, p) for name, p in summary["phases"].items()]),
         *_errors_section(summary),
         "## What became of the orders",
         _orders_text(summary),
         "![latency over time, replies per second, latency by quantile](plot.svg)",
         *_faults_section(summary),
         "## Invariants",
-        _table(("", "invariant", "verdict", "found"), [_invariant_row(i) for i in summary["invariants"]]),
+        table(("", "invariant", "verdict", "found"), [_invariant_row(i) for i in summary["invariants"]]),
         *_violations(summary),
         "## Why it behaves so",
         about.get("Why", ""),
@@ -148,7 +148,7 @@ def _errors_section(summary: dict[str, Any]) -> list[str]:
     ]
     if not rows:
         return []
-    return ["Orders that were not done, by kind:", _table(("load", "reply", "orders", "share", "p50", "max"), rows)]
+    return ["Orders that were not done, by kind:", table(("load", "reply", "orders", "share", "p50", "max"), rows)]
 
 
 KINDS = {
@@ -188,7 +188,7 @@ def _faults_section(summary: dict[str, Any]) -> list[str]:
         (w["service"], w["what"], f"{w['since']:.1f} s", f"{w['until']:.1f} s" if w["until"] else "end", _length(w))
         for w in summary["windows"]
     ]
-    return ["Disturbed, and shaded in the plot:", _table(("service", "what", "from", "until", "lasted"), rows)]
+    return ["Disturbed, and shaded in the plot:", table(("service", "what", "from", "until", "lasted"), rows)]
 
 
 def _length(w: dict[str, Any]) -> str:
@@ -235,7 +235,8 @@ def _again(summary: dict[str, Any]) -> str:
     )
 
 
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join(lines)

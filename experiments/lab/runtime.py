@@ -42,11 +42,15 @@ def choose() -> Runtime:
 
 def up(runtime: Runtime, part: str, *, fresh: bool = False, say: Callable[[str], None] = print) -> None:
     """Start every service of a part and wait until each is ready; on any failure stop them all again."""
+    _check_other(runtime, part)
     if fresh:
         runtime.remove(part)
     try:
         say(f"starting {part} ({runtime.name})")
         _remember(part, runtime)
+        for service in compose.services(part).values():
+            if runtime.state(service) == "paused":
+                runtime.signal(service, "unpause")
         runtime.create(part, fresh=fresh)
         for service in compose.services(part).values():
             runtime.start(service)
@@ -66,13 +70,17 @@ def down(runtime: Runtime, part: str) -> None:
 
 def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECONDS) -> None:
     """Wait until a service says that it is ready. Raises LabError, with its last words, if it is not in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        answer = http.try_get(f"{service.url}/ready", timeout=1.0)
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < seconds:
+        # Docker accepts for a container that does not listen yet, and may leave that call unanswered: ask anew, soon.
+        answer = http.try_get(f"{service.url}/ready", timeout=0.2 + waited / 10)
         if answer is not None and answer.status_code == 200:
             return
-        if runtime.state(service) == "exited":
+        state = runtime.state(service)
+        if state == "exited":
             raise LabError(f"{service.name} ended at its start; its last words:\n{_last_words(runtime, service)}")
+        if state == "paused":
+            raise LabError(f"{service.name} is paused", f"./lab unpause {service.part}/{service.name}")
         time.sleep(0.05)
     last_words = _last_words(runtime, service)
     raise LabError(f"{service.name} is not ready after {seconds:.0f} s; its last words:\n{last_words}")
@@ -100,6 +108,17 @@ def find(runtime: Runtime, name: str) -> Service:
 
 def _last_words(runtime: Runtime, service: Service) -> str:
     return "\n".join(f"  | {line}" for line in runtime.logs(service, 12).splitlines()) or "  | (nothing)"
+
+
+def _check_other(runtime: Runtime, part: str) -> None:
+    """Raise LabError when the part is up with the other runtime: it has the ports, and this one cannot stop it."""
+    other: Runtime | None = None
+    if runtime.name == "docker":
+        other = LocalRuntime()
+    elif _remembered() == "docker" and docker.answers():
+        other = docker.DockerRuntime()
+    if other is not None and part in parts_up(other):
+        raise LabError(f"{part} is up with the runtime {other.name}", f"first: LAB_RUNTIME={other.name} ./lab down")
 
 
 def _remember(part: str, runtime: Runtime) -> None:

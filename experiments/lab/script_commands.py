@@ -1,5 +1,6 @@
 """The commands that experiment scripts use. A script is a story of these; `experiments/story.sh` has the frame."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def predict(
     if len(given) != 1:
         raise LabError("give one of --within, --at-most, --at-least")
     rule, expect, tolerance = given[0]
+    if rule == "within" and not re.fullmatch(r"\d+(\.\d+)?%?", tolerance):
+        raise LabError(f"{tolerance} is no tolerance", "give a number, or a percentage: --within 2 5%")
     shape = {"text": text, "measure": measure, "expect": expect, "rule": rule, "tolerance": tolerance, "unit": unit}
     Journal.required().note(type="predict", **shape)
 

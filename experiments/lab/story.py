@@ -42,9 +42,10 @@ def begin(script: Path, part: str, *, quick: bool, owner: int, say: Callable[[st
     for name in runtime.parts_up(chosen):
         say(f"stopping {name}, which was up")
         runtime.down(chosen, name)
-    runtime.up(chosen, part, fresh=True, say=say)
     head = {"experiment": script.stem, "part": part, "title": title, "about": about, "quick": quick}
-    return Journal.begin(folder, head | {"environment": environment(chosen.name)})
+    head["environment"] = environment(chosen.name)
+    runtime.up(chosen, part, fresh=True, say=say)
+    return Journal.begin(folder, head)
 
 
 def read_header(script: Path) -> tuple[str, dict[str, str]]:

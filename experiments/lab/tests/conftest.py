@@ -1,0 +1,153 @@
+"""What the tests of the laboratory share: waiting by retrying, free ports, and a copy of the repository to play in."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+NEEDED = ("lab", "requirements.lock", "experiments", "common", "sync-rest")
+FOREIGN = ("LAB_RUN", "INITIAL_STOCK", "INVENTORY_TIMEOUT_MS", "CONFIGURE_TOKEN", "DATABASE_URL")
+
+
+@pytest.fixture(autouse=True)
+def local_runtime(monkeypatch) -> None:
+    """Every test runs without Docker, and outside of any experiment."""
+    monkeypatch.setenv("LAB_RUNTIME", "local")
+    monkeypatch.delenv("LAB_RUN", raising=False)
+
+
+def eventually(true: Callable[[], object], seconds: float = 20.0) -> None:
+    """Retry until the argument is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """A function that retries until its argument is true."""
+    return eventually
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports on which nobody listens now."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on which nobody listens."""
+    return free_ports(1)[0]
+
+
+def _own_group_and_ctrl_c() -> None:
+    """Make a child that can be interrupted, even if we were started in the background, where Ctrl-C is ignored."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@dataclass
+class Copy:
+    """A copy of the repository with an empty `.lab/` and ports of its own: what runs in it disturbs nobody."""
+
+    root: Path
+    ports: dict[str, int]
+
+    def env(self, **more: str) -> dict[str, str]:
+        """Return the environment of its commands."""
+        usual = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+        ports = {f"A_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+        return usual | {"LAB_RUNTIME": "local", "COLUMNS": "250"} | ports | more
+
+    def popen(self, *words: str, **env: str) -> subprocess.Popen:
+        """Start a command of the copy in a process group of its own."""
+        return subprocess.Popen(
+            [str(self.root / words[0]), *words[1:]],
+            cwd=self.root,
+            env=self.env(**env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=_own_group_and_ctrl_c,
+        )
+
+    def run(self, *words: str, seconds: float = 60.0, **env: str) -> tuple[int, str]:
+        """Run a command of the copy and return (its status, what it said)."""
+        child = self.popen(*words, **env)
+        try:
+            said, _ = child.communicate(timeout=seconds)
+        finally:
+            child.kill()
+        return child.returncode, said
+
+    def lab(self, *words: str, **env: str) -> str:
+        """Run `./lab` with these words, which must succeed, and return what it said."""
+        status, said = self.run("lab", *words, **env)
+        assert status == 0, said
+        return said
+
+    def services(self) -> list[psutil.Process]:
+        """Return the processes that work in the copy's part."""
+        return [process for process in psutil.process_iter() if _works_in(process, self.root / "sync-rest")]
+
+    def records(self) -> list[Path]:
+        """Return the files that say which services were started."""
+        return sorted((self.root / ".lab/run/sync-rest").glob("*.json"))
+
+    def clean(self) -> None:
+        """Stop what is left, whatever it is."""
+        for process in psutil.process_iter():
+            if _works_in(process, self.root):
+                process.kill()
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return Path(process.cwd()).is_relative_to(folder)
+    except psutil.Error:
+        return False
+
+
+def _make_copy(root: Path) -> Copy:
+    skip = shutil.ignore_patterns("tests", ".pytest_cache", ".hypothesis")
+    for name in NEEDED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, root / name, ignore=skip)
+        else:
+            root.mkdir(exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    (root / ".lab").mkdir()
+    (root / ".lab/venv").symlink_to(ROOT / ".lab/venv")
+    return Copy(root, dict(zip(("order", "inventory", "notification"), free_ports(3), strict=True)))
+
+
+@pytest.fixture
+def copy(tmp_path) -> Iterator[Copy]:
+    """A copy of the repository for one test."""
+    made = _make_copy(tmp_path / "repository")
+    yield made
+    made.clean()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory) -> Iterator[Copy]:
+    """A copy of the repository in which Part A is up, for all tests of a module."""
+    made = _make_copy(tmp_path_factory.mktemp("running") / "repository")
+    made.lab("up", "sync-rest")
+    yield made
+    made.clean()

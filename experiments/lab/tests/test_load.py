@@ -1,0 +1,181 @@
+"""The load generator, against a small server that gives every kind of reply."""
+
+import itertools
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from lab import figures, history, load
+from lab.load import Plan
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Answers as the path says: `/201`, `/reset`, `/hang`, `/text`."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Reply to one order."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.got.append(body)
+        what = self.path.strip("/")
+        if what == "hang":
+            self.server.let_go.wait(10)
+        if what in ("reset", "hang"):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+            return
+        reply = b"not JSON" if what == "text" else json.dumps({"order_id": f"id-{body['user_id']}"}).encode()
+        self.send_response(200 if what == "text" else int(what))
+        self.send_header("Content-Length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+    def finish(self) -> None:
+        """Close; the connection may be closed already."""
+        if not self.connection._closed:
+            super().finish()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as made:
+        made.got, made.let_go = [], threading.Event()
+        made.url = f"http://127.0.0.1:{made.server_port}"
+        thread = threading.Thread(target=made.serve_forever, args=(0.05,))
+        thread.start()
+        yield made
+        made.let_go.set()
+        made.shutdown()
+        thread.join()
+
+
+def drive(plan: Plan, url: str) -> tuple[list[dict], history.Run]:
+    """Run a load and return its lines, and the same as a run."""
+    lines, began, until = load.run(plan, url, load.monotonic_since(time.monotonic()))
+    phase = {"at": began, "type": "phase", "phase": plan.phase, "params": plan.params(), "until": until}
+    return lines, history.Run({}, [phase, *lines])
+
+
+def test_constant_arrivals_are_even():
+    assert load.arrivals(Plan("a", rate=4, seconds=1.5)) == [0, 0.25, 0.5, 0.75, 1.0, 1.25]
+
+
+def test_poisson_arrivals_are_the_same_for_a_seed():
+    plan = Plan("a", rate=100, seconds=20, poisson=True, seed=7)
+    times = load.arrivals(plan)
+    assert times == load.arrivals(plan)
+    assert times != load.arrivals(Plan("a", rate=100, seconds=20, poisson=True, seed=8))
+    assert times != load.arrivals(Plan("b", rate=100, seconds=20, poisson=True, seed=7))
+    assert times == sorted(times)
+    assert 0 < times[0] < times[-1] < 20
+    assert len(times) == pytest.approx(2000, abs=200)
+    gaps = [b - a for a, b in itertools.pairwise(times)]
+    short = sum(gap < 0.01 for gap in gaps) / len(gaps)
+    assert short == pytest.approx(1 - 2.71828**-1, abs=0.05)  # exponential, with a mean of 10 ms
+
+
+def test_orders_are_the_same_for_a_seed():
+    def first(seed: int, phase: str = "a") -> list:
+        return list(itertools.islice(load.orders(Plan(phase, seed=seed)), 200))
+
+    assert first(1) == first(1)
+    assert [items for _, items in first(1)] != [items for _, items in first(2)]
+    assert [op for op, _ in first(1)[:2]] == ["a-000000", "a-000001"]
+    for _, items in first(1):
+        skus = [line["sku"] for line in items]
+        assert len(set(skus)) == len(skus) in (1, 2, 3)
+        assert all(1 <= line["qty"] <= 3 for line in items)
+
+
+@pytest.mark.parametrize(
+    ("reply", "result"),
+    [("201", "ok"), ("200", "ok"), ("202", "ok")]
+    + [(kind, "fail") for kind in ("400", "404", "409", "413", "415", "422", "429", "502", "503")]
+    + [(kind, "info") for kind in ("500", "504", "reset")],
+)
+def test_what_a_reply_says_of_the_order(server, reply, result):
+    lines, run = drive(Plan("a", clients=1, count=3, path=f"/{reply}"), server.url)
+    assert [(op.result, op.kind) for op in run.operations] == [(result, reply)] * 3
+    assert [op.order_id for op in run.operations] == [None if reply == "reset" else f"id-{op}" for op in ops_of(lines)]
+    assert [body["user_id"] for body in server.got] == ops_of(lines)  # each was sent once: nothing is tried again
+
+
+def ops_of(lines: list[dict]) -> list[str]:
+    return [line["op"] for line in lines if line["type"] == "invoke"]
+
+
+def test_what_is_sent_is_what_is_recorded(server):
+    lines, _ = drive(Plan("a", clients=2, count=20, path="/201"), server.url)
+    sent = {line["op"]: line["items"] for line in lines if line["type"] == "invoke"}
+    assert {body["user_id"]: body["items"] for body in server.got} == sent
+    assert len(sent) == 20
+
+
+def test_a_reply_without_json_has_no_order(server):
+    _, run = drive(Plan("a", clients=1, count=1, path="/text"), server.url)
+    assert [(op.result, op.order_id) for op in run.operations] == [("ok", None)]
+
+
+def test_a_closed_port_refuses_for_certain(free_port):
+    _, run = drive(Plan("a", clients=1, count=2), f"http://127.0.0.1:{free_port}")
+    assert [(op.result, op.kind) for op in run.operations] == [("fail", "refused")] * 2
+
+
+def test_no_reply_in_time_is_unknown(server):
+    _, run = drive(Plan("a", clients=1, count=1, path="/hang", timeout=0.2), server.url)
+    [op] = run.operations
+    assert (op.result, op.kind) == ("info", "timeout")
+    assert 0.2 <= op.ended - op.sent < 1.0
+
+
+def test_an_open_loop_keeps_its_schedule(server):
+    plan = Plan("a", rate=50, seconds=1, path="/201")
+    _, run = drive(plan, server.url)
+    began = run.phases[0]["at"]
+    assert [op.intended - began for op in run.operations] == pytest.approx(load.arrivals(plan), abs=1e-5)
+    assert all(op.sent >= op.intended - 0.001 for op in run.operations)
+    assert figures.of_phases(run)["a"]["ok"] == 50
+
+
+def test_an_open_loop_does_not_wait_for_answers(server):
+    _, run = drive(Plan("a", rate=50, seconds=0.4, path="/hang", timeout=1.0), server.url)
+    assert len(run.operations) == 20
+    assert max(op.sent for op in run.operations) < min(op.ended for op in run.operations)
+
+
+def test_what_the_cap_on_waiting_turns_away_is_dropped_and_counted(server, monkeypatch):
+    monkeypatch.setattr(load, "MOST_WAITING", 5)
+    lines, run = drive(Plan("a", rate=50, seconds=0.5, path="/hang", timeout=1.5), server.url)
+    of = figures.of_phases(run)["a"]
+    assert (of["sent"], of["dropped"]) == (5, 20)
+    assert [line["op"] for line in lines if line["type"] == "dropped"] == [f"a-{n:06d}" for n in range(5, 25)]
+    assert len(server.got) == 5
+
+
+def test_a_closed_loop_waits_for_its_answer(server):
+    _, run = drive(Plan("a", clients=1, count=20, path="/201"), server.url)
+    for earlier, later in itertools.pairwise(run.operations):
+        assert later.sent >= earlier.ended
+        assert later.intended == pytest.approx(later.sent, abs=0.01)
+
+
+def test_a_closed_loop_ends_in_time(server):
+    _, run = drive(Plan("a", clients=2, seconds=0.3, path="/201"), server.url)
+    assert run.operations
+    assert run.phases[0]["until"] < 1.0
+
+
+def test_what_a_reader_needs_to_know_of_a_load():
+    plan = Plan("a", rate=20, seconds=5, poisson=True)
+    assert plan.params() == {"loop": "open", "rate": 20, "seconds": 5, "poisson": True, "seed": 1, "timeout": 60.0}
+    assert Plan("a", clients=8, count=200).params()["loop"] == "closed"

@@ -1,0 +1,156 @@
+"""Reports: made from the raw files alone, the same bytes each time, with a verdict that never flatters."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hand_made import Raw, good, items
+from lab import overview, report
+from lab.history import HISTORY, STATE
+from lab.places import RESULTS, ROOT
+
+MADE = ("report.md", "summary.json", "completions.csv", "plot.svg")
+COMMITTED = sorted(file.parent for file in RESULTS.glob(f"*/*/{HISTORY}"))
+
+
+def make_anew(raw_files: Path, folder: Path) -> None:
+    """Make a report from copies of the raw files in a process of its own, where sets have another order."""
+    folder.mkdir()
+    for name in (HISTORY, STATE):
+        shutil.copy(raw_files / name, folder / name)
+    env = os.environ | {
+        "PYTHONPATH": f"{ROOT}/experiments:{ROOT}/common",
+        "PYTHONHASHSEED": "12345",
+        "TZ": "Asia/Tokyo",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "report", str(folder)], env=env, cwd=folder, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+
+
+def same_files(one: Path, other: Path) -> None:
+    for name in MADE:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def spoiled() -> Raw:
+    """Return a run with a bit of everything: predictions, faults, violations."""
+    raw = good()
+    raw.load("b", 7.0, 9.0)
+    raw.predicts("a.ok", "within", "1", "0", "orders")
+    raw.predicts("a.p50", "at most", "0.001", unit="s")
+    raw.predicts('share(a, "504")', "within", "0.2", "0.05", "%")
+    raw.predicts("nobody.p50", "at least", "1", unit="s")
+    raw.fault("configure", "order", 3.2, delay=2)
+    for n, sku in enumerate(("caviar", "truffle", "lobster", "oyster")):
+        raw.reservation(f"ghost-{n}", "reserved", 1.5, items(1, sku))
+    return raw
+
+
+def test_the_same_raw_files_give_the_same_bytes(tmp_path):
+    first = spoiled().write(tmp_path / "first")
+    report.make(first)
+    before = {name: (first / name).read_bytes() for name in MADE}
+    report.make(first)
+    assert {name: (first / name).read_bytes() for name in MADE} == before
+    make_anew(first, tmp_path / "second")
+    same_files(first, tmp_path / "second")
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=[f"{f.parent.name}/{f.name}" for f in COMMITTED])
+def test_committed_reports_come_from_their_raw_files(folder, tmp_path):
+    make_anew(folder, tmp_path / folder.name)
+    same_files(folder, tmp_path / folder.name)
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdict", "status"),
+    [
+        (["pass", "pass"], "pass", 0),
+        (["pass", "unknown"], "unknown", 2),
+        (["unknown", "fail", "pass"], "fail", 1),
+        (["pass", "fail"], "fail", 1),
+        ([], "unknown", 2),
+    ],
+)
+def test_the_verdict_is_the_worst_of_all(parts, verdict, status):
+    assert report.verdict(parts) == verdict
+    assert report.EXIT_STATUS[verdict] == status
+
+
+def summary_of(raw: Raw, tmp_path: Path) -> dict:
+    return report.make(raw.write(tmp_path))
+
+
+def test_a_run_that_keeps_all_promises_passes(tmp_path):
+    summary = summary_of(good(), tmp_path)
+    assert summary["verdict"] == "pass"
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    assert report.verdict_sentence(summary) == "0 of 0 predictions hold, 7 of 7 invariants, over 5 orders."
+
+
+def test_a_prediction_that_fails_is_the_verdict(tmp_path):
+    raw = good()
+    raw.predicts("a.ok", "at least", "2")
+    assert summary_of(raw, tmp_path)["verdict"] == "fail"
+
+
+def test_a_prediction_without_a_figure_is_unknown(tmp_path):
+    raw = good()
+    raw.predicts("nobody.ok", "at least", "0")
+    assert summary_of(raw, tmp_path)["verdict"] == "unknown"
+
+
+def test_a_run_without_state_is_unknown_whatever_was_predicted(tmp_path):
+    raw = good()
+    raw.predicts("a.ok", "at least", "1")
+    raw.state = []
+    assert summary_of(raw, tmp_path)["verdict"] == "unknown"
+
+
+def test_a_run_of_nothing_is_unknown(tmp_path):
+    assert summary_of(Raw(), tmp_path)["verdict"] == "unknown"
+    assert (tmp_path / "completions.csv").read_text() == ""
+
+
+def test_the_report_says_what_was_found(tmp_path):
+    summary_of(spoiled(), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert text.startswith("# A0: made by hand\n\nNothing.\n\n**✘ fail** — 2 of 4 predictions hold, 5 of 7 invariants")
+    assert "| a.ok | 1 orders ± 0 | 1 orders | ✔ pass |" in text
+    assert "| 20.0 % ± 5 points | 20.0 % | ✔ pass |" in text
+    assert "| nobody.p50 | at least 1.00 s | – | ? unknown |" in text
+    assert "| a | open, 1/s, 5 s | 5 | 1 | 2 | 2 |" in text
+    assert "| a | `504` inventory did not answer in time | 1 | 20.0 % |" in text
+    assert "| order | delay=2 | 3.2 s | end | – |" in text
+    assert "**ghost-0** breaks invariant 4: it holds stock and no client ordered it" in text
+    assert "experiments/a0_made.sh" in text
+
+
+def test_the_picture_shades_what_was_disturbed(tmp_path):
+    summary_of(spoiled(), tmp_path)
+    picture = (tmp_path / "plot.svg").read_text()
+    assert "inventory: frozen" in picture
+    assert "order: delay=2" in picture
+
+
+def test_the_series_has_a_line_a_second(tmp_path):
+    summary_of(good(), tmp_path)
+    lines = (tmp_path / "completions.csv").read_text().splitlines()
+    assert lines[:3] == ["second,sent,ok,fail,info,notified,waiting", "0,0,0,0,0,0,0", "1,1,1,0,0,1,0"]
+
+
+def test_many_runs_in_one_table(tmp_path, capsys):
+    report.make(good().write(tmp_path / "good"))
+    raw = good()
+    raw.moves(-1)
+    report.make(raw.write(tmp_path / "bad"))
+    assert overview.show([tmp_path / "good"]) == 0
+    assert overview.show([tmp_path / "good", tmp_path / "missing"]) == 2
+    assert overview.show([tmp_path / "good", tmp_path / "bad", tmp_path / "missing"]) == 1
+    assert "It did not finish." in capsys.readouterr().out

@@ -1,0 +1,159 @@
+"""The frame of an experiment: its header, its options, one at a time, and a clean end whatever ends it."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Copy, eventually
+from lab import processes, story
+from lab.journal import Journal
+from lab.places import LabError
+
+SCRIPTS = sorted((ROOT / "experiments").glob("[abc][0-9]_*.sh"))
+names = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+
+
+def write(folder: Path, *lines: str) -> Path:
+    (folder / "x.sh").write_text("\n".join(("#!/usr/bin/env bash", *lines)) + "\n")
+    return folder / "x.sh"
+
+
+def test_a_header_has_a_title_and_sections(tmp_path):
+    script = write(
+        tmp_path, "# The title", "#", "# Shows: One thing,", "#   and more.", "# Not shown: A lot.", "", "# Why: no"
+    )
+    assert story.read_header(script) == ("The title", {"Shows": "One thing, and more.", "Not shown": "A lot."})
+
+
+def test_a_script_must_have_a_header(tmp_path):
+    with pytest.raises(LabError, match=r"x.sh does not begin with a comment"):
+        story.read_header(write(tmp_path, "set -eu", "# too late"))
+
+
+@names
+def test_every_script_says_what_it_is(script):
+    title, about = story.read_header(script)
+    assert title.startswith(f"{script.name[:2].upper()}: ")
+    assert set(about) == {"Shows", "Why", "Not shown", "Takes", "Usage"}
+    assert re.search(r"^\d+ s; --quick \d+ s", about["Takes"])
+    assert about["Usage"] == f"experiments/{script.name} [--quick]"
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, ROOT / "experiments/run_all.sh"], ids=lambda script: script.name)
+def test_help_prints_the_header_and_starts_nothing(copy: Copy, script):
+    status, said = copy.run(f"experiments/{script.name}", "--help")
+    header = [line[2:] for line in script.read_text().splitlines()[1:] if line.startswith("#")]
+    assert status == 0
+    assert said.splitlines()[0] == header[0]
+    assert "Takes: " in said
+    assert "Usage: " in said
+    assert "#" not in said
+    assert not (copy.root / ".lab/run").exists()
+
+
+@pytest.mark.parametrize("script", ["a1_baseline.sh", "run_all.sh"])
+def test_an_unknown_option_is_refused(copy: Copy, script):
+    assert copy.run(f"experiments/{script}", "--fast") == (2, f"{script}: there is no option --fast; see --help\n")
+    assert not (copy.root / ".lab/run").exists()
+
+
+def test_only_one_experiment_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(story, "RUNNING", tmp_path / "experiment.json")
+    processes.save(processes.record_of(os.getpid()), story.RUNNING)
+    with pytest.raises(LabError, match=f"another experiment is running .process {os.getpid()}."):
+        story.begin(SCRIPTS[0], "sync-rest", quick=True, owner=1, say=print)
+    assert processes.load(story.RUNNING).pid == os.getpid()
+
+
+def running_script(copy: Copy):
+    """Start A3, and return it once its part is up."""
+    child = copy.popen("experiments/a3_failure.sh", "--quick")
+    eventually((copy.root / ".lab/runs/a3_failure/run.json").exists)
+    return child
+
+
+def interrupt(child) -> str:
+    """Press Ctrl-C and return what the script said."""
+    os.killpg(child.pid, signal.SIGINT)
+    said, _ = child.communicate(timeout=30)
+    return said
+
+
+def test_ctrl_c_ends_an_experiment_and_its_services(copy: Copy):
+    child = running_script(copy)
+    eventually((copy.root / ".lab/runs/a3_failure/load-healthy.jsonl").exists)  # in the middle of its loads
+    said = interrupt(child)
+    assert child.returncode == 130, said
+    assert "interrupted: stopping sync-rest" in said
+    eventually(lambda: copy.services() == [], 5)
+    assert copy.records() == []
+    assert not (copy.root / ".lab/quick").exists()
+
+
+def test_a_second_experiment_does_not_disturb_the_first(copy: Copy):
+    child = running_script(copy)
+    before = [path.read_text() for path in copy.records()]
+    status, said = copy.run("experiments/a1_baseline.sh", "--quick")
+    assert status == 2
+    assert f"another experiment is running (process {child.pid})" in said
+    assert child.poll() is None
+    assert [path.read_text() for path in copy.records()] == before
+    assert len(before) == 3
+    assert len(copy.services()) >= 3
+    interrupt(child)
+    eventually(lambda: copy.services() == [], 5)
+
+
+def test_an_experiment_that_cannot_begin_leaves_nothing(copy: Copy):
+    status, said = copy.run("experiments/a1_baseline.sh", "--quick", INITIAL_STOCK="nonsense")
+    assert status == 2
+    assert "inventory ended at its start" in said
+    eventually(lambda: copy.services() == [], 5)
+
+
+def journal(folder: Path, quick: bool = False) -> Journal:
+    head = {"part": "sync-rest", "experiment": "a0_made", "quick": quick}
+    return Journal.begin(folder / "run", head)
+
+
+def test_a_journal_orders_the_lines_of_all_writers(tmp_path):
+    notes = journal(tmp_path)
+    notes.note(type="settled")
+    notes.append("load-a", [{"at": -1.0, "type": "phase"}])
+    assert [line["type"] for line in notes.lines()] == ["phase", "settled"]
+
+
+def test_waiting_for_a_moment_of_a_load(tmp_path):
+    notes = journal(tmp_path)
+    notes.note(type="begins", phase="a")
+    story.wait_for(notes, "a", 0.3)
+    assert 0.3 <= notes.now() < 1.0
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_finished_run_replaces_the_last_one(tmp_path, monkeypatch, quick):
+    monkeypatch.setattr(story, "HIDDEN", tmp_path / ".lab")
+    monkeypatch.setattr(story, "RESULTS", tmp_path / "results")
+    place = (tmp_path / ".lab/quick" if quick else tmp_path / "results") / "sync-rest/a0_made"
+    place.mkdir(parents=True)
+    (place / "old.txt").touch()
+    notes = journal(tmp_path, quick)
+    notes.note(type="settled")
+    (notes.folder / "report.md").write_text("new")
+    assert story.publish(notes) == place
+    assert [file.name for file in place.iterdir()] == ["report.md"]  # what was written while it ran stays behind
+
+
+def test_a_service_that_is_gone_is_missing_in_the_state(tmp_path, monkeypatch, free_port):
+    for name in ("ORDER", "INVENTORY", "NOTIFICATION"):
+        monkeypatch.setenv(f"A_{name}_PORT", str(free_port))
+    lines = story._state("sync-rest")
+    assert [(line["what"], line["service"]) for line in lines] == [
+        ("missing", "notification"),
+        ("missing", "inventory"),
+        ("missing", "order"),
+    ]
+    assert json.dumps(lines)

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Prepares everything that the tests need, then checks the style and runs every test; ends with a table of the steps.
+#
+# It makes .lab/venv where it is missing, and installs PostgreSQL where it may (Debian or Ubuntu, as root). All steps
+# run even if one fails; the exit status is 0 if all are ok, 1 if one failed, 2 if something is missing. The services
+# that the tests start run without Docker, on free ports and with data of their own.
+#
+# Takes: 4 minutes, and 2 more on a new machine
+# Usage: ./run_tests.sh [ARGUMENT FOR PYTEST]...      for example: ./run_tests.sh -k freeze
+#        CAMPUS_WITHOUT_POSTGRES=1 ./run_tests.sh     skips what needs PostgreSQL, if there is none
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")"
+case ${1:-} in -h | --help) sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p;}' "$0"; exit 0 ;; esac
+
+export LAB_RUNTIME=local
+bin=$PWD/.lab/venv/bin
+shell_files=(lab run_tests.sh .ci/run experiments/*.sh)
+selection=$# # how many arguments pytest gets: with some, it may be that nothing is selected
+table=()
+failed=0
+
+say() { printf '%s\n' "$*" >&2; }
+
+has_postgres() {
+  local place
+  if command -v initdb >/dev/null; then return 0; fi
+  for place in /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin; do
+    if [[ -x $place/initdb ]]; then return 0; fi
+  done
+  return 1
+}
+
+# Install PostgreSQL's programs without the server that the package would start: the tests start one of their own.
+install_postgres() {
+  local settings=/etc/postgresql-common/createcluster.conf
+  say "run_tests: installing postgresql with apt-get (about a minute)"
+  if [[ ! -e $settings ]]; then
+    mkdir -p "$(dirname "$settings")"
+    echo 'create_main_cluster = false' >"$settings"
+  fi
+  apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y postgresql >&2
+}
+
+need_postgres() {
+  if has_postgres || [[ ${CAMPUS_WITHOUT_POSTGRES:-} == 1 ]]; then return; fi
+  if command -v apt-get >/dev/null && [[ $EUID -eq 0 ]] && install_postgres && has_postgres; then return; fi
+  say "run_tests: PostgreSQL is missing." \
+    $'\n  Debian, Ubuntu: sudo apt-get install postgresql' \
+    $'\n  macOS:          brew install postgresql' \
+    $'\n  or without it:  CAMPUS_WITHOUT_POSTGRES=1 ./run_tests.sh'
+  exit 2
+}
+
+# step NAME COMMAND...: run it, and note how it went.
+step() {
+  local name=$1 began=$SECONDS status=0 result=ok
+  shift
+  printf '\n=== %s\n' "$name"
+  "$@" || status=$?
+  if [[ $status -ne 0 ]]; then
+    result=FAILED
+    failed=1
+  fi
+  table+=("$(printf '%-24s %-8s %4d' "$name" "$result" $((SECONDS - began)))")
+}
+
+# tests PYTHONPATH FOLDER [ARGUMENT]...: pytest in a process of its own, as parts share the names of their packages.
+# shellcheck disable=SC2329 # step calls it
+tests() {
+  local path=$1 folder=$2 status=0
+  shift 2
+  PYTHONPATH=$path "$bin/pytest" "$folder" "$@" || status=$?
+  if [[ $status -eq 5 && $selection -gt 0 ]]; then return 0; fi # nothing here was selected
+  return "$status"
+}
+
+./lab --version >/dev/null # prepares .lab/venv on first use
+need_postgres
+
+step "ruff check" "$bin/ruff" check .
+step "ruff format" "$bin/ruff" format --check .
+step "shellcheck" "$bin/shellcheck" "${shell_files[@]}"
+step "common/tests" tests common:experiments common/tests "$@"
+for part in sync-rest async-rabbitmq streaming-kafka; do
+  if [[ -d $part/tests ]]; then step "$part/tests" tests "common:$part:experiments" "$part/tests" "$@"; fi
+done
+step "experiments/lab/tests" tests experiments:common experiments/lab/tests "$@"
+
+printf '\n%-24s %-8s %4s\n' step result s
+printf '%s\n' "${table[@]}" "$(printf '%-24s %-8s %4d' all "$([[ $failed -eq 0 ]] && echo ok || echo FAILED)" "$SECONDS")"
+exit "$failed"
