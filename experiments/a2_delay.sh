@@ -7,7 +7,7 @@
 #   8 orders a second can start; what comes on top waits for a thread, in the order service, where nobody sees it. The
 #   last order of a load of T seconds at rate r finds (r − 8)·T orders before it, which take (r − 8)·T ÷ 8 seconds.
 # Not shown: Clients here wait for as long as it takes. Real ones give up and try again, which makes the queue longer.
-# Takes: 60 s; --quick 15 s
+# Takes: 60 s; --quick 16 s
 # Usage: experiments/a2_delay.sh [--quick]
 source "$(dirname "$0")/story.sh" sync-rest "$@"
 

@@ -31,7 +31,6 @@ class Database:
             args = {"check_same_thread": False, "isolation_level": None}
             self._engine = create_engine(parsed, poolclass=StaticPool, connect_args=args, **_JSON)
             event.listen(self._engine, "connect", _set_up_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
         else:
             parsed = parsed.set(drivername="postgresql+psycopg")
             self._engine = create_engine(parsed, pool_size=32, pool_pre_ping=True, **_JSON)
@@ -47,6 +46,8 @@ class Database:
                 yield connection
         else:
             with self._turn, self._one_connection.begin():
+                # Said to the driver: as a statement or an event of SQLAlchemy's it would cost as much as the work.
+                self._one_connection.connection.driver_connection.execute("BEGIN IMMEDIATE")
                 yield self._one_connection
 
     def ping(self) -> None:
@@ -74,11 +75,6 @@ class InsertIfAbsent:
     def __call__(self, tx: Connection, row: dict[str, Any]) -> bool:
         """Insert the row; return False, with nothing changed, when its key is there already."""
         return tx.execute(self._by_dialect[tx.dialect.name], row).rowcount == 1
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # Straight to the driver: as a statement of SQLAlchemy's it would cost as much as the work itself.
-    connection.connection.driver_connection.execute("BEGIN IMMEDIATE")
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

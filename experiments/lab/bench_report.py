@@ -155,7 +155,7 @@ def _cost_sections(samples: list[dict[str, Any]]) -> list[str]:
     rows = [(part, f"{us:.0f} µs") for part, us in costs.items()]
     return [
         "## Where the time goes\n\nProcessor time of each part alone, in one thread of one process, best of three. "
-        "Under load the same work costs more: threads hand the interpreter over to each other, and caches are shared.\n\n"
+        "Under load the same work costs more: threads hand over the interpreter, and caches are shared.\n\n"
         + table(("part", "processor time"), rows)
     ]
 
