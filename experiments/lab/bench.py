@@ -38,7 +38,7 @@ def run(what: str, *, quick: bool, say: Callable[[str], None]) -> None:
 def _bench_part(part: str, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
     if part != "sync-rest":
         raise LabError(f"there is no benchmark of {part} yet", "./lab bench sync-rest, or ./lab bench load")
-    rounds, seconds = (2, 1.0) if quick else (7, 2.0)
+    rounds, seconds = (2, 1.0) if quick else (5, 2.0)
     lines: list[dict[str, Any]] = []
     with _contestants(part, say) as ports:
         for port in ports.values():
@@ -51,7 +51,7 @@ def _bench_part(part: str, quick: bool, say: Callable[[str], None]) -> list[dict
         say("open loop, 100 orders/s")
         for n in range(1 if quick else 3):
             for name, port in ports.items():
-                lines.append(_open_loop(name, port, 3.0 if quick else 8.0) | {"round": n})
+                lines.append(_open_loop(name, port, 3.0 if quick else 5.0) | {"round": n})
         lines += _memory(part)
     lines += _costs(part, say)
     return lines
