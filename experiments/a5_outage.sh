@@ -18,8 +18,10 @@ down=$(full_or_quick 20 2)
 after=$(full_or_quick 5 1)
 seconds=$((before + down + after))
 
-lab predict "Orders refused while inventory is down: rate × outage" --measure 'count(no_inventory, "503")' \
-  --within "$rate * lasted('inventory', 'killed')" 10 --unit orders
+lab predict "Orders refused while inventory is down: at least rate × planned outage" \
+  --measure 'count(no_inventory, "503")' --at-least "0.95 * $rate * $down" --unit orders
+lab predict "and at most rate × the time from the kill until it is ready again" \
+  --measure 'count(no_inventory, "503")' --at-most "$rate * lasted('inventory', 'killed') + 1" --unit orders
 lab predict "A refusal is quick (p50)" --measure 'took(no_inventory, "503", 0.5)' --at-most 0.02 --unit s
 lab predict "Inventory is back: until the first order is done" \
   --measure "first_ok(no_inventory, ended('inventory', 'killed')) - ended('inventory', 'killed')" --at-most 0.5 --unit s
