@@ -111,7 +111,7 @@ def finish() -> None:
         _say(f"  {p['verdict']:7} {row[0]}: predicted {row[1]}, measured {row[2]}")
     for i in summary["invariants"]:
         _say(f"  {i['verdict']:7} {i['rule']} {'' if i['verdict'] == 'pass' else i['sentence']}")
-    _say(f"{summary['verdict']}: {report.verdict_sentence(summary)}\nreport: {story.relative(place)}/report.md")
+    _say(f"{summary['verdict']}: {report.verdict_sentence(summary)}\nreport: {places.shown(place)}/report.md")
     sys.exit(report.EXIT_STATUS[summary["verdict"]])
 
 

@@ -1,6 +1,5 @@
 """What an experiment script does around its load: begin, predict, wait, settle, collect, judge, publish."""
 
-import os
 import platform
 import re
 import shutil
@@ -15,7 +14,7 @@ import psutil
 
 from lab import compose, history, http, processes, runtime
 from lab.journal import Journal
-from lab.places import HIDDEN, RESULTS, ROOT, LabError, shown
+from lab.places import HIDDEN, RESULTS, ROOT, LabError
 
 RUNS = HIDDEN / "runs"
 RUNNING = HIDDEN / "run" / "experiment.json"
@@ -157,8 +156,3 @@ def _commit() -> str:
         [*git, "status", "--porcelain", "--", ".", ":!results", ":!README.md"], capture_output=True, text=True
     )
     return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
-
-
-def relative(path: Path) -> str:
-    """Return a path as it is shown to a person, from where they stand."""
-    return shown(path) if path.is_relative_to(ROOT) else os.fspath(path)
