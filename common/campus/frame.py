@@ -7,6 +7,7 @@ def reserve(): ...
 """
 
 import contextlib
+import functools
 import hmac
 import logging
 import os
@@ -139,6 +140,10 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
     requests = Counter("http_requests", "Requests answered", labels, registry=registry)
     seconds = Histogram("http_request_seconds", "Time to the answer", ["endpoint"], registry=registry)
 
+    @functools.cache
+    def meters(method: str, endpoint: str, status: int) -> tuple[Counter, Histogram]:
+        return requests.labels(method, endpoint, status), seconds.labels(endpoint)
+
     @app.before_request
     def begin() -> None:
         g.began = time.perf_counter()
@@ -152,9 +157,9 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
         asked, noted = request._get_current_object(), g._get_current_object()  # the objects behind Flask's proxies
         response.headers["X-Request-ID"] = noted.request_id
         took = time.perf_counter() - noted.began
-        endpoint = asked.endpoint or "none"
-        requests.labels(asked.method, endpoint, response.status_code).inc()
-        seconds.labels(endpoint).observe(took)
+        count, duration = meters(asked.method, asked.endpoint or "none", response.status_code)
+        count.inc()
+        duration.observe(took)
         fields = {
             "request_id": noted.request_id,
             "method": asked.method,

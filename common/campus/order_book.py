@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from campus.database import InsertIfAbsent
+from campus.database import InsertIfAbsent, Write
 from campus.orders import Item, Order
 from campus.problems import Problem
 
@@ -59,7 +59,7 @@ Index("orders_key", orders.c.idempotency_key, unique=True, sqlite_where=_has_key
 _insert = InsertIfAbsent(orders)
 _by_id = select(orders).where(orders.c.order_id == bindparam("b_order"))
 _by_key = select(orders).where(orders.c.idempotency_key == bindparam("b_key"))
-_save = (
+_save = Write(
     update(orders)
     .where(orders.c.order_id == bindparam("b_order"), orders.c.status == bindparam("b_from"))
     .values(
@@ -70,20 +70,20 @@ _save = (
         due_at=bindparam("b_due"),
     )
 )
-_owe = (
+_owe = Write(
     update(orders)
     .where(orders.c.order_id == bindparam("b_order"), orders.c.pending.isnot(None))
     .values(pending=bindparam("b_pending"), due_at=bindparam("b_due"))
 )
-_postpone = update(orders).where(orders.c.order_id == bindparam("b_order")).values(due_at=bindparam("b_due"))
-_forget_key = update(orders).where(orders.c.order_id == bindparam("b_order")).values(idempotency_key=None)
+_postpone = Write(update(orders).where(orders.c.order_id == bindparam("b_order")).values(due_at=bindparam("b_due")))
+_forget_key = Write(update(orders).where(orders.c.order_id == bindparam("b_order")).values(idempotency_key=None))
 _due = (
     select(orders)
     .where(orders.c.pending.isnot(None), orders.c.due_at <= bindparam("b_now"))
     .order_by(orders.c.due_at)
     .limit(bindparam("b_limit"))
 )
-_all_due = update(orders).where(orders.c.pending.isnot(None)).values(due_at=0.0)
+_all_due = Write(update(orders).where(orders.c.pending.isnot(None)).values(due_at=0.0))
 _page = (
     select(orders)
     .where(orders.c.order_id > bindparam("b_after"))
@@ -121,7 +121,7 @@ def place(tx: Connection, order: Order, *, key: str | None, owed: Debt | None) -
         "pending": owed.pending if owed else None,
         "due_at": owed.due_at if owed else None,
     }
-    if _insert(tx, row):
+    if _insert(tx, row) == 1:
         return order
     earlier = tx.execute(_by_key, {"b_key": key}).mappings().first()
     if earlier is None:  # its key was forgotten between the two statements
@@ -143,22 +143,22 @@ def save(tx: Connection, before: Order, after: Order, *, owed: Debt | None) -> b
         "b_pending": owed.pending if owed else None,
         "b_due": owed.due_at if owed else None,
     }
-    return tx.execute(_save, values).rowcount == 1
+    return _save(tx, values) == 1
 
 
 def owe(tx: Connection, order_id: str, owed: Debt) -> None:
     """Change what is owed to an order that is owed something."""
-    tx.execute(_owe, {"b_order": order_id, "b_pending": owed.pending, "b_due": owed.due_at})
+    _owe(tx, {"b_order": order_id, "b_pending": owed.pending, "b_due": owed.due_at})
 
 
 def postpone(tx: Connection, order_id: str, *, until: float) -> None:
     """Let what is owed to an order wait until then."""
-    tx.execute(_postpone, {"b_order": order_id, "b_due": until})
+    _postpone(tx, {"b_order": order_id, "b_due": until})
 
 
 def forget_key(tx: Connection, order_id: str) -> None:
     """Let an Idempotency-Key be used again: its order was refused before anything was done for it."""
-    tx.execute(_forget_key, {"b_order": order_id})
+    _forget_key(tx, {"b_order": order_id})
 
 
 def find(tx: Connection, order_id: str) -> Order | None:
@@ -182,7 +182,7 @@ def due(tx: Connection, *, now: float, limit: int) -> list[tuple[Order, str]]:
 
 def make_all_due(tx: Connection) -> int:
     """Make everything owed due now, and return how much: at start, the process that promised it is gone."""
-    return tx.execute(_all_due).rowcount
+    return _all_due(tx, {})
 
 
 def count_pending(tx: Connection) -> int:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from campus.database import InsertIfAbsent
+from campus.database import InsertIfAbsent, Write
 from campus.orders import MENU, Item, utc_now
 
 RESERVED, RELEASED, FAILED = "reserved", "released", "failed"
@@ -54,16 +54,18 @@ _add_sku = InsertIfAbsent(stock)
 _sku, _qty = bindparam("b_sku", type_=String), bindparam("b_qty", type_=BigInteger)
 _this_sku = stock.c.sku == _sku
 # The guard and the change are one statement: between a check and an update another thread could take the last one.
-_take = (
+_take = Write(
     update(stock)
     .where(_this_sku, stock.c.on_hand >= _qty)
     .values(on_hand=stock.c.on_hand - _qty, reserved=stock.c.reserved + _qty)
 )
-_put_back = update(stock).where(_this_sku).values(on_hand=stock.c.on_hand + _qty, reserved=stock.c.reserved - _qty)
-_restock = update(stock).where(_this_sku).values(on_hand=stock.c.on_hand + _qty, initial=stock.c.initial + _qty)
+_put_back = Write(
+    update(stock).where(_this_sku).values(on_hand=stock.c.on_hand + _qty, reserved=stock.c.reserved - _qty)
+)
+_restock = Write(update(stock).where(_this_sku).values(on_hand=stock.c.on_hand + _qty, initial=stock.c.initial + _qty))
 _one_sku = select(stock).where(_this_sku).with_for_update()
 _reservation = select(reservations).where(reservations.c.order_id == bindparam("b_order")).with_for_update()
-_settle = (
+_settle = Write(
     update(reservations)
     .where(reservations.c.order_id == bindparam("b_order"))
     .values(status=bindparam("b_status"), reason=bindparam("b_reason"), at=bindparam("b_at"))
@@ -104,7 +106,7 @@ def release(tx: Connection, order_id: str) -> dict[str, Any]:
     known = find(tx, order_id) or {}
     if known["status"] == RESERVED:
         for line in known["items"]:
-            tx.execute(_put_back, _line(line))
+            _put_back(tx, _line(line))
         known |= {"status": RELEASED, "at": row["at"]}
         _set_status(tx, known)
     return known
@@ -132,7 +134,7 @@ def change(tx: Connection, sku: str, *, add: int | None = None, put: int | None 
     _add_sku(tx, {"sku": sku, "initial": 0, "on_hand": 0, "reserved": 0})
     if put is not None:
         add = put - tx.execute(_one_sku, {"b_sku": sku}).mappings().one()["on_hand"]
-    tx.execute(_restock, {"b_sku": sku, "b_qty": add})
+    _restock(tx, {"b_sku": sku, "b_qty": add})
 
 
 def fill(tx: Connection, initial: str | None) -> None:
@@ -155,9 +157,9 @@ def _parse_initial(initial: str | None) -> dict[str, int]:
 def _take_all(tx: Connection, items: list[Item]) -> str | None:
     """Take every line, or none and return the reason."""
     for n, line in enumerate(items):
-        if tx.execute(_take, _line(line)).rowcount == 0:
+        if _take(tx, _line(line)) == 0:
             for taken in items[:n]:
-                tx.execute(_put_back, _line(taken))
+                _put_back(tx, _line(taken))
             known = tx.execute(_one_sku, {"b_sku": line["sku"]}).first()
             return INSUFFICIENT_STOCK if known else UNKNOWN_SKU
     return None
@@ -165,7 +167,7 @@ def _take_all(tx: Connection, items: list[Item]) -> str | None:
 
 def _set_status(tx: Connection, row: dict[str, Any]) -> None:
     values = {"b_order": row["order_id"], "b_status": row["status"]}
-    tx.execute(_settle, values | {"b_reason": row.get("reason"), "b_at": row["at"]})
+    _settle(tx, values | {"b_reason": row.get("reason"), "b_at": row["at"]})
 
 
 def _line(line: Item) -> dict[str, Any]:

@@ -47,8 +47,8 @@ def test_an_exception_rolls_everything_back_and_is_raised(database):
 
 def test_insert_if_absent_leaves_what_is_there(database):
     with database.transaction() as tx:
-        assert add(tx, {"name": "a", "value": 1}) is True
-        assert add(tx, {"name": "a", "value": 2}) is False
+        assert add(tx, {"name": "a", "value": 1}) == 1
+        assert add(tx, {"name": "a", "value": 2}) == 0
     assert rows(database) == {"a": 1}
 
 

@@ -62,13 +62,14 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         key = idempotency_key()
         refusal = faults.inject()
         order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
-        placed = steps.place(order, key)
+        deadline = steps.deadline()
+        placed = steps.place(order, key, deadline)
         about(placed.order_id)
         if placed is not order:
             return answer(placed)
         if refusal:
             return answer(steps.refuse(order, refusal))
-        return answer(steps.notify(steps.reserve(order)))
+        return answer(steps.fulfil(order, deadline))
 
     @app.get("/orders/<order_id>")
     def order(order_id: str):

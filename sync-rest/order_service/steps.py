@@ -8,6 +8,7 @@ same commit, and the resolver takes it from there, in this process or in the nex
     notify   the student has not been told yet
 """
 
+import contextlib
 import logging
 import time
 
@@ -32,12 +33,14 @@ class Steps:
         self._database, self._faults = database, faults
         self._inventory, self._notification = inventory, notification
 
-    def place(self, order: Order, key: str | None) -> Order:
+    def deadline(self) -> float:
+        """Return until when an order that is placed now belongs to its request; afterwards the resolver steps in."""
+        return time.time() + 2 * self._faults.timeout + RETRY_SECONDS  # a request takes at most two time-outs
+
+    def place(self, order: Order, key: str | None, deadline: float) -> Order:
         """Commit the order before anyone is asked, and return it, or the one its Idempotency-Key made before."""
-        # The request itself takes at most two time-outs; only after that may the resolver step in.
-        in_time = time.time() + 2 * self._faults.timeout + RETRY_SECONDS
         with self._database.transaction() as tx:
-            placed = order_book.place(tx, order, key=key, owed=Debt("ask", in_time))
+            placed = order_book.place(tx, order, key=key, owed=Debt("ask", deadline))
             self._faults.crash_at("before_commit")
         self._faults.crash_at("after_commit")
         return placed
@@ -46,8 +49,12 @@ class Steps:
         """Fail an order without asking anyone."""
         return self._save(order, order.advance(FAILED, reason=reason))
 
-    def reserve(self, order: Order) -> Order:
-        """Ask inventory for the items, once, and return the order as reserved, failed or unknown."""
+    def fulfil(self, order: Order, deadline: float) -> Order:
+        """Ask inventory for the items, once, tell the student, and return the order as far as it came.
+
+        What came of both calls is one commit. A process killed before it left the order owed an `ask`, and the next
+        one hears from inventory that it is reserved.
+        """
         body = {"order_id": order.order_id, "items": order.items}
         try:
             reply = self._inventory.post("/reserve", body, **self._call(order))
@@ -57,20 +64,19 @@ class Steps:
             return self._save(order, order.advance(UNKNOWN, reason="inventory_timeout"), owed=_now("ask"))
         reason = reply.body.get("reason")
         if reply.status == 200:
-            return self._save(order, order.advance(RESERVED), owed=Debt("notify", self._after_request()))
+            return self._notify(order, order.advance(RESERVED), deadline)
         if reason in REFUSALS:
             return self._save(order, order.advance(FAILED, reason=reason))
         unknown = order.advance(UNKNOWN, reason="inventory_error")
         return self._save(order, unknown, owed=_now("release"), keep_key=False)
 
-    def notify(self, order: Order) -> Order:
-        """Tell the student of a reserved order; return it notified, or as it was and owed a notification."""
-        if order.status != RESERVED:
-            return order
-        try:
-            return self._send(order) or self._owe(order, _now("notify"))
-        except (NotSent, NoAnswer):
-            return self._owe(order, _now("notify"))
+    def _notify(self, placed: Order, reserved: Order, deadline: float) -> Order:
+        if time.time() < deadline:  # else the resolver may have decided to release, and nobody must be told
+            with contextlib.suppress(NotSent, NoAnswer):
+                notified = self._send(reserved)
+                if notified:
+                    return self._save(placed, notified)
+        return self._save(placed, reserved, owed=_now("notify"))
 
     def resolve(self) -> bool:
         """Do what is owed to the orders whose time has come; return whether any of it got done.
@@ -104,7 +110,8 @@ class Steps:
 
     def _do(self, order: Order, owed: str) -> bool:
         if owed == "notify":
-            done = self._send(order) is not None
+            notified = self._send(order)
+            done = notified is not None and self._save(order, notified) is notified
         else:
             done = self._ask(order) if owed == "ask" else self._release(order)
         if done:
@@ -146,11 +153,12 @@ class Steps:
         return reply.status == 200
 
     def _send(self, order: Order) -> Order | None:
+        """Tell the student; return the order notified, not yet saved, or None when it was not accepted."""
         body = {"order_id": order.order_id, "user_id": order.user_id}
         reply = self._notification.post("/send", body, **self._call(order))
         if reply.status != 200:
             return None
-        return self._save(order, order.advance(NOTIFIED, at=reply.body.get("at")))
+        return order.advance(NOTIFIED, at=reply.body.get("at"))
 
     def _save(self, before: Order, after: Order, *, owed: Debt | None = None, keep_key: bool = True) -> Order:
         with self._database.transaction() as tx:
@@ -171,9 +179,6 @@ class Steps:
 
     def _call(self, order: Order) -> dict:
         return {"timeout": self._faults.timeout, "request_id": order.request_id or order.order_id}
-
-    def _after_request(self) -> float:
-        return time.time() + self._faults.timeout + RETRY_SECONDS
 
 
 def _now(pending: str) -> Debt:

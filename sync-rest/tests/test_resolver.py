@@ -9,7 +9,7 @@ from campus.database import Database
 from campus.faults import ANSWERING, Faults
 from campus.neighbours import NoAnswer, NotSent, Reply
 from campus.orders import Order
-from conftest import AT
+from conftest import AT, Died
 from order_service.steps import RETRY_SECONDS, ROUND, Steps
 
 HOLDS = Reply(200, {"status": "reserved", "at": AT})
@@ -38,12 +38,16 @@ class Kitchen:
 
     def place(self) -> Order:
         order = Order.place(user_id="u1", items=[{"sku": "burger", "qty": 1}], request_id="r1")
-        return self.steps.place(order, None)
+        self.deadline = self.steps.deadline()
+        return self.steps.place(order, None, self.deadline)
+
+    def fulfil(self, order: Order) -> Order:
+        return self.steps.fulfil(order, self.deadline)
 
     def unfinished(self, answer=None) -> Order:
         """Place an order whose reservation gets this answer, by default none."""
         self.inventory.answers["/reserve"] = answer or NoAnswer("x")
-        order = self.steps.reserve(self.place())
+        order = self.fulfil(self.place())
         self.inventory.calls.clear()
         return order
 
@@ -171,7 +175,7 @@ def test_an_inventory_that_cannot_tell_is_asked_again(kitchen):
 @pytest.mark.parametrize("trouble", [NotSent("x"), NoAnswer("x"), Reply(500, {}), Reply(409, {"reason": "injected"})])
 def test_a_notification_that_failed_is_tried_until_it_is_sent(kitchen, trouble):
     kitchen.notification.answers["/send"] = [trouble, trouble, trouble, DONE]
-    order = kitchen.steps.notify(kitchen.steps.reserve(kitchen.place()))
+    order = kitchen.fulfil(kitchen.place())
     assert (order.status, kitchen.owed()) == ("reserved", ["notify"])
     assert kitchen.steps.resolve() is False
     assert kitchen.after_a_moment() is False
@@ -192,11 +196,12 @@ def test_a_request_has_time_to_finish_before_the_resolver_steps_in(kitchen):
     assert kitchen.look(order).status == "failed"
 
 
-def test_a_reserved_order_has_time_to_be_notified_by_its_request(kitchen):
-    order = kitchen.steps.reserve(kitchen.place())
-    kitchen.clock.now += 5.0
-    assert kitchen.steps.resolve() is False
-    assert kitchen.after_a_moment() is True
+def test_a_request_that_is_late_leaves_the_notification_to_the_resolver(kitchen):
+    order = kitchen.place()
+    kitchen.clock.now = kitchen.deadline
+    assert kitchen.fulfil(order).status == "reserved"
+    assert kitchen.notification.calls == []
+    assert kitchen.steps.resolve() is True
     assert kitchen.look(order).status == "notified"
 
 
@@ -214,11 +219,27 @@ def test_a_restart_resolves_what_a_killed_process_left(kitchen, answer, end):
 
 
 def test_a_restart_notifies_what_a_killed_process_had_reserved(kitchen):
-    order = kitchen.steps.reserve(kitchen.place())
+    order = kitchen.place()
+    kitchen.notification.answers["/send"] = [NotSent("x"), DONE]
+    kitchen.fulfil(order)
     kitchen.start()
     kitchen.steps.start_over()
     assert kitchen.steps.resolve() is True
     assert kitchen.look(order).status == "notified"
+
+
+def test_a_process_killed_between_the_calls_and_their_commit_leaves_nothing_undone(kitchen):
+    order = kitchen.place()
+    kitchen.notification.answers["/send"] = [Died, DONE]
+    with pytest.raises(Died):
+        kitchen.fulfil(order)
+    kitchen.inventory.answers["/reservations"] = HOLDS
+    kitchen.start()
+    kitchen.steps.start_over()
+    for _ in range(2):
+        kitchen.steps.resolve()
+    assert story(kitchen.look(order)) == ["placed", "reserved", "notified"]
+    assert kitchen.owed() == []
 
 
 @pytest.mark.parametrize("trouble", [NotSent("x"), NoAnswer("x")])
@@ -255,7 +276,7 @@ def test_a_request_that_goes_on_after_the_decision_to_release_does_not_complete(
     order, meanwhile = kitchen.place(), []
 
     def request_goes_on(_body) -> Reply:
-        meanwhile.append(kitchen.steps.notify(kitchen.steps.reserve(order)))
+        meanwhile.append(kitchen.fulfil(order))
         return HAS_RELEASED
 
     kitchen.inventory.answers["/release"] = request_goes_on
@@ -271,7 +292,7 @@ def test_a_request_that_goes_on_before_the_decision_to_release_keeps_its_reserva
     order = kitchen.place()
 
     def request_goes_on(_body) -> Reply:
-        kitchen.steps.notify(kitchen.steps.reserve(order))
+        kitchen.fulfil(order)
         return NEVER_SEEN  # for inventory had looked a little earlier
 
     kitchen.inventory.answers["/reservations"] = request_goes_on
