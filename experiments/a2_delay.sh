@@ -11,22 +11,24 @@
 # Usage: experiments/a2_delay.sh [--quick]
 source "$(dirname "$0")/story.sh" sync-rest "$@"
 
-seconds=$(full_or_quick 20 4)
-over=12
+seconds=$(full_or_quick 20 2)
+delay=$(full_or_quick 2 1)
+can=$((16 / delay)) # orders/s: the order service has 16 threads
+over=$((can * 3 / 2))
 
-lab predict "Each order takes 2 s more (p50, below capacity)" --measure 'delayed.p50 - healthy.p50' --within 2 3% --unit s
+lab predict "Each order takes $delay s more (p50, below capacity)" --measure 'delayed.p50 - healthy.p50' --within "$delay" 3% --unit s
 lab predict "Beyond capacity, orders are done at threads ÷ delay (and 16 ÷ $over s pass until all threads are busy)" \
-  --measure overload.achieved --within "overload.sent / (overload.sent / (16 / 2) + 15 / $over)" 5% --unit orders/s
-lab predict "The last order waits for the queue before it, and its own 2 s" --measure overload.max \
-  --within "overload.sent / (16 / 2) + 15 / $over - (overload.sent - 1) / $over" 5% --unit s
+  --measure overload.achieved --within "overload.sent / (overload.sent / $can + 15 / $over)" 5% --unit orders/s
+lab predict "The last order waits for the queue before it, and its own $delay s" --measure overload.max \
+  --within "overload.sent / $can + 15 / $over - (overload.sent - 1) / $over" 5% --unit s
 lab predict "After the reset an order is fast again (p50)" --measure 'after.p50 / healthy.p50' --at-most 2 --unit times
 
 lab load warm --clients 4 --count 100
 lab load healthy --rate 6 --seconds "$(full_or_quick 8 1)"
-step "inventory now waits 2 s before each reservation"
-lab configure inventory delay=2
+step "inventory now waits $delay s before each reservation"
+lab configure inventory delay="$delay"
 lab load delayed --rate 6 --seconds "$(full_or_quick 8 1)"
-step "more orders than 16 threads ÷ 2 s can take"
+step "more orders than 16 threads ÷ $delay s can take"
 lab load overload --rate "$over" --seconds "$seconds"
 step "back to normal"
 lab configure inventory --reset

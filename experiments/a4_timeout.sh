@@ -17,10 +17,11 @@ source "$(dirname "$0")/story.sh" sync-rest "$@"
 
 slow=$(full_or_quick 8 2)
 rate=5
+timeout=$(full_or_quick 1 0.5)
 
 lab predict "Every order that waits too long is answered 504" --measure 'share(too_slow, "504")' --within 1 0 --unit %
-lab predict "after the time-out of 1 s (p50)" --measure 'took(too_slow, "504", 0.5)' --within 1 5% --unit s
-lab predict "and no later (max)" --measure 'took(too_slow, "504", 1)' --at-most 1.25 --unit s
+lab predict "after the time-out of $timeout s (p50)" --measure 'took(too_slow, "504", 0.5)' --within "$timeout" 5% --unit s
+lab predict "and no later (max)" --measure 'took(too_slow, "504", 1)' --at-most "$timeout + 0.25" --unit s
 lab predict "and each of them is notified or failed in the end" \
   --measure 'became(too_slow, "failed") + became(too_slow, "notified")' --within too_slow.sent 0 --unit orders
 lab predict "Requests that inventory swallowed are answered 504 too" --measure 'share(lost, "504")' --within 1 0 --unit %
@@ -33,9 +34,9 @@ lab predict "Orders still open after the order service was killed and started ag
 lab predict "Clients that lost their connection then" --measure 'count(killed, "reset")' --at-least 1 --unit orders
 
 lab load warm --clients 4 --count 100
-step "inventory takes 1.5 s, the order service waits for 1 s"
-lab configure order timeout=1
-lab configure inventory delay=1.5
+step "inventory takes half as long again as the order service waits: $timeout s"
+lab configure order timeout="$timeout"
+lab configure inventory delay="$(full_or_quick 1.5 0.75)"
 lab load too_slow --rate "$rate" --seconds "$slow"
 step "inventory swallows every request"
 lab configure inventory delay=0 failure_rate=1 failure_mode=hang

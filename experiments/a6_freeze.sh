@@ -29,7 +29,7 @@ lab predict "Closed loop: orders that waited" --measure 'slower(closed, 0.1) * c
 lab load warm --clients 4 --count 100
 lab configure order timeout=60
 step "open loop, frozen for $frozen s of $total s"
-lab load open --rate 20 --seconds "$total" &
+lab load open --rate "$(full_or_quick 20 12)" --seconds "$total" &
 lab at open "$begin"
 lab pause inventory
 lab at open "$((begin + frozen))"

@@ -1,28 +1,27 @@
 """The laboratory's own calls to the services: to configure, to look, to collect. Never through a proxy."""
 
-from typing import Any
-
-import requests
+import functools
+from typing import TYPE_CHECKING, Any
 
 from lab.places import LabError
 
-_session = requests.Session()
-_session.trust_env = False
+if TYPE_CHECKING:
+    import requests
 
 
-def call(method: str, url: str, *, timeout: float = 15.0, **options: Any) -> requests.Response:
+def call(method: str, url: str, *, timeout: float = 15.0, **options: Any) -> "requests.Response":
     """Call a service and return its reply, whatever the status. Raises LabError when there is none."""
     try:
-        return _session.request(method, url, timeout=timeout, **options)
-    except requests.RequestException as error:
+        return _session().request(method, url, timeout=timeout, **options)
+    except OSError as error:  # which requests' exceptions are
         raise LabError(f"{url} does not answer ({type(error).__name__})", "./lab status shows what runs") from None
 
 
-def try_get(url: str, *, timeout: float) -> requests.Response | None:
+def try_get(url: str, *, timeout: float) -> "requests.Response | None":
     """GET, or None when nobody answers in time."""
     try:
-        return _session.get(url, timeout=timeout)
-    except requests.RequestException:
+        return _session().get(url, timeout=timeout)
+    except OSError:
         return None
 
 
@@ -35,3 +34,17 @@ def all_pages(url: str, name: str) -> list[dict[str, Any]]:
         rows += page[name]
         after = page["next"]
     return rows
+
+
+def hang_up() -> None:
+    """Close the kept connections: a service that is told to stop waits for them."""
+    _session().close()
+
+
+@functools.cache
+def _session() -> "requests.Session":
+    import requests  # here, as it is half the start of a command, and most commands call nobody
+
+    session = requests.Session()
+    session.trust_env = False
+    return session

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -99,12 +100,15 @@ def settle(seconds: float) -> None:
 
 @click.command(hidden=True)
 def finish() -> None:
-    """Collect the raw data, write the report, publish it; exit with the verdict's status."""
+    """Collect the raw data, stop the part, write the report, publish it; exit with the verdict's status."""
     from lab import report
 
     journal = Journal.required()
     story.collect(journal)
-    summary = report.make(journal.folder)
+    with ThreadPoolExecutor() as beside:  # both take seconds, and the report needs nobody any more
+        stopped = beside.submit(runtime.down, runtime.choose(), journal.head["part"])
+        summary = report.make(journal.folder)
+        stopped.result()
     place = story.publish(journal)
     for p in summary["predictions"]:
         row = report.prediction_row(p)

@@ -109,6 +109,7 @@ def collect(journal: Journal) -> None:
     head = {name: value for name, value in journal.head.items() if name != "began_monotonic"}
     history.write_lines(journal.folder / history.HISTORY, [head, *journal.lines()])
     history.write_lines(journal.folder / history.STATE, _state(journal.head["part"]))
+    http.hang_up()
 
 
 def publish(journal: Journal) -> Path:
