@@ -46,9 +46,12 @@ class Loop:
         try:
             busy = self._step()
         except Exception as error:  # whatever it is, the work must go on
-            self._error = f"{type(error).__name__}: {error}"
-            log.exception("%s failed", self._name)
-            return min(max(2 * pause, self._idle), SLOWEST)
+            said, self._error = self._error, f"{type(error).__name__}: {error}"
+            if self._error != said:
+                log.error("%s failed: %s", self._name, self._error, exc_info=not isinstance(error, ConnectionError))
+            return min(max(2 * pause, self._idle, 0.1), SLOWEST)
+        if self._error:
+            log.info("%s works again", self._name)
         self._error = None
         return 0.0 if busy else self._idle
 

@@ -7,7 +7,7 @@ in SQLite's busy handler, which is unfair: a few requests then wait for a second
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Executable, MetaData, Table, create_engine, event, insert, make_url, text
@@ -86,10 +86,14 @@ class Write:
     def __call__(self, tx: Connection, values: dict[str, Any]) -> int:
         """Run it with these values and return how many rows it changed. Raises the driver's own exceptions."""
         sql, constants, convert = self._ready.get(tx.dialect.name) or self._prepare(tx.dialect)
-        given = constants | values
-        for name, converter in convert.items():
-            given[name] = converter(given[name])
-        return tx.connection.driver_connection.execute(sql, given).rowcount
+        return tx.connection.driver_connection.execute(sql, _given(constants, values, convert)).rowcount
+
+    def many(self, tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Run it once for each of these, in one call of the driver."""
+        sql, constants, convert = self._ready.get(tx.dialect.name) or self._prepare(tx.dialect)
+        if rows:
+            cursor = tx.connection.driver_connection.cursor()
+            cursor.executemany(sql, [_given(constants, values, convert) for values in rows])
 
     def _for(self, dialect: Dialect) -> Executable:
         return self._statement
@@ -112,6 +116,13 @@ class InsertIfAbsent(Write):
     def _for(self, dialect: Dialect) -> Executable:
         words = {"sqlite": sqlite, "postgresql": postgresql}[dialect.name]
         return words.insert(self._table).on_conflict_do_nothing()
+
+
+def _given(constants: dict[str, Any], values: dict[str, Any], convert: dict[str, Any]) -> dict[str, Any]:
+    given = constants | values
+    for name, converter in convert.items():
+        given[name] = converter(given[name])
+    return given
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

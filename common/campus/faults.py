@@ -115,6 +115,23 @@ class Faults:
         """How long a consumer pauses after each message, in seconds."""
         return self._now().throttle
 
+    @property
+    def slow(self) -> bool:
+        """Whether each message takes longer than its work."""
+        config = self._now()
+        return bool(config.delay or config.jitter or config.throttle)
+
+    @property
+    def hangs(self) -> bool:
+        """Whether messages may be held for as long as this configuration stands."""
+        config = self._now()
+        return config.failure_mode == "hang" and config.failure_rate > 0
+
+    def rest(self) -> None:
+        """Pause as long as `throttle` says, after a message."""
+        if (seconds := self.throttle) > 0:
+            self._sleep(seconds)
+
     def inject(self) -> str | None:
         """Do to this request what is configured: wait, then perhaps fail.
 

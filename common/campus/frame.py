@@ -118,6 +118,14 @@ def about(order_id: str) -> None:
     g.order_id = order_id
 
 
+def idempotency_key() -> str | None:
+    """Return the Idempotency-Key, if there is one. Raises a 400 Problem."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise bad_request([{"field": "Idempotency-Key", "why": "must be 1 to 255 printable ASCII characters"}])
+    return key
+
+
 def page_request(*filters: str) -> dict[str, Any]:
     """Return `limit`, `after` and the given filters from the query. Raises a 400 Problem."""
     unknown = [key for key in request.args if key not in ("limit", "after", *filters)]

@@ -7,6 +7,7 @@ transaction it is given.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,8 @@ from sqlalchemy import (
 )
 
 from campus.database import InsertIfAbsent, Write
-from campus.orders import Item, Order
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message
+from campus.orders import FAILED, NOTIFIED, RESERVED, STATUSES, Item, Order
 from campus.problems import Problem
 
 metadata = MetaData()
@@ -58,6 +60,7 @@ Index("orders_key", orders.c.idempotency_key, unique=True, sqlite_where=_has_key
 
 _insert = InsertIfAbsent(orders)
 _by_id = select(orders).where(orders.c.order_id == bindparam("b_order"))
+_by_ids = select(orders).where(orders.c.order_id.in_(bindparam("b_ids", expanding=True)))
 _by_key = select(orders).where(orders.c.idempotency_key == bindparam("b_key"))
 _save = Write(
     update(orders)
@@ -94,6 +97,9 @@ _page_of_status = _page.where(orders.c.status == bindparam("b_status"))
 _count_pending = select(func.count()).where(orders.c.pending.isnot(None))
 
 
+_STATUS_OF = {INVENTORY_RESERVED: RESERVED, INVENTORY_FAILED: FAILED, NOTIFICATION_SENT: NOTIFIED}
+
+
 @dataclass(frozen=True, slots=True)
 class Debt:
     """What is owed to an order, and from which time on (seconds since the epoch) it may be tried."""
@@ -102,7 +108,7 @@ class Debt:
     due_at: float
 
 
-def place(tx: Connection, order: Order, *, key: str | None, owed: Debt | None) -> Order:
+def place(tx: Connection, order: Order, *, key: str | None, owed: Debt | None = None) -> Order:
     """Write a new order; under an Idempotency-Key that was used before, return the order it made instead.
 
     Raises a 422 Problem when the key was used with another body.
@@ -144,6 +150,25 @@ def save(tx: Connection, before: Order, after: Order, *, owed: Debt | None) -> b
         "b_due": owed.due_at if owed else None,
     }
     return _save(tx, values) == 1
+
+
+def follow(tx: Connection, messages: Sequence[Message]) -> None:
+    """Bring orders to the states that these events tell of; an event that is told again changes nothing.
+
+    Raises LookupError for an order that is not here, and IllegalTransition for an event that does not follow.
+    """
+    rows = tx.execute(_by_ids, {"b_ids": [m.order_id for m in messages]}).mappings()
+    before = {row["order_id"]: _order(row) for row in rows}
+    after = dict(before)
+    for message in sorted(messages, key=lambda m: STATUSES.index(_STATUS_OF[m.event_type])):
+        order, status = after.get(message.order_id), _STATUS_OF[message.event_type]
+        if order is None:
+            raise LookupError(f"there is no order {message.order_id}")
+        if status not in (step["status"] for step in order.timeline):
+            after[order.order_id] = order.advance(status, reason=message.data.get("reason"), at=message.occurred_at)
+    for order_id, order in after.items():
+        if order is not before[order_id]:
+            save(tx, before[order_id], order, owed=None)
 
 
 def owe(tx: Connection, order_id: str, owed: Debt) -> None:

@@ -91,12 +91,15 @@ def status() -> None:
     for part in parts:
         for service in compose.services(part).values():
             state = chosen.state(service)
-            ready, faults = _look(service.url) if state == "running" else ("no", "")
+            ready, faults = _look(service) if state == "running" else ("no", "")
             table.add_row(part, service.name, state, ready, service.url, str(chosen.pid(service) or ""), faults)
     Console().print(table)
 
 
-def _look(url: str) -> tuple[str, str]:
+def _look(service: compose.Service) -> tuple[str, str]:
+    if service.is_broker:
+        return "yes" if runtime.is_ready(service, timeout=3.0) else "no answer", ""
+    url = service.url
     answer = http.try_get(f"{url}/ready", timeout=3.0)
     if answer is None:
         return "no answer", ""
@@ -170,6 +173,8 @@ def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
     expires_in=30                 all of it ends by itself
     """
     found = runtime.find(runtime.choose(), service)
+    if found.is_broker:
+        raise LabError(f"{found.name} is a broker and has no faults of ours", f"./lab kill {found.name}, pause, stop")
     url, journal = f"{found.url}/configure", Journal.current()
     if reset:
         reply = http.call("DELETE", url, headers=_token())

@@ -25,10 +25,13 @@ class Service:
     folder: str  # the working directory, relative to the repository
     port: int
     volumes: dict[str, str]  # volume name → where the container sees it
+    is_broker: bool = False  # RabbitMQ or Kafka, and not a service of ours
 
     @property
     def url(self) -> str:
         """The address from this machine."""
+        if self.is_broker:
+            return f"amqp://guest:guest@127.0.0.1:{self.port}/%2f"
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -53,11 +56,12 @@ def _service(part: str, name: str, shape: dict[str, Any], path: Path) -> Service
     return Service(
         part=part,
         name=name,
-        command=[str(word) for word in shape["command"]],
+        command=[str(word) for word in shape.get("x-local", shape.get("command"))],
         environment=environment,
-        folder=shape["working_dir"].removeprefix("/app/"),
+        folder=shape.get("working_dir", f"/app/{part}").removeprefix("/app/"),
         port=port,
-        volumes=dict(volume.split(":", 1) for volume in shape.get("volumes", [])),
+        volumes=dict(volume.split(":", 1) for volume in shape.get("volumes", []) if volume[0] != "."),
+        is_broker="x-local" in shape,
     )
 
 

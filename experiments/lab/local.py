@@ -5,12 +5,13 @@ folder under `.lab/data`, and `/app` is the repository.
 """
 
 import os
+import re
 import shutil
 import signal
 import sys
 from pathlib import Path
 
-from lab import compose, ports, processes
+from lab import brokers, compose, ports, processes
 from lab.compose import Service
 from lab.places import HIDDEN, ROOT, LabError
 
@@ -31,9 +32,12 @@ class LocalRuntime:
         if self.state(service) != "exited":
             return
         ports.check_free(service)
-        command = [shutil.which(service.command[0], path=_path()) or service.command[0], *service.command[1:]]
-        env = os.environ | self._environment(service)
+        if service.is_broker:
+            brokers.install(service.name)
         folder = ROOT / service.folder
+        program, *words = (self._here(service, word) for word in service.command)
+        command = [shutil.which(program, path=_path()) or str(folder / program), *words]
+        env = os.environ | self._environment(service)
         with processes.uninterrupted():
             record = processes.start(command, folder=folder, env=env, log=self.log_file(service))
             processes.save(record, _record_file(service))
@@ -84,18 +88,19 @@ class LocalRuntime:
         return ["tail", "-n", str(lines), "-F", str(self.log_file(service))]
 
     def _environment(self, service: Service) -> dict[str, str]:
-        others = compose.services(service.part)
-        data = HIDDEN / "data" / service.part
-        env = {}
-        for key, value in service.environment.items():
-            for other in others:
-                value = value.replace(f"//{other}:", "//127.0.0.1:")
-            for volume, target in service.volumes.items():
-                (data / volume).mkdir(parents=True, exist_ok=True)
-                value = value.replace(f"{target}/", f"{data / volume}/")
-            env[key] = "127.0.0.1" if value == "0.0.0.0" else value
+        env = {key: self._here(service, value) for key, value in service.environment.items()}
         code = os.pathsep.join([str(ROOT / "common"), str(ROOT / service.folder)])
         return env | {"PYTHONPATH": code, "PATH": _path(), "PYTHONUNBUFFERED": "1"}
+
+    def _here(self, service: Service, value: str) -> str:
+        """Return what the Compose file says of a container as it is on this machine."""
+        for other in compose.services(service.part):
+            value = re.sub(rf"(//|@){other}:", r"\g<1>127.0.0.1:", value)
+        data = HIDDEN / "data" / service.part
+        for volume, target in service.volumes.items():
+            (data / volume).mkdir(parents=True, exist_ok=True)
+            value = re.sub(rf"{target}(?=/|$)", str(data / volume), value)
+        return "127.0.0.1" if value == "0.0.0.0" else value
 
 
 def _record_file(service: Service) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from lab import compose, docker, http
+from lab import brokers, compose, docker, http
 from lab.compose import Service
 from lab.local import LocalRuntime
 from lab.places import HIDDEN, PARTS, ROOT, LabError, part_named
@@ -52,9 +52,10 @@ def up(runtime: Runtime, part: str, *, fresh: bool = False, say: Callable[[str],
             if runtime.state(service) == "paused":
                 runtime.signal(service, "unpause")
         runtime.create(part, fresh=fresh)
-        for service in compose.services(part).values():
+        services = compose.services(part).values()
+        for service in services:
             runtime.start(service)
-        for service in compose.services(part).values():
+        for service in services:
             wait_ready(runtime, service)
             say(f"  {service.name} is ready at {service.url}")
     except BaseException:  # also Ctrl-C: leave nothing half started
@@ -73,8 +74,7 @@ def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECOND
     began = time.monotonic()
     while (waited := time.monotonic() - began) < seconds:
         # Docker accepts for a container that does not listen yet, and may leave that call unanswered: ask anew, soon.
-        answer = http.try_get(f"{service.url}/ready", timeout=0.2 + waited / 10)
-        if answer is not None and answer.status_code == 200:
+        if is_ready(service, timeout=0.2 + waited / 10):
             return
         state = runtime.state(service)
         if state == "exited":
@@ -84,6 +84,14 @@ def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECOND
         time.sleep(0.05)
     last_words = _last_words(runtime, service)
     raise LabError(f"{service.name} is not ready after {seconds:.0f} s; its last words:\n{last_words}")
+
+
+def is_ready(service: Service, timeout: float) -> bool:
+    """Return whether a service says that it can work."""
+    if service.is_broker:
+        return brokers.answers(service, timeout)
+    answer = http.try_get(f"{service.url}/ready", timeout=timeout)
+    return answer is not None and answer.status_code == 200
 
 
 def parts_up(runtime: Runtime) -> list[str]:

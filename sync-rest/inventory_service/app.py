@@ -7,9 +7,10 @@ from typing import Any
 from campus import stock
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
-from campus.forms import ReleaseForm, ReserveForm, check, read_stock_change
-from campus.frame import about, create_service, json_body, listing, page_request
+from campus.forms import ReleaseForm, ReserveForm, check
+from campus.frame import about, create_service, json_body
 from campus.orders import add_up
+from campus.pages import show_stock
 from campus.problems import Problem
 from flask import Flask
 
@@ -51,34 +52,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         faults.crash_at("after_commit")
         return reservation
 
-    @app.get("/reservations/<order_id>")
-    def reservation(order_id: str):
-        """Show one order's reservation."""
-        with database.transaction() as tx:
-            found = stock.find(tx, order_id)
-        return found or not_found(order_id)
-
-    @app.get("/reservations")
-    def reservations():
-        """List the reservations, in pages."""
-        query = page_request()
-        with database.transaction() as tx:
-            return listing("reservations", stock.page(tx, **query), query["limit"])
-
-    @app.get("/stock")
-    def levels():
-        """Show what is on hand and what is reserved."""
-        with database.transaction() as tx:
-            return {"stock": stock.levels(tx)}
-
-    @app.post("/stock")
-    def change_stock():
-        """Set or add to what is on hand of one sku."""
-        form = read_stock_change(json_body())
-        with database.transaction() as tx:
-            stock.change(tx, form.sku, add=form.add, put=form.set)
-            return {"stock": stock.levels(tx)}
-
+    show_stock(app, database)
     return app
 
 
@@ -90,8 +64,3 @@ def verdict(reservation: dict[str, Any]) -> dict[str, Any]:
     kind, detail = reason.replace("_", "-"), f"Nothing is reserved for this order: {reason}."
     members = {"order_id": reservation["order_id"], "reason": reason, "reservation": reservation}
     raise Problem(STATUS.get(reason, 409), kind, detail, **members)
-
-
-def not_found(order_id: str) -> dict[str, Any]:
-    """Raise the 404 Problem for an order without a reservation."""
-    raise Problem(404, "no-reservation", "There is no reservation for this order.", order_id=order_id)

@@ -7,7 +7,8 @@ from campus import notices
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
 from campus.forms import SendForm, check
-from campus.frame import about, create_service, json_body, listing, page_request
+from campus.frame import about, create_service, json_body
+from campus.pages import show_notifications
 from campus.problems import Problem
 from flask import Flask
 
@@ -32,11 +33,5 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         faults.crash_at("after_commit")
         return notification
 
-    @app.get("/notifications")
-    def notifications():
-        """List what was sent, in pages, or for one order."""
-        query = page_request("order_id")
-        with database.transaction() as tx:
-            return listing("notifications", notices.page(tx, **query), query["limit"])
-
+    show_notifications(app, database)
     return app

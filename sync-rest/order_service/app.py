@@ -8,13 +8,13 @@ from campus import order_book
 from campus.background import Loop
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
-from campus.forms import bad_request, read_order
-from campus.frame import about, create_service, json_body, listing, page_request
+from campus.forms import read_order
+from campus.frame import about, create_service, idempotency_key, json_body
 from campus.neighbours import Neighbour
-from campus.orders import NOTIFIED, RESERVED, STATUSES, Order
+from campus.orders import NOTIFIED, RESERVED, Order
+from campus.pages import count, show_orders
 from campus.problems import Problem
-from flask import Flask, g, request
-from prometheus_client import Gauge
+from flask import Flask, g
 
 from order_service.steps import Steps
 
@@ -71,31 +71,8 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
             return answer(steps.refuse(order, refusal))
         return answer(steps.fulfil(order, deadline))
 
-    @app.get("/orders/<order_id>")
-    def order(order_id: str):
-        """Show an order, its state and its timeline."""
-        with database.transaction() as tx:
-            found = order_book.find(tx, order_id)
-        if found is None:
-            raise Problem(404, "no-such-order", "There is no order with this id.", order_id=order_id)
-        return found.as_dict()
-
-    @app.get("/orders")
-    def orders():
-        """List the orders, oldest first, in pages; `status` picks those in one state."""
-        query = page_request("status")
-        if query.get("status", NOTIFIED) not in STATUSES:
-            raise bad_request([{"field": "status", "why": f"must be one of {', '.join(STATUSES)}"}])
-        with database.transaction() as tx:
-            rows = [order.as_dict() for order in order_book.page(tx, **query)]
-        return listing("orders", rows, query["limit"])
-
-    def count_pending() -> int:
-        with database.transaction() as tx:
-            return order_book.count_pending(tx)
-
-    registry = app.extensions["campus"].registry
-    Gauge("orders_pending", "Orders that are owed work", registry=registry).set_function(count_pending)
+    show_orders(app, database)
+    count(app, database, "orders_pending", "Orders that are owed work", order_book.count_pending)
     return app
 
 
@@ -109,11 +86,3 @@ def answer(order: Order) -> tuple[dict[str, Any], int, dict[str, str]]:
     headers = where | RETRY_AFTER.get(status, {})
     kind = (order.reason or "in_progress").replace("_", "-")
     raise Problem(status, kind, detail, headers=headers, order_id=order.order_id, order_status=order.status)
-
-
-def idempotency_key() -> str | None:
-    """Return the Idempotency-Key, if there is one. Raises a 400 Problem."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise bad_request([{"field": "Idempotency-Key", "why": "must be 1 to 255 printable ASCII characters"}])
-    return key

@@ -1,0 +1,116 @@
+"""Confirmed publishing: a message counts as published when RabbitMQ says that it has it, on disk and in a queue."""
+
+import itertools
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from campus.messages import Message
+from pika import BasicProperties, spec
+from pika.channel import Channel
+
+from broker.link import BrokerDown, Link
+from broker.topology import EXCHANGE, KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message on its way to an exchange (`""` leads to the queue that the key names)."""
+
+    exchange: str
+    key: str
+    body: bytes
+    message_id: str
+    headers: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def event(cls, message: Message) -> "Outgoing":
+        """Return an event for the exchange that everybody listens to."""
+        return cls(EXCHANGE, KEYS[message.event_type], message.encode(), message.event_id)
+
+
+class _Batch:
+    """Messages that one caller waits for. Only the link's thread writes it until `done` is set."""
+
+    def __init__(self, messages: Sequence[Outgoing]) -> None:
+        self.messages = messages
+        self.troubles: list[str | None] = ["not confirmed in time"] * len(messages)
+        self.left = len(messages)
+        self.done = threading.Event()
+
+    def settle(self, n: int, trouble: str | None) -> None:
+        self.troubles[n] = trouble
+        self.left -= 1
+        if self.left == 0:
+            self.done.set()
+
+
+class Publisher:
+    """Publishes for any thread, over one connection.
+
+    Example:
+
+        troubles = publisher.publish([Outgoing.event(message)], timeout=5)
+        assert troubles == [None]  # RabbitMQ has it
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        self._link = Link(url, f"{name} publisher", opened=self._opened, lost=self._lost)
+        self._channel: Channel | None = None
+        self._sent = 0
+        self._waiting: dict[int, tuple[_Batch, int]] = {}
+        self._returned: dict[str, str] = {}
+        self.start, self.stop, self.check = self._link.start, self._link.stop, self._link.check
+
+    def publish(self, messages: Sequence[Outgoing], *, timeout: float) -> list[str | None]:
+        """Publish in this order and wait; return for each message None, or why it may not have arrived.
+
+        Raises BrokerDown, with nothing sent, when there is no connection or RabbitMQ takes no messages.
+        """
+        if not messages:
+            return []
+        self._link.check()
+        batch = _Batch(messages)
+        self._link.call(lambda: self._send(batch))
+        batch.done.wait(timeout)
+        return list(batch.troubles)
+
+    def _send(self, batch: _Batch) -> None:
+        for n, message in enumerate(batch.messages):
+            if self._channel is None or not self._channel.is_open:
+                batch.settle(n, "the connection was lost")
+                continue
+            self._sent += 1
+            self._waiting[self._sent] = batch, n
+            properties = BasicProperties(
+                content_type="application/json", delivery_mode=2, message_id=message.message_id, headers=message.headers
+            )
+            self._channel.basic_publish(message.exchange, message.key, message.body, properties, mandatory=True)
+
+    def _opened(self, channel: Channel) -> None:
+        self._channel, self._sent = channel, 0
+        channel.add_on_return_callback(self._on_return)
+        channel.confirm_delivery(self._on_confirm)
+
+    def _lost(self, why: str) -> None:
+        self._channel = None
+        self._returned.clear()
+        waiting, self._waiting = self._waiting, {}
+        for batch, n in waiting.values():
+            batch.settle(n, f"the connection was lost: {why}")
+
+    def _on_return(self, _channel: Channel, method: Any, properties: BasicProperties, _body: bytes) -> None:
+        # It comes before the confirmation of the same message: RabbitMQ confirms that it has dealt with it.
+        self._returned[properties.message_id] = f"returned: {method.reply_text} for {method.routing_key}"
+
+    def _on_confirm(self, frame: Any) -> None:
+        tag = frame.method.delivery_tag
+        tags = itertools.takewhile(lambda sent: sent <= tag, self._waiting) if frame.method.multiple else [tag]
+        trouble = None if isinstance(frame.method, spec.Basic.Ack) else "RabbitMQ refused it (nack)"
+        for sent in list(tags):
+            batch, n = self._waiting.pop(sent)
+            batch.settle(n, self._returned.pop(batch.messages[n].message_id, None) or trouble)
+
+
+__all__ = ["BrokerDown", "Outgoing", "Publisher"]

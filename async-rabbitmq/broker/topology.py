@@ -1,0 +1,65 @@
+"""The exchange, the queues and their bindings: declared from here and nowhere else, by every service that connects.
+
+An event goes to the exchange `orders` under a routing key, and from there to each queue whose binding fits. Beside each
+queue stand its dead-letter queue and four waiting rooms: a message that failed waits there for 1, 2, 4 or 8 s, and is
+then handed back to the queue by the broker itself.
+"""
+
+from typing import Any
+
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED
+
+EXCHANGE = "orders"
+KEYS = {
+    ORDER_PLACED: "order.placed",
+    INVENTORY_RESERVED: "inventory.reserved",
+    INVENTORY_FAILED: "inventory.failed",
+    NOTIFICATION_SENT: "notification.sent",
+}
+# Each queue with the routing keys that lead to it.
+QUEUES = {
+    "order-placed": [KEYS[ORDER_PLACED]],
+    "inventory-reserved": [KEYS[INVENTORY_RESERVED]],
+    "order-status": [KEYS[INVENTORY_RESERVED], KEYS[INVENTORY_FAILED], KEYS[NOTIFICATION_SENT]],
+}
+RETRY_SECONDS = (1, 2, 4, 8)
+# A message that kills its consumer each time comes back so often; then it is dead-lettered, and others have their turn.
+MOST_DELIVERIES = 100
+
+
+def dead_letters(queue: str) -> str:
+    """Return the name of a queue's dead-letter queue."""
+    return f"{queue}.dlq"
+
+
+def waiting_room(queue: str, seconds: int) -> str:
+    """Return the name of the queue in which a queue's failed messages wait so long."""
+    return f"{queue}.retry-{seconds}s"
+
+
+def declare(channel: Any) -> None:
+    """Declare everything, whether it is there or not; on a channel of any of pika's connections."""
+    channel.exchange_declare(EXCHANGE, "topic", durable=True)
+    for queue, keys in QUEUES.items():
+        _declare(channel, dead_letters(queue))
+        _declare(channel, queue, _dead_lettered_to(dead_letters(queue)) | {"x-delivery-limit": MOST_DELIVERIES})
+        for seconds in RETRY_SECONDS:
+            arguments = _dead_lettered_to(queue) | {"x-message-ttl": 1000 * seconds}
+            _declare(channel, waiting_room(queue, seconds), arguments)
+        for key in keys:
+            channel.queue_bind(queue, EXCHANGE, key)
+
+
+def _declare(channel: Any, queue: str, arguments: dict[str, Any] | None = None) -> None:
+    # Quorum queues: replicated where there is more than one node, and safe on disk before a publish is confirmed.
+    channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"} | (arguments or {}))
+
+
+def _dead_lettered_to(queue: str) -> dict[str, Any]:
+    """Dead-letter by the default exchange, with confirms inside the broker, so that nothing is lost on the way."""
+    return {
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": queue,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    }

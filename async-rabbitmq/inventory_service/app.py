@@ -1,0 +1,75 @@
+"""The inventory service over RabbitMQ: reserves for each OrderPlaced, and tells how it went."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from broker.consumer import Consumer
+from broker.publisher import Publisher
+from broker.worker import Task, Worker
+from campus import stock
+from campus.background import Loop
+from campus.database import Database
+from campus.faults import CONSUMING, Faults
+from campus.frame import create_service
+from campus.inbox import Inbox
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Message, event
+from campus.pages import show_stock
+from flask import Flask
+from sqlalchemy import Connection
+
+inbox = Inbox(stock.metadata)
+
+
+def create_app(env: Mapping[str, str] = os.environ) -> Flask:
+    """Create the inventory service. `env` holds DATABASE_URL, RABBITMQ_URL and INITIAL_STOCK."""
+    database = Database(env.get("DATABASE_URL", "sqlite:///inventory.db"), stock.metadata)
+    with database.transaction() as tx:
+        stock.fill(tx, env.get("INITIAL_STOCK"))
+    url = env.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:8013/%2f")
+    faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
+    publisher = Publisher(url, "inventory")
+    consumer = Consumer(url, "inventory", "order-placed")
+    reserving = Loop("order-placed", lambda: worker.step(), idle=0.0)
+    app = create_service(
+        "inventory",
+        faults=faults,
+        ready={
+            "database": database.ping,
+            "publisher": publisher.check,
+            "consumer": consumer.check,
+            "order-placed": reserving.check,
+        },
+        loops=[reserving, consumer, publisher],
+        closing=[database.close],
+    )
+    worker = Worker(
+        consumer=consumer,
+        publisher=publisher,
+        database=database,
+        faults=faults,
+        expects=(ORDER_PLACED,),
+        handle=reserve,
+        registry=app.extensions["campus"].registry,
+    )
+    show_stock(app, database)
+    return app
+
+
+def reserve(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
+    """Reserve for each order, once, and return what to tell of it."""
+    refusals = {task.message.event_id: task.refusal for task in tasks}
+
+    def work(message: Message) -> Message:
+        refusal = refusals[message.event_id]
+        reservation = stock.reserve(tx, message.order_id, message.data["items"], refuse=refusal)
+        return verdict(message, reservation)
+
+    return inbox.once(tx, [task.message for task in tasks], work)
+
+
+def verdict(placed: Message, reservation: dict) -> Message:
+    """Return the event that tells of a reservation, or of why there is none."""
+    about = {"request_id": placed.request_id, "at": reservation["at"]}
+    if reservation["status"] == stock.RESERVED:
+        return event(INVENTORY_RESERVED, placed.order_id, placed.data, **about)
+    return event(INVENTORY_FAILED, placed.order_id, {"reason": reservation.get("reason", "released")}, **about)

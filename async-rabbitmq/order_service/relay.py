@@ -1,0 +1,49 @@
+"""The relay: takes events from the outbox to RabbitMQ, oldest first, and removes what RabbitMQ has confirmed."""
+
+import threading
+
+from broker.publisher import Outgoing, Publisher
+from broker.topology import EXCHANGE, KEYS
+from campus.database import Database
+from campus.faults import Faults
+from campus.outbox import Outbox
+
+BATCH = 200
+IDLE_SECONDS = 0.2
+CONFIRM_SECONDS = 10.0
+
+
+class Relay:
+    """Empties the outbox. `step` is one round, with no thread in it.
+
+    A relay that dies between the confirmation and the removal publishes the same events again; their consumers know
+    them by their ids.
+    """
+
+    def __init__(self, *, database: Database, outbox: Outbox, publisher: Publisher, faults: Faults) -> None:
+        self._database, self._outbox, self._publisher, self._faults = database, outbox, publisher, faults
+        self._news = threading.Event()
+
+    def wake(self) -> None:
+        """Say that something was put into the outbox."""
+        self._news.set()
+
+    def step(self) -> bool:
+        """Publish what waits, if anything does; return whether all of it was confirmed."""
+        self._news.wait(IDLE_SECONDS)
+        self._news.clear()
+        with self._database.transaction() as tx:
+            rows = self._outbox.oldest(tx, BATCH)
+        messages = [Outgoing(EXCHANGE, KEYS[kind], body, event_id) for event_id, kind, body in rows]
+        troubles = self._publisher.publish(messages, timeout=CONFIRM_SECONDS)
+        confirmed = [o.message_id for o, trouble in zip(messages, troubles, strict=True) if not trouble]
+        if confirmed:
+            self._faults.crash_at("after_publish")
+            with self._database.transaction() as tx:
+                self._outbox.remove(tx, confirmed)
+        if len(rows) == BATCH:
+            self.wake()
+        refused = [trouble for trouble in troubles if trouble]
+        if refused:
+            raise ConnectionError(f"{len(refused)} events were not confirmed: {refused[0]}")
+        return bool(rows)

@@ -1,0 +1,91 @@
+"""What the services of every part show of what they hold: orders, stock and reservations, notifications."""
+
+from typing import Any
+
+from flask import Flask
+from prometheus_client import Gauge
+
+from campus import notices, order_book, stock
+from campus.database import Database
+from campus.forms import bad_request, read_stock_change
+from campus.frame import json_body, listing, page_request
+from campus.orders import NOTIFIED, STATUSES
+from campus.problems import Problem
+
+
+def show_orders(app: Flask, database: Database) -> None:
+    """Add `GET /orders/<id>` and `GET /orders`."""
+
+    @app.get("/orders/<order_id>")
+    def order(order_id: str) -> dict[str, Any]:
+        """Show an order, its state and its timeline."""
+        with database.transaction() as tx:
+            found = order_book.find(tx, order_id)
+        if found is None:
+            raise Problem(404, "no-such-order", "There is no order with this id.", order_id=order_id)
+        return found.as_dict()
+
+    @app.get("/orders")
+    def orders() -> dict[str, Any]:
+        """List the orders, oldest first, in pages; `status` picks those in one state."""
+        query = page_request("status")
+        if query.get("status", NOTIFIED) not in STATUSES:
+            raise bad_request([{"field": "status", "why": f"must be one of {', '.join(STATUSES)}"}])
+        with database.transaction() as tx:
+            rows = [order.as_dict() for order in order_book.page(tx, **query)]
+        return listing("orders", rows, query["limit"])
+
+
+def show_stock(app: Flask, database: Database) -> None:
+    """Add `GET /reservations/<order_id>`, `GET /reservations`, and `GET` and `POST /stock`."""
+
+    @app.get("/reservations/<order_id>")
+    def reservation(order_id: str) -> dict[str, Any]:
+        """Show one order's reservation."""
+        with database.transaction() as tx:
+            found = stock.find(tx, order_id)
+        if found is None:
+            raise Problem(404, "no-reservation", "There is no reservation for this order.", order_id=order_id)
+        return found
+
+    @app.get("/reservations")
+    def reservations() -> dict[str, Any]:
+        """List the reservations, in pages."""
+        query = page_request()
+        with database.transaction() as tx:
+            return listing("reservations", stock.page(tx, **query), query["limit"])
+
+    @app.get("/stock")
+    def levels() -> dict[str, Any]:
+        """Show what is on hand and what is reserved."""
+        with database.transaction() as tx:
+            return {"stock": stock.levels(tx)}
+
+    @app.post("/stock")
+    def change_stock() -> dict[str, Any]:
+        """Set or add to what is on hand of one sku."""
+        form = read_stock_change(json_body())
+        with database.transaction() as tx:
+            stock.change(tx, form.sku, add=form.add, put=form.set)
+            return {"stock": stock.levels(tx)}
+
+
+def show_notifications(app: Flask, database: Database) -> None:
+    """Add `GET /notifications`."""
+
+    @app.get("/notifications")
+    def notifications() -> dict[str, Any]:
+        """List what was sent, in pages, or for one order."""
+        query = page_request("order_id")
+        with database.transaction() as tx:
+            return listing("notifications", notices.page(tx, **query), query["limit"])
+
+
+def count(app: Flask, database: Database, name: str, text: str, counter: Any) -> None:
+    """Add a gauge to `GET /metrics` that shows `counter(tx)` at the time of asking."""
+
+    def value() -> int:
+        with database.transaction() as tx:
+            return counter(tx)
+
+    Gauge(name, text, registry=app.extensions["campus"].registry).set_function(value)
