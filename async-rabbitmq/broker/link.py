@@ -39,6 +39,8 @@ class Link:
         self._channel: Channel | None = None
         self._why = "not connected yet"
         self._blocked: str | None = None
+        self._refused: str | None = None
+        self._changing = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"link {name}", daemon=True)
 
@@ -59,9 +61,9 @@ class Link:
 
     def call(self, work: Callable[[], Any]) -> None:
         """Have `work` done in the link's thread; nothing happens when there is no connection."""
-        connection = self._connection
-        if connection is not None:
-            connection.ioloop.add_callback_threadsafe(work)
+        with self._changing:
+            if self._connection is not None:
+                self._connection.ioloop.add_callback_threadsafe(work)
 
     def check(self) -> None:
         """Raise BrokerDown, with why, when nothing can be sent now."""
@@ -73,21 +75,22 @@ class Link:
     def _run(self) -> None:
         pause = 0.0
         while not self._stopping.wait(pause):
-            self._connection = SelectConnection(
-                self._parameters,
-                on_open_callback=self._on_open,
-                on_open_error_callback=self._on_closed,
-                on_close_callback=self._on_closed,
-            )
             was_open = False
             try:
-                self._connection.ioloop.start()
+                connection = SelectConnection(
+                    self._parameters,
+                    on_open_callback=self._on_open,
+                    on_open_error_callback=self._on_closed,
+                    on_close_callback=self._on_closed,
+                )
+                with self._changing:
+                    self._connection = connection
+                connection.ioloop.start()
                 was_open = self._channel is not None
             except Exception as error:  # whatever it is, the next connection may work
                 log.exception("%s: the connection broke", self._name)
                 self._why = f"{type(error).__name__}: {error}"
-            self._connection = None
-            self._forget_channel()
+            self._forget_connection()
             pause = 0.1 if was_open else min(max(2 * pause, 0.1), SLOWEST)
 
     def _on_open(self, connection: SelectConnection) -> None:
@@ -102,13 +105,13 @@ class Link:
         log.info("%s: connected to RabbitMQ", self._name)
         self._opened(channel)
 
-    def _on_channel_closed(self, _channel: Channel, reason: Exception) -> None:
-        self._why = str(reason)
-        if self._connection is not None and not (self._connection.is_closing or self._connection.is_closed):
-            self._connection.close()
+    def _on_channel_closed(self, channel: Channel, reason: Exception) -> None:
+        if channel.connection.is_open:  # RabbitMQ refused something; begin anew
+            self._refused = f"RabbitMQ closed the channel: {_plain(reason)}"
+            channel.connection.close()
 
     def _on_closed(self, connection: SelectConnection, reason: Exception | str) -> None:
-        why = f"RabbitMQ cannot be reached: {reason!r}"
+        why, self._refused = self._refused or f"RabbitMQ cannot be reached: {_plain(reason)}", None
         if why != self._why and not self._stopping.is_set():
             log.warning("%s: %s", self._name, why)
         self._why = why
@@ -122,8 +125,18 @@ class Link:
         self._blocked = None
         log.info("%s: RabbitMQ takes messages again", self._name)
 
-    def _forget_channel(self) -> None:
-        self._blocked = None
+    def _forget_connection(self) -> None:
+        with self._changing:
+            connection, self._connection, self._blocked = self._connection, None, None
+        if connection is not None:
+            connection.ioloop.close()
         if self._channel is not None:
             self._channel = None
             self._lost(self._why)
+
+
+def _plain(reason: Any) -> str:
+    """Return what is at the bottom of pika's wrapped exceptions."""
+    inner = [getattr(reason, "exception", None), *getattr(reason, "exceptions", ()), *getattr(reason, "args", ())]
+    causes = [cause for cause in inner if isinstance(cause, BaseException)]
+    return _plain(causes[-1]) if causes else str(reason)

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,6 +60,7 @@ class Publisher:
         self._link = Link(url, f"{name} publisher", opened=self._opened, lost=self._lost)
         self._channel: Channel | None = None
         self._sent = 0
+        self._handed: deque[_Batch] = deque()
         self._waiting: dict[int, tuple[_Batch, int]] = {}
         self._returned: dict[str, str] = {}
         self.start, self.stop, self.check = self._link.start, self._link.stop, self._link.check
@@ -72,13 +74,18 @@ class Publisher:
             return []
         self._link.check()
         batch = _Batch(messages)
-        self._link.call(lambda: self._send(batch))
+        self._handed.append(batch)
+        self._link.call(self._send)
         batch.done.wait(timeout)
         return list(batch.troubles)
 
-    def _send(self, batch: _Batch) -> None:
+    def _send(self) -> None:
+        while self._handed and self._channel is not None:
+            self._send_batch(self._handed.popleft(), self._channel)
+
+    def _send_batch(self, batch: _Batch, channel: Channel) -> None:
         for n, message in enumerate(batch.messages):
-            if self._channel is None or not self._channel.is_open:
+            if not channel.is_open:
                 batch.settle(n, "the connection was lost")
                 continue
             self._sent += 1
@@ -86,12 +93,13 @@ class Publisher:
             properties = BasicProperties(
                 content_type="application/json", delivery_mode=2, message_id=message.message_id, headers=message.headers
             )
-            self._channel.basic_publish(message.exchange, message.key, message.body, properties, mandatory=True)
+            channel.basic_publish(message.exchange, message.key, message.body, properties, mandatory=True)
 
     def _opened(self, channel: Channel) -> None:
         self._channel, self._sent = channel, 0
         channel.add_on_return_callback(self._on_return)
         channel.confirm_delivery(self._on_confirm)
+        self._send()  # what was handed over while the last connection broke
 
     def _lost(self, why: str) -> None:
         self._channel = None

@@ -84,7 +84,7 @@ def answers() -> bool:
 def _build(part: str) -> None:
     """Build the image. The first time takes a minute or two, so Docker shows how far it is; then it is quiet."""
     first = _docker("image", "inspect", IMAGE).returncode != 0
-    words = ("build", next(iter(compose.services(part))))
+    words = ("build", next(s.name for s in compose.services(part).values() if not s.is_broker))  # all use one image
     if not first:
         _compose(part, *words, hint=WITHOUT)
     elif subprocess.run([*_command(part, progress="auto"), *words]).returncode:
