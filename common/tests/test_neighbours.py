@@ -168,12 +168,26 @@ def test_silence_means_no_answer_within_the_timeout(connect):
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("bytes_sent", [b"", b"garbage\r\n\r\n"])
+@pytest.mark.parametrize(
+    "bytes_sent",
+    [
+        b"",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}",
+    ],
+)
 def test_a_broken_answer_means_no_answer_and_no_second_try(connect, bytes_sent):
     server, neighbour = connect(bytes_sent)
     with pytest.raises(NoAnswer):
         post(neighbour, timeout=2)
     assert len(server.requests) == 1
+
+
+def test_an_answer_in_chunks_is_read(connect):
+    _, neighbour = connect(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{"a": 1}\r\n0\r\n\r\n')
+    assert post(neighbour, timeout=2).body == {"a": 1}
 
 
 def test_half_an_answer_is_none(connect):
