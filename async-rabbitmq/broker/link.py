@@ -48,12 +48,12 @@ class Link:
         """Start the thread. It connects now, or as soon as there is a broker."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Close the connection and end the thread."""
+    def stop(self, timeout: float = 5.0) -> None:
+        """Close the connection and end the thread; wait at most `timeout` seconds for it."""
         self._stopping.set()
         self.drop()
         if self._thread.is_alive():
-            self._thread.join(5)
+            self._thread.join(timeout)
 
     def drop(self) -> None:
         """Close the connection; unless the link is stopping, there will be a new one."""

@@ -35,6 +35,7 @@ log = logging.getLogger("campus")
 
 MAX_BODY = 64 * 1024
 MAX_PAGE = 1000
+STOP_SECONDS = 5.0  # a broker that does not answer must not keep a service from ending
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -64,9 +65,10 @@ class Life:
             loop.start()
 
     def stop(self) -> None:
-        """Stop the loops, then close what they used."""
+        """Stop the loops, within STOP_SECONDS in all, then close what they used."""
+        deadline = time.monotonic() + STOP_SECONDS
         for loop in self.loops:
-            loop.stop()
+            loop.stop(max(0.1, deadline - time.monotonic()))
         for close in self.closing:
             close()
 
