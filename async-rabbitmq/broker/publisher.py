@@ -62,7 +62,7 @@ class Publisher:
         self._sent = 0
         self._handed: deque[_Batch] = deque()
         self._waiting: dict[int, tuple[_Batch, int]] = {}
-        self._returned: dict[str, str] = {}
+        self._returned: dict[str, str] = {}  # by correlation_id: message ids may be missing, or the same
         self.start, self.stop, self.check = self._link.start, self._link.stop, self._link.check
 
     def publish(self, messages: Sequence[Outgoing], *, timeout: float) -> list[str | None]:
@@ -91,7 +91,11 @@ class Publisher:
             self._sent += 1
             self._waiting[self._sent] = batch, n
             properties = BasicProperties(
-                content_type="application/json", delivery_mode=2, message_id=message.message_id, headers=message.headers
+                content_type="application/json",
+                delivery_mode=2,
+                message_id=message.message_id,
+                correlation_id=str(self._sent),
+                headers=message.headers,
             )
             channel.basic_publish(message.exchange, message.key, message.body, properties, mandatory=True)
 
@@ -110,7 +114,7 @@ class Publisher:
 
     def _on_return(self, _channel: Channel, method: Any, properties: BasicProperties, _body: bytes) -> None:
         # It comes before the confirmation of the same message: RabbitMQ confirms that it has dealt with it.
-        self._returned[properties.message_id] = f"returned: {method.reply_text} for {method.routing_key}"
+        self._returned[properties.correlation_id] = f"returned: {method.reply_text} for {method.routing_key}"
 
     def _on_confirm(self, frame: Any) -> None:
         tag = frame.method.delivery_tag
@@ -118,7 +122,7 @@ class Publisher:
         trouble = None if isinstance(frame.method, spec.Basic.Ack) else "RabbitMQ refused it (nack)"
         for sent in list(tags):
             batch, n = self._waiting.pop(sent)
-            batch.settle(n, self._returned.pop(batch.messages[n].message_id, None) or trouble)
+            batch.settle(n, self._returned.pop(str(sent), None) or trouble)
 
 
 __all__ = ["BrokerDown", "Outgoing", "Publisher"]

@@ -25,6 +25,8 @@ QUEUES = {
 RETRY_SECONDS = (1, 2, 4, 8)
 # A message that kills its consumer each time comes back so often; then it is dead-lettered, and others have their turn.
 MOST_DELIVERIES = 100
+# Looking at a dead letter counts as a delivery, too; RabbitMQ 4 would drop it after 20 of them.
+MOST_LOOKS = 1_000_000
 
 
 def dead_letters(queue: str) -> str:
@@ -41,7 +43,7 @@ def declare(channel: Any) -> None:
     """Declare everything, whether it is there or not; on a channel of any of pika's connections."""
     channel.exchange_declare(EXCHANGE, "topic", durable=True)
     for queue, keys in QUEUES.items():
-        _declare(channel, dead_letters(queue))
+        _declare(channel, dead_letters(queue), {"x-delivery-limit": MOST_LOOKS})
         _declare(channel, queue, _dead_lettered_to(dead_letters(queue)) | {"x-delivery-limit": MOST_DELIVERIES})
         for seconds in RETRY_SECONDS:
             arguments = _dead_lettered_to(queue) | {"x-message-ttl": 1000 * seconds}

@@ -24,7 +24,7 @@ from broker.topology import RETRY_SECONDS, dead_letters, waiting_room
 
 log = logging.getLogger("campus")
 
-BATCH = 100
+BATCH = 250
 WAIT_SECONDS = 0.2
 CONFIRM_SECONDS = 10.0
 

@@ -2,6 +2,7 @@
 
 import threading
 
+from broker.pace import Pace
 from broker.publisher import Outgoing, Publisher
 from broker.topology import EXCHANGE, KEYS
 from campus.database import Database
@@ -23,6 +24,7 @@ class Relay:
     def __init__(self, *, database: Database, outbox: Outbox, publisher: Publisher, faults: Faults) -> None:
         self._database, self._outbox, self._publisher, self._faults = database, outbox, publisher, faults
         self._news = threading.Event()
+        self._pace = Pace()
 
     def wake(self) -> None:
         """Say that something was put into the outbox."""
@@ -31,9 +33,11 @@ class Relay:
     def step(self) -> bool:
         """Publish what waits, if anything does; return whether all of it was confirmed."""
         self._news.wait(IDLE_SECONDS)
+        self._pace.wait()
         self._news.clear()
         with self._database.transaction() as tx:
             rows = self._outbox.oldest(tx, BATCH)
+        self._pace.began(len(rows), most=BATCH)
         messages = [Outgoing(EXCHANGE, KEYS[kind], body, event_id) for event_id, kind, body in rows]
         troubles = self._publisher.publish(messages, timeout=CONFIRM_SECONDS)
         confirmed = [o.message_id for o, trouble in zip(messages, troubles, strict=True) if not trouble]

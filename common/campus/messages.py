@@ -4,10 +4,11 @@
  "order_id": …, "request_id": …, "data": {…}}
 """
 
-import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import uuid_utils
 from pydantic import Field, ValidationError
 
 from campus import jsons
@@ -17,10 +18,10 @@ from campus.orders import utc_now
 ORDER_PLACED, NOTIFICATION_SENT = "OrderPlaced", "NotificationSent"
 INVENTORY_RESERVED, INVENTORY_FAILED = "InventoryReserved", "InventoryFailed"
 SCHEMA_VERSION = 1
-_NAMESPACE = uuid.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+_NAMESPACE = uuid_utils.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
 Items = Annotated[list[StoredLine], Field(min_length=1, max_length=MAX_LINES)]
-Instant = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")]
+Instant = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$")]
 
 
 class Poison(Exception):
@@ -93,7 +94,7 @@ def event(
 
     Its id follows from the order and the type (a UUIDv5, RFC 9562): told again, it is recognised as the same event.
     """
-    event_id = str(uuid.uuid5(_NAMESPACE, f"{order_id}/{event_type}"))
+    event_id = str(uuid_utils.uuid5(_NAMESPACE, f"{order_id}/{event_type}"))
     return Message(event_type, order_id, data, at or utc_now(), event_id, request_id)
 
 
@@ -108,5 +109,9 @@ def read(body: bytes, *expected: str) -> Message:
         raise Poison("; ".join(f"{e['field']}: {e['why']}" for e in errors_of(error))) from None
     except ValueError as error:
         raise Poison(f"this is not JSON: {error}") from None
+    try:
+        datetime.fromisoformat(envelope.occurred_at)
+    except ValueError as error:
+        raise Poison(f"occurred_at: {error}") from None
     e = envelope
     return Message(e.event_type, e.order_id, e.data, e.occurred_at, e.event_id, e.request_id)

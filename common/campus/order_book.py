@@ -140,16 +140,7 @@ def place(tx: Connection, order: Order, *, key: str | None, owed: Debt | None = 
 
 def save(tx: Connection, before: Order, after: Order, *, owed: Debt | None) -> bool:
     """Write an order's next state; return False, with nothing changed, if it is no longer in the state `before`."""
-    values = {
-        "b_order": before.order_id,
-        "b_from": before.status,
-        "b_status": after.status,
-        "b_reason": after.reason,
-        "b_timeline": after.timeline,
-        "b_pending": owed.pending if owed else None,
-        "b_due": owed.due_at if owed else None,
-    }
-    return _save(tx, values) == 1
+    return _save(tx, _change(before, after, owed)) == 1
 
 
 def follow(tx: Connection, messages: Sequence[Message]) -> None:
@@ -166,9 +157,8 @@ def follow(tx: Connection, messages: Sequence[Message]) -> None:
             raise LookupError(f"there is no order {message.order_id}")
         if status not in (step["status"] for step in order.timeline):
             after[order.order_id] = order.advance(status, reason=message.data.get("reason"), at=message.occurred_at)
-    for order_id, order in after.items():
-        if order is not before[order_id]:
-            save(tx, before[order_id], order, owed=None)
+    changed = [order for order in after.values() if order is not before[order.order_id]]
+    _save.many(tx, [_change(before[order.order_id], order, None) for order in changed])
 
 
 def owe(tx: Connection, order_id: str, owed: Debt) -> None:
@@ -213,6 +203,18 @@ def make_all_due(tx: Connection) -> int:
 def count_pending(tx: Connection) -> int:
     """Return how many orders are owed something."""
     return tx.execute(_count_pending).scalar_one()
+
+
+def _change(before: Order, after: Order, owed: Debt | None) -> dict[str, Any]:
+    return {
+        "b_order": before.order_id,
+        "b_from": before.status,
+        "b_status": after.status,
+        "b_reason": after.reason,
+        "b_timeline": after.timeline,
+        "b_pending": owed.pending if owed else None,
+        "b_due": owed.due_at if owed else None,
+    }
 
 
 def _order(row: Any) -> Order:

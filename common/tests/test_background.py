@@ -1,5 +1,6 @@
 """The loop that repeats a step: driven without its thread, and once with it."""
 
+import logging
 import threading
 
 import pytest
@@ -31,6 +32,48 @@ def test_check_says_what_failed_until_a_round_works():
         loop.check()
     loop.round(0.0)
     loop.check()
+
+
+@pytest.fixture
+def said():
+    """What is logged, as `(level, text, whether there is a traceback)`."""
+    records: list[tuple[str, str, bool]] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: records.append((record.levelname, record.getMessage(), bool(record.exc_info)))
+    log = logging.getLogger("campus")
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    yield records
+    log.removeHandler(handler)
+    log.setLevel(level)
+
+
+def test_the_same_failure_is_logged_once_with_its_traceback_and_so_is_its_end(said):
+    errors = [ValueError("one"), ValueError("one"), KeyError("two"), None, None, ValueError("one")]
+
+    def step() -> bool:
+        if error := errors.pop(0):
+            raise error
+        return True
+
+    loop = Loop("worker", step)
+    while errors:
+        loop.round(0.0)
+    assert said == [
+        ("ERROR", "worker failed: ValueError: one", True),
+        ("ERROR", "worker failed: KeyError: 'two'", True),
+        ("INFO", "worker works again", False),
+        ("ERROR", "worker failed: ValueError: one", True),
+    ]
+
+
+def test_a_lost_connection_is_logged_without_a_traceback(said):
+    def step() -> bool:
+        raise ConnectionError("the broker is down")
+
+    Loop("relay", step).round(0.0)
+    assert said == [("ERROR", "relay failed: ConnectionError: the broker is down", False)]
 
 
 def test_a_loop_that_was_never_started_is_not_ready():

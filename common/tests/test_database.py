@@ -3,15 +3,18 @@
 import threading
 
 import pytest
-from campus.database import Database, InsertIfAbsent
-from sqlalchemy import Column, Integer, MetaData, String, Table, select, text, update
+from campus.database import Database, InsertIfAbsent, Write
+from sqlalchemy import JSON, Column, Integer, MetaData, String, Table, bindparam, delete, select, text, update
 from sqlalchemy.exc import OperationalError
 
 metadata = MetaData()
 counters = Table(
     "counters", metadata, Column("name", String(64), primary_key=True), Column("value", Integer, nullable=False)
 )
+notes = Table("notes", metadata, Column("name", String(64), primary_key=True), Column("text", JSON, nullable=False))
 add = InsertIfAbsent(counters)
+put = Write(update(counters).where(counters.c.name == bindparam("b_name")).values(value=bindparam("b_value")))
+drop = Write(delete(counters).where(counters.c.name == bindparam("b_name"), counters.c.value > 1))
 
 
 @pytest.fixture
@@ -50,6 +53,42 @@ def test_insert_if_absent_leaves_what_is_there(database):
         assert add(tx, {"name": "a", "value": 1}) == 1
         assert add(tx, {"name": "a", "value": 2}) == 0
     assert rows(database) == {"a": 1}
+
+
+def test_a_write_returns_how_many_rows_it_changed(database):
+    with database.transaction() as tx:
+        add(tx, {"name": "a", "value": 1})
+        assert put(tx, {"b_name": "a", "b_value": 2}) == 1
+        assert put(tx, {"b_name": "b", "b_value": 2}) == 0
+    assert rows(database) == {"a": 2}
+
+
+def test_many_writes_are_one_call_and_each_has_its_values(database):
+    with database.transaction() as tx:
+        add.many(tx, [{"name": name, "value": n} for n, name in enumerate("abc")])
+        put.many(tx, [{"b_name": name, "b_value": n} for n, name in enumerate("cb", 7)])
+        put.many(tx, [])
+    assert rows(database) == {"a": 0, "b": 8, "c": 7}
+
+
+def test_a_write_keeps_the_constants_of_its_statement(database):
+    with database.transaction() as tx:
+        add.many(tx, [{"name": "a", "value": 1}, {"name": "b", "value": 2}])
+        drop.many(tx, [{"b_name": "a"}, {"b_name": "b"}])
+    assert rows(database) == {"a": 1}
+
+
+def test_a_write_converts_values_as_their_column_says(database):
+    with database.transaction() as tx:
+        InsertIfAbsent(notes).many(tx, [{"name": name, "text": {"told": [name]}} for name in "ab"])
+        texts = [row.text for row in tx.execute(select(notes).order_by(notes.c.name))]
+    assert texts == [{"told": ["a"]}, {"told": ["b"]}]
+
+
+def test_many_inserts_leave_what_is_there(database):
+    with database.transaction() as tx:
+        add.many(tx, [{"name": "a", "value": 1}, {"name": "a", "value": 2}, {"name": "b", "value": 3}])
+    assert rows(database) == {"a": 1, "b": 3}
 
 
 def test_what_was_committed_is_there_after_opening_again(open_database):

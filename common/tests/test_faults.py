@@ -201,6 +201,33 @@ def test_a_consumer_can_be_paused_and_throttled(world):
     assert (consumer.paused, consumer.throttle) == (True, 0.5)
 
 
+def test_a_message_is_slow_where_it_waits_before_or_after_its_work(world):
+    consumer = make(world, CONSUMING)
+    assert not consumer.slow
+    for fault in ("delay", "jitter", "throttle"):
+        consumer.configure({fault: 0.1})
+        assert consumer.slow
+        consumer.reset()
+    assert not consumer.slow
+
+
+def test_messages_hang_only_while_some_of_them_fail_so(world):
+    consumer = make(world, CONSUMING)
+    for patch, hangs in (({"failure_mode": "hang"}, False), ({"failure_rate": 0.1}, True), ({"expires_in": 5}, True)):
+        consumer.configure(patch)
+        assert consumer.hangs is hangs
+    world.now += 6
+    assert not consumer.hangs
+
+
+def test_a_throttled_consumer_rests_after_each_message_and_another_does_not(world):
+    consumer = make(world, CONSUMING)
+    consumer.rest()
+    consumer.configure({"throttle": 0.5})
+    consumer.rest()
+    assert world.slept == [0.5]
+
+
 def test_points_are_those_of_the_service(world):
     publisher = make(world, points=("after_publish",))
     publisher.configure({"crash_point": "after_publish"})

@@ -1,11 +1,12 @@
-"""The order service's memory: orders, what is owed to them, and Idempotency-Keys."""
+"""The order service's memory: orders, what is owed to them, Idempotency-Keys, and the events that it follows."""
 
 import threading
 
 import pytest
 from campus import order_book
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
 from campus.order_book import Debt
-from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, Order
+from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, IllegalTransition, Order
 from campus.problems import Problem
 
 BURGER = [{"sku": "burger", "qty": 1}]
@@ -164,3 +165,65 @@ def test_what_is_owed_survives_opening_again(open_database):
     again = Book(open_database(order_book.metadata))
     assert again.due(now=1.0, limit=9) == [(order, "ask")]
     assert again.place_new(key="k1") == order
+
+
+AT = "2026-01-31T12:00:00.000001Z"
+
+
+def told(event_type: str, order: Order, *, at: str | None = None, **data) -> Message:
+    return event(event_type, order.order_id, data or {"user_id": "u1"}, at=at)
+
+
+def states(order: Order) -> list[str]:
+    return [step["status"] for step in order.timeline]
+
+
+def test_events_bring_an_order_to_its_end(book):
+    order = book.place_new()
+    book.follow([told(INVENTORY_RESERVED, order, at=AT)])
+    assert book.find(order.order_id).timeline[-1] == {"status": RESERVED, "at": AT}
+    book.follow([told(NOTIFICATION_SENT, order)])
+    assert states(book.find(order.order_id)) == [PLACED, RESERVED, NOTIFIED]
+
+
+def test_a_failure_is_followed_with_its_reason(book):
+    order = book.place_new()
+    book.follow([told(INVENTORY_FAILED, order, reason="unknown_sku")])
+    found = book.find(order.order_id)
+    assert (found.status, found.reason) == (FAILED, "unknown_sku")
+
+
+def test_events_that_overtook_each_other_in_a_batch_are_put_in_order(book):
+    one, two = book.place_new(), book.place_new()
+    book.follow([told(NOTIFICATION_SENT, one), told(INVENTORY_RESERVED, two), told(INVENTORY_RESERVED, one)])
+    assert states(book.find(one.order_id)) == [PLACED, RESERVED, NOTIFIED]
+    assert states(book.find(two.order_id)) == [PLACED, RESERVED]
+
+
+def test_an_event_that_is_told_again_changes_nothing(book):
+    order = book.place_new()
+    book.follow([told(INVENTORY_RESERVED, order), told(INVENTORY_RESERVED, order)])
+    book.follow([told(NOTIFICATION_SENT, order)])
+    before = book.find(order.order_id)
+    book.follow([told(NOTIFICATION_SENT, order, at=AT), told(INVENTORY_RESERVED, order, at=AT)])
+    assert book.find(order.order_id) == before
+
+
+@pytest.mark.parametrize(
+    ("earlier", "event_type"),
+    [([], NOTIFICATION_SENT), ([INVENTORY_FAILED], INVENTORY_RESERVED), ([INVENTORY_RESERVED], INVENTORY_FAILED)],
+)
+def test_an_event_that_does_not_follow_is_refused_and_the_whole_batch_with_it(book, earlier, event_type):
+    order, other = book.place_new(), book.place_new()
+    book.follow([told(kind, order, reason="unknown_sku") for kind in earlier])
+    before = book.find(order.order_id)
+    with pytest.raises(IllegalTransition):
+        book.follow([told(INVENTORY_RESERVED, other), told(event_type, order, reason="unknown_sku")])
+    assert book.find(order.order_id) == before
+    assert book.find(other.order_id) == other
+
+
+def test_an_event_of_an_unknown_order_is_refused(book):
+    stranger = Order.place(user_id="u1", items=BURGER)
+    with pytest.raises(LookupError, match=stranger.order_id):
+        book.follow([told(INVENTORY_RESERVED, stranger)])

@@ -5,83 +5,18 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import urllib3
 from lab.postgres import Cluster, PostgresMissing, private_cluster
+from rig import MARGIN, Service, wait_until
 
 PART = Path(__file__).resolve().parents[1]
-MARGIN = 4.0  # what a busy machine may add to a time that is promised
-
-
-def wait_until(true: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """Retry until `true()` is true and return what it gave."""
-    end = time.monotonic() + seconds
-    while not (value := true()):
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.02)
-    return value
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
-class Service:
-    """One service under gunicorn, in a process group of its own."""
-
-    def __init__(self, name: str, folder: Path, **env: str) -> None:
-        self.name, self.folder, self.port = name, folder, free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.env = {"PORT": str(self.port), "DATABASE_URL": f"sqlite:///{folder}/{name}.db", **env}
-        self.process: subprocess.Popen | None = None
-        self._http = urllib3.PoolManager(retries=False, timeout=30.0)
-
-    def start(self, **env: str) -> None:
-        """Start the service; wait for it with `ready`."""
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:campus.gunicorn_conf"]
-        paths = os.pathsep.join([str(PART), str(PART.parent / "common")])
-        with (self.folder / f"{self.name}.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [*command, f"{self.name}_service.app:create_app()"],
-                cwd=self.folder,
-                env=os.environ | {"PYTHONPATH": paths, "CONFIGURE_TOKEN": ""} | self.env | env,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    @property
-    def runs(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
-    def ready(self) -> bool:
-        assert self.runs, (self.folder / f"{self.name}.log").read_text()[-2000:]
-        with contextlib.suppress(urllib3.exceptions.HTTPError):
-            return self.call("GET", "/ready").status == 200
-        return False
-
-    def kill(self) -> None:
-        """Kill the whole process group at once, and wait until its port is free."""
-        if self.runs:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
-            wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) != 0)
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> urllib3.BaseHTTPResponse:
-        return self._http.request(method, self.url + path, json=body, headers=headers)
-
-    def configure(self, **faults: Any) -> None:
-        assert self.call("POST", "/configure", faults).status == 200
 
 
 class Chain:
@@ -89,10 +24,10 @@ class Chain:
 
     def __init__(self, folder: Path, databases: dict[str, str] | None = None) -> None:
         env = {name: {"DATABASE_URL": url} for name, url in (databases or {}).items()}
-        self.inventory = Service("inventory", folder, **env.get("inventory", {}))
-        self.notification = Service("notification", folder, **env.get("notification", {}))
+        self.inventory = Service(PART, "inventory", folder, **env.get("inventory", {}))
+        self.notification = Service(PART, "notification", folder, **env.get("notification", {}))
         neighbours = {"INVENTORY_URL": self.inventory.url, "NOTIFICATION_URL": self.notification.url}
-        self.order = Service("order", folder, **neighbours, **env.get("order", {}))
+        self.order = Service(PART, "order", folder, **neighbours, **env.get("order", {}))
         self.services = (self.inventory, self.notification, self.order)
 
     def down(self) -> None:
@@ -183,12 +118,12 @@ def test_an_order_goes_through(chain):
     assert chain.holds(order["order_id"]) == "reserved"
     assert chain.notices(order["order_id"]) == 1
     for service in chain.services:
-        assert '"request_id":"r1"' in (service.folder / f"{service.name}.log").read_text()
+        assert '"request_id":"r1"' in service.log()
 
 
 def late_verdict(chain: Chain, order_id: str) -> dict:
     """Return the log line of inventory's answer to the order's reservation, or nothing."""
-    lines = (chain.inventory.folder / "inventory.log").read_text().splitlines()
+    lines = chain.inventory.log().splitlines()
     found = [line for line in lines if order_id in line and '"path":"/reserve"' in line]
     return json.loads(found[0]) if found else {}
 

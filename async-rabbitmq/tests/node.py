@@ -1,0 +1,177 @@
+"""A RabbitMQ node for the tests: the part's own `broker/private_node` on a free port, and what is done to it."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pika
+from broker import topology
+from pika.adapters.blocking_connection import BlockingChannel
+from rig import wait_until
+
+PART = Path(__file__).resolve().parents[1]
+PLACES = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin")
+QUEUES = [
+    name
+    for queue in topology.QUEUES
+    for name in (
+        queue,
+        topology.dead_letters(queue),
+        *(topology.waiting_room(queue, s) for s in topology.RETRY_SECONDS),
+    )
+]
+
+
+# The port of its name service lies so far above its own; rabbitmqctl must know it too.
+EPMD = int(re.findall(r"ERL_EPMD_PORT=.*port \+ (\d+)", (PART / "broker" / "private_node").read_text())[0])
+
+
+class RabbitMissing(RuntimeError):
+    """RabbitMQ is not installed or does not start; the message says which, and what to do."""
+
+
+class Node:
+    """The node; its data outlives `kill` and `start`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.port = folder, _free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2f"
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers. Raises RabbitMissing."""
+        if self.runs:
+            return
+        _program("rabbitmq-server")
+        with (self._folder / "node.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [PART / "broker" / "private_node", self._folder / "node"],
+                env=os.environ | {"RABBITMQ_NODE_PORT": str(self.port)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_until(self.answers, 90)
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def answers(self) -> bool:
+        """Whether it speaks AMQP."""
+        if not self.runs:
+            raise RabbitMissing(f"RabbitMQ does not start: {(self._folder / 'node.log').read_text()[-800:]}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+            connection.settimeout(2)
+            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            return connection.recv(1) == b"\x01"
+        return False
+
+    def kill(self) -> None:
+        """Kill it at once, and wait until its port is free."""
+        if self.runs:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(10)
+            wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) != 0)
+
+    def stop(self) -> None:
+        """Stop it in good order."""
+        if self.runs:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(60)
+
+    def ctl(self, *words: str) -> str:
+        """Run rabbitmqctl and return what it said."""
+        env = {
+            "HOME": f"{self._folder}/node",
+            "RABBITMQ_NODENAME": f"lab-{self.port}@localhost",
+            "ERL_EPMD_PORT": str(self.port + EPMD),
+        }
+        command = [_program("rabbitmqctl"), *words]
+        done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @contextlib.contextmanager
+    def alarm(self) -> Iterator[None]:
+        """Let it take no messages for a while, as it does when memory or disk run out."""
+        self.ctl("set_vm_memory_high_watermark", "0.00001")
+        try:
+            yield
+        finally:
+            self.ctl("set_vm_memory_high_watermark", "0.4")
+
+    def close_connections(self) -> None:
+        """Let it close every connection that there is."""
+        self.ctl("close_all_connections", "the test says so")
+
+    @contextlib.contextmanager
+    def channel(self) -> Iterator[BlockingChannel]:
+        """Open a channel, to look and to meddle."""
+        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        try:
+            yield connection.channel()
+        finally:
+            if connection.is_open:
+                connection.close()
+
+    def restore(self) -> None:
+        """Start it if need be, declare the topology, and empty every queue."""
+        self.start()
+        with self.channel() as channel:
+            topology.declare(channel)
+            for queue in QUEUES:
+                channel.queue_purge(queue)
+
+    def put(self, queue: str, body: bytes, **properties: Any) -> None:
+        """Put a message straight into a queue, and wait until it is there."""
+        with self.channel() as channel:
+            channel.confirm_delivery()
+            properties = {"delivery_mode": 2} | properties
+            channel.basic_publish("", queue, body, pika.BasicProperties(**properties), mandatory=True)
+
+    def depth(self, queue: str) -> int:
+        """Return how many messages of a queue wait for a consumer."""
+        with self.channel() as channel:
+            return channel.queue_declare(queue, passive=True).method.message_count
+
+    def take(self, queue: str, count: int = 1, seconds: float = 30.0) -> list[tuple[pika.BasicProperties, bytes]]:
+        """Wait for so many messages of a queue, take them out, and return `(properties, body)` of each."""
+        taken, end = [], time.monotonic() + seconds
+        with self.channel() as channel:
+            while len(taken) < count:
+                method, properties, body = channel.basic_get(queue, auto_ack=True)
+                if method is not None:
+                    taken.append((properties, body))
+                    continue
+                assert time.monotonic() < end, f"{len(taken)} of {count} messages came to {queue} in time"
+                channel.connection.sleep(0.02)
+        return taken
+
+
+def _program(name: str) -> str:
+    """Return the path of one of RabbitMQ's programs. Raises RabbitMissing."""
+    path = os.pathsep.join([*PLACES, os.environ.get("PATH", os.defpath)])
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise RabbitMissing("RabbitMQ is not installed; this installs it: apt-get install rabbitmq-server")
+    return found
+
+
+def _free_port() -> int:
+    """Return a port that is free, as are those 20,000 and EPMD above it, which the node uses too."""
+    for port in range(21000 + os.getpid() % 5000, 30000, 7):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for used in (port, port + 20000, port + EPMD):
+                stack.enter_context(socket.create_server(("127.0.0.1", used)))
+            return port
+    raise RabbitMissing("there is no free port for RabbitMQ")

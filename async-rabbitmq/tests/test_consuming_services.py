@@ -1,0 +1,101 @@
+"""The inventory and the notification service, their broker being fakes: what they do once, and what they tell."""
+
+import pytest
+from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Message, event
+from conftest import STOCK, Served
+
+
+@pytest.fixture
+def inventory(make) -> Served:
+    return make("inventory")
+
+
+@pytest.fixture
+def notification(make) -> Served:
+    return make("notification")
+
+
+def placed(order_id: str, sku: str = "burger", qty: int = 1, **more) -> Message:
+    return event(ORDER_PLACED, order_id, {"user_id": "u1", "items": [{"sku": sku, "qty": qty}]}, **more)
+
+
+def reserved(order_id: str, **more) -> Message:
+    data = {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}
+    return event(INVENTORY_RESERVED, order_id, data, **more)
+
+
+def on_hand(inventory: Served) -> dict[str, int]:
+    levels = inventory.client.get("/stock").json["stock"]
+    return {sku: level["on_hand"] for sku, level in levels.items()}
+
+
+def test_a_placed_order_is_reserved_and_told(inventory):
+    inventory.take(placed("o1", request_id="r1"))
+    (told,) = inventory.events()
+    (held,) = inventory.listed("/reservations")
+    assert (told.event_type, told.order_id, told.request_id) == ("InventoryReserved", "o1", "r1")
+    assert told.data == placed("o1").data
+    assert told.occurred_at == held["at"]
+    assert on_hand(inventory) == STOCK | {"burger": 4}
+
+
+@pytest.mark.parametrize(("sku", "qty", "reason"), [("burger", 6, "insufficient_stock"), ("gold", 1, "unknown_sku")])
+def test_an_order_that_cannot_be_reserved_fails_with_its_reason(inventory, sku, qty, reason):
+    inventory.take(placed("o1", sku, qty))
+    (told,) = inventory.events()
+    assert (told.event_type, told.data) == ("InventoryFailed", {"reason": reason})
+    assert on_hand(inventory) == STOCK
+
+
+def test_a_batch_of_orders_is_one_transaction(inventory):
+    inventory.take(placed("o1"), placed("o2"), placed("o3", qty=4))
+    assert inventory.journal == ["commit", "publish", "ack"]
+    assert [told.event_type for told in inventory.events()] == ["InventoryReserved"] * 2 + ["InventoryFailed"]
+
+
+def test_an_order_that_comes_again_takes_nothing_and_the_same_event_is_told_again(inventory, make):
+    inventory.take(placed("o1"))
+    inventory.take(placed("o1"), placed("o1"))
+    again = make("inventory")  # as after a restart
+    again.take(placed("o1"))
+    told = inventory.events() + again.events()
+    assert len(told) == 4
+    assert len({message.encode() for message in told}) == 1
+    assert on_hand(again) == STOCK | {"burger": 4}
+
+
+def test_a_refusal_stays_a_refusal_when_the_order_comes_again(inventory):
+    inventory.configure(failure_rate=1, failure_mode="reject")
+    inventory.take(placed("o1"))
+    inventory.client.delete("/configure")
+    inventory.take(placed("o1"))
+    first, second = inventory.events()
+    assert first == second
+    assert first.data == {"reason": "injected"}
+
+
+def test_a_reserved_order_is_notified_and_told(notification):
+    notification.take(reserved("o1", request_id="r1"))
+    (told,) = notification.events()
+    (sent,) = notification.listed("/notifications")
+    assert (told.event_type, told.order_id, told.request_id) == ("NotificationSent", "o1", "r1")
+    assert (told.occurred_at, told.data) == (sent["at"], {"user_id": "u1"})
+    assert (sent["order_id"], sent["user_id"]) == ("o1", "u1")
+
+
+def test_an_order_is_notified_once_however_often_it_is_told(notification, make):
+    notification.take(reserved("o1"), reserved("o1"))
+    again = make("notification")
+    again.take(reserved("o1"))
+    assert len(again.listed("/notifications")) == 1
+    told = notification.events() + again.events()
+    assert len({message.encode() for message in told}) == 1
+
+
+def test_a_notification_that_is_refused_is_tried_again_later_and_harms_nobody(notification):
+    notification.configure(failure_rate=0.5, failure_mode="reject", seed=2)
+    notification.take(*(reserved(f"o{n}") for n in range(20)))
+    done = len(notification.listed("/notifications"))
+    assert 0 < done < 20
+    assert notification.publisher.keys.count("notification.sent") == done
+    assert notification.publisher.keys.count("inventory-reserved.retry-1s") == 20 - done
