@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Sample:
-    """What `clients` got done: orders a second, each order's latency in seconds, and how many were not answered 201."""
+    """What `clients` got done: orders a second, each order's latency in seconds, and how many went wrong."""
 
     clients: int
     seconds: float
@@ -25,16 +25,20 @@ class Sample:
         return len(self.latencies) / self.seconds
 
 
-def drive(port: int, clients: int, seconds: float, path: str = "/order") -> Sample:
-    """Send the same order again and again from `clients` connections at once for so many seconds.
+def drive(port: int, clients: int, seconds: float, *, count: int | None = None, wanted: int = 201) -> Sample:
+    """Send the same order again and again from `clients` connections at once for so many seconds, or `count` times.
 
+    An answer whose status is not `wanted` is bad.
     Raises ConnectionError when the server breaks a connection, TimeoutError when it stops answering.
     """
-    request = _request(path)
+    request, good_reply = _request("/order"), f"HTTP/1.1 {wanted}".encode()
+    left = float("inf") if count is None else count
     sample = Sample(clients, seconds)
     sent: dict[socket.socket, float] = {}
 
     def send(connection: socket.socket) -> None:
+        nonlocal left
+        left -= 1
         sent[connection] = time.perf_counter()
         connection.sendall(request)
 
@@ -46,7 +50,7 @@ def drive(port: int, clients: int, seconds: float, path: str = "/order") -> Samp
 
     with selectors.DefaultSelector() as selector:
         began = time.perf_counter()
-        for _ in range(clients):
+        for _ in range(min(clients, count or clients)):
             send(connect())
         while sent:
             ready = selector.select(timeout=30)
@@ -54,11 +58,11 @@ def drive(port: int, clients: int, seconds: float, path: str = "/order") -> Samp
                 raise TimeoutError(f"the server on port {port} stopped answering")
             for key, _ in ready:
                 connection = key.fileobj
-                good, keep = _read_reply(connection)
+                good, keep = _read_reply(connection, good_reply)
                 now = time.perf_counter()
                 sample.latencies.append(now - sent.pop(connection))
                 sample.bad += not good
-                more = now - began < seconds
+                more = left > 0 and now - began < seconds
                 if more and keep:
                     send(connection)
                     continue
@@ -76,8 +80,8 @@ def _request(path: str) -> bytes:
     return head.encode() + b"\r\n\r\n" + body
 
 
-def _read_reply(connection: socket.socket) -> tuple[bool, bool]:
-    """Read one reply to its end and return (whether it is a 201, whether the connection may be used again)."""
+def _read_reply(connection: socket.socket, good: bytes) -> tuple[bool, bool]:
+    """Read one reply to its end and return (whether it begins as `good`, whether the connection may be used again)."""
     data = _more(connection)
     while (end := data.find(b"\r\n\r\n")) < 0:
         data += _more(connection)
@@ -85,7 +89,7 @@ def _read_reply(connection: socket.socket) -> tuple[bool, bool]:
     length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
     while len(data) < end + 4 + length:
         data += _more(connection)
-    return data.startswith(b"HTTP/1.1 201"), b"connection: close" not in head
+    return data.startswith(good), b"connection: close" not in head
 
 
 def _more(connection: socket.socket) -> bytes:

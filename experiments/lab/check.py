@@ -152,7 +152,7 @@ RULES: list[Callable[[Evidence], Wrong]] = [
 
 
 def check(run: Run) -> list[Finding]:
-    """Decide every invariant. Without the state of a service, or without one finished order, nothing is decided."""
+    """Decide every invariant. Without the state of a service or broker, or one finished order, nothing is decided."""
     evidence = Evidence(run)
     undecided = _why_undecided(evidence)
     return [_decide(number, rule, evidence, undecided) for number, rule in enumerate(RULES, start=1)]
@@ -163,7 +163,8 @@ def _why_undecided(e: Evidence) -> str | None:
         return f"the state of {', '.join(m['service'] for m in e.missing)} is not known"
     if not e.stock:
         return "there is no record of what the services held"
-    if not any(op.result == "ok" for op in e.operations.values()):
+    finished = (order["status"] in FINAL for order in e.orders.values())
+    if not any(op.result == "ok" for op in e.operations.values()) or not any(finished):
         return "no order was completed"
     return None
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from lab import __version__, compose, http, places, runtime
+from lab.dlq import dlq
 from lab.journal import Journal
 from lab.places import LabError
 from lab.script_commands import SCRIPT_COMMANDS
@@ -67,7 +68,10 @@ def up(part: str, fresh: bool) -> None:
 @click.argument("part", required=False)
 def down(part: str | None) -> None:
     """Stop the services of PART, or of all parts that are up."""
+    from lab import sampler
+
     chosen = runtime.choose()
+    sampler.stop()
     parts = [places.part_named(part)] if part else runtime.parts_up(chosen)
     for name in parts:
         runtime.down(chosen, name)
@@ -87,12 +91,14 @@ def status() -> None:
     if not parts:
         say("nothing is up; ./lab up sync-rest")
         return
-    table = Table("part", "service", "state", "ready", "address", "process", "faults")
+    table = Table("service", "state", "ready", "port", "process", "faults", title=" and ".join(parts))
     for part in parts:
         for service in compose.services(part).values():
             state = chosen.state(service)
             ready, faults = _look(service) if state == "running" else ("no", "")
-            table.add_row(part, service.name, state, ready, service.url, str(chosen.pid(service) or ""), faults)
+            name = service.name if len(parts) == 1 else f"{part}/{service.name}"
+            port, pid = str(service.port), str(chosen.pid(service) or "")
+            table.add_row(name, state, ready, port, pid, faults)
     Console().print(table)
 
 
@@ -104,11 +110,14 @@ def _look(service: compose.Service) -> tuple[str, str]:
     if answer is None:
         return "no answer", ""
     checks = answer.json()["checks"]
-    bad = [f"{what}: {said}" for what, said in checks.items() if said != "ok"]
+    bad: dict[str, list[str]] = {}
+    for what, said in checks.items():
+        if said != "ok":
+            bad.setdefault(said, []).append(what)
     config = http.call("GET", f"{url}/configure", headers=_token()).json().get("config", {})
     usual = {"failure_mode": "error", "timeout": config.get("timeout")}
     faults = [f"{key}={value}" for key, value in config.items() if value and value != usual.get(key)]
-    return "; ".join(bad) or "yes", " ".join(faults)
+    return "; ".join(f"{', '.join(whats)}: {said}" for said, whats in bad.items()) or "yes", " ".join(faults)
 
 
 @main.command()
@@ -258,11 +267,11 @@ def report(folders: tuple[Path, ...]) -> None:
 @click.argument("what")
 @click.option("--quick", is_flag=True, help="A short run, for a look; written under .lab/ and not to results/.")
 def bench(what: str, quick: bool) -> None:
-    """Measure speed and memory: WHAT is `sync-rest`, or `load` for the load generator itself."""
+    """Measure speed and memory: WHAT is `sync-rest`, `async-rabbitmq`, or `load` for the load generator itself."""
     from lab import bench as benches
 
     functools.partial(benches.run, what, quick=quick, say=say)()
 
 
-for command in SCRIPT_COMMANDS:
+for command in [*SCRIPT_COMMANDS, dlq]:
     main.add_command(command)

@@ -6,6 +6,7 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
+from lab.backlog import Backlog
 from lab.check import seconds_at
 from lab.history import Operation, Run
 
@@ -37,6 +38,11 @@ class Latencies:
         return {name: self.quantile(q) for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))}
 
 
+def word_for_ok(run: Run) -> str:
+    """Return what a success means for whoever ordered."""
+    return "accepted" if run.asynchronous else "done"
+
+
 def latency(op: Operation) -> float:
     """Return how long an order took, from when it was meant to be sent."""
     return (op.ended or op.intended) - op.intended
@@ -48,7 +54,11 @@ def of_phases(run: Run) -> dict[str, dict[str, Any]]:
     for op in run.operations:
         operations[op.phase].append(op)
     dropped = Counter(e["phase"] for e in run.of_type("dropped"))
-    return {p["phase"]: _of_phase(p, operations[p["phase"]], dropped[p["phase"]]) for p in run.phases}
+    found = {p["phase"]: _of_phase(p, operations[p["phase"]], dropped[p["phase"]]) for p in run.phases}
+    if run.asynchronous:
+        for name, of in found.items():
+            of["completion"] = _completion_of(run, of["began"], operations[name])
+    return found
 
 
 def _of_phase(phase: dict[str, Any], operations: list[Operation], dropped: int) -> dict[str, Any]:
@@ -70,6 +80,30 @@ def _of_phase(phase: dict[str, Any], operations: list[Operation], dropped: int) 
         **Latencies(latency(op) for op in good).figures(),
         "errors": _errors(operations),
     }
+
+
+def _completion_of(run: Run, began: float, operations: list[Operation]) -> dict[str, Any]:
+    """Return how the accepted orders of a load went on: how many were notified, at what rate, and after how long."""
+    notified = completions(run, operations)
+    last = max((op.intended + latency for op, latency in notified), default=began)
+    accepted = [run.orders[op.order_id] for op in operations if op.result == "ok" and op.order_id in run.orders]
+    return {
+        "notified": len(notified),
+        "failed": sum(order["status"] == "failed" for order in accepted),
+        "achieved": round(len(notified) / (last - began), 2) if last > began else 0.0,
+        **Latencies(latency for _, latency in notified).figures(),
+        "placed": Latencies(_completion(run, run.orders[op.order_id]) for op, _ in notified).figures(),
+    }
+
+
+def completions(run: Run, operations: Iterable[Operation]) -> list[tuple[Operation, float]]:
+    """Return each order that was accepted and notified, with the time from when it was meant to be sent."""
+    accepted = [(op, run.orders.get(op.order_id or "")) for op in operations if op.result == "ok"]
+    return [
+        (op, seconds_at(run, order["timeline"][-1]["at"]) - op.intended)
+        for op, order in accepted
+        if order and order["status"] == "notified"
+    ]
 
 
 def _errors(operations: list[Operation]) -> dict[str, dict[str, Any]]:
@@ -118,3 +152,15 @@ def per_second(run: Run) -> list[dict[str, int]]:
         counts = {name: row[name] for name in ("sent", "ok", "fail", "info", "notified")}
         rows.append({"second": second, **counts, "waiting": waiting})
     return rows
+
+
+def depths(run: Run) -> list[dict[str, Any]]:
+    """Return what waited at each sample, `{"at": …, "order-placed": …}`, without what nobody could say."""
+    waiting = {f"orders for {service}": Backlog(run, service) for service in ("inventory", "notification")}
+    rows: dict[float, dict[str, Any]] = {}
+    for e in run.of_type("depth"):
+        at = e["at"]
+        if at not in rows:
+            rows[at] = {"at": at} | {name: backlog.at(at) for name, backlog in waiting.items()}
+        rows[at][e["queue"]] = e["ready"]
+    return list(rows.values())

@@ -9,10 +9,13 @@ since the run began):
     {"type": "phase", "phase": …, "params": {…}, "until": …}    a load and its parameters
     {"type": "fault", "verb": "configure", "service": …, "value": {…}}   what was done to a service
     {"type": "predict", …}, {"type": "settled", …}              what was expected; when all orders were final
+    {"type": "depth", "queue": …, "ready": 7}                   messages that no consumer held, or rows of the outbox
+    {"type": "published", "name": …, "queue": …, "kind": …, "message_id": …}   what the script published itself
+    {"type": "snapshot", "name": …, "rows": […], "handled": {…}}   what the services held at that moment
 
 `op` is the `user_id` of its order: that is how an order is found whose reply was lost.
 `state.jsonl.gz` holds what the services held at the end: `{"what": "order" | "reservation" | "notification" |
-"stock" | "missing", …}`.
+"stock" | "dead" | "missing", …}`; `dead` is a message in a dead-letter queue.
 """
 
 import gzip
@@ -79,9 +82,19 @@ class Run:
         return self.of_type("phase")
 
     @cached_property
+    def asynchronous(self) -> bool:
+        """Whether orders were accepted (202) and done later, so that a reply says nothing of when."""
+        return any(op.kind == "202" for op in self.operations)
+
+    @cached_property
     def windows(self) -> list[Window]:
         """The times in which a service was disturbed, in order of time."""
         return _windows(self.of_type("fault"))
+
+    @cached_property
+    def orders(self) -> dict[str, dict[str, Any]]:
+        """The orders that the order service held at the end, by their ids."""
+        return {order["order_id"]: order for order in self.held("order")}
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of one type."""

@@ -36,6 +36,17 @@ def all_pages(url: str, name: str) -> list[dict[str, Any]]:
     return rows
 
 
+def metric(url: str, name: str, **labels: str) -> float | None:
+    """Return a figure of a service's `GET /metrics`, added up over what has these labels; None when nobody answers."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    answer = try_get(f"{url}/metrics", timeout=2.0)
+    if answer is None or answer.status_code != 200:
+        return None
+    samples = (s for family in text_string_to_metric_families(answer.text) for s in family.samples)
+    return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+
+
 def hang_up() -> None:
     """Close the kept connections: a service that is told to stop waits for them."""
     _session().close()

@@ -17,6 +17,7 @@ from lab.history import Operation, Run
 
 COLOURS = {"ok": "#2b7a4b", "fail": "#c8502d", "info": "#7d4bb0", "notified": "#2a6fb0", "waiting": "#555555"}
 LABELS = {"ok": "done (2xx)", "fail": "refused (4xx, 502, 503)", "info": "outcome unknown (500, 504, no reply)"}
+ACCEPTED = {"ok": "accepted (202)"}
 FAULT = "#f0c24b"
 LOADS = ("#2a6fb0", "#c8502d", "#2b7a4b", "#7d4bb0", "#b08a2a", "#3aa0a0", "#a03a6b", "#555555")
 STYLE = {
@@ -35,26 +36,40 @@ STYLE = {
 def draw(run: Run, path: Path) -> None:
     """Write the picture of a run as SVG."""
     with plt.rc_context(STYLE):
-        picture, (top, middle, bottom) = plt.subplots(3, 1, figsize=(9, 10.5))
-        _latency_over_time(top, run)
-        _per_second(middle, run)
-        _by_quantile(bottom, run)
-        last = max((op.ended or op.intended for op in run.operations), default=1.0)
-        for axes in (top, middle):
+        over_time = [_latency_over_time, _per_second, *([_depths] if run.of_type("depth") else [])]
+        height = 3.5 * (len(over_time) + 1)
+        picture, places = plt.subplots(len(over_time) + 1, 1, figsize=(9, height))
+        last = _end(run)
+        for draw_into, axes in zip(over_time, places, strict=False):
+            draw_into(axes, run)
             axes.set_xlim(0, last * 1.02)
             _shade(axes, run, last)
+        _by_quantile(places[-1], run)
         picture.suptitle(run.head["title"], fontsize=11)
         picture.subplots_adjust(left=0.09, right=0.98, top=0.93, bottom=0.08, hspace=0.5)
         picture.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
         plt.close(picture)
 
 
+def _end(run: Run) -> float:
+    """Return when the last thing happened that the picture shows."""
+    last = max((op.ended or op.intended for op in run.operations), default=1.0)
+    if run.asynchronous:
+        last = max([last] + [op.intended + latency for op, latency in figures.completions(run, run.operations)])
+    return last
+
+
+def _labels(run: Run) -> dict[str, str]:
+    return LABELS | (ACCEPTED if run.asynchronous else {})
+
+
 def _latency_over_time(axes: Axes, run: Run) -> None:
     axes.set_title("Latency of each order, at the time when it was meant to be sent", loc="left", fontsize=9)
+    if run.asynchronous:
+        _dots(axes, figures.completions(run, run.operations), "notified", "notified")
     for result in ("ok", "fail", "info"):
-        points = sorted(_thinned([op for op in run.operations if op.result == result]))
-        if points:
-            axes.plot(*zip(*points, strict=True), ".", ms=3, color=COLOURS[result], label=LABELS[result])
+        found = [(op, figures.latency(op)) for op in run.operations if op.result == result]
+        _dots(axes, found, result, _labels(run)[result])
     axes.set_yscale("log")
     axes.set_ylim(top=axes.get_ylim()[1] * (20 if run.windows else 1))  # room for the names of the faults
     axes.set_ylabel("seconds (log)")
@@ -62,9 +77,11 @@ def _latency_over_time(axes: Axes, run: Run) -> None:
     _legend(axes)
 
 
-def _thinned(operations: list[Operation]) -> set[tuple[float, float]]:
-    """Round to a grid finer than the dots, so that many equal dots become one and nothing visible is lost."""
-    return {(round(op.intended, 1), float(f"{max(figures.latency(op), 1e-4):.2g}")) for op in operations}
+def _dots(axes: Axes, found: list[tuple[Operation, float]], colour: str, label: str) -> None:
+    """Draw each latency at the time of its order, on a grid finer than the dots: nothing visible is lost."""
+    points = sorted({(round(op.intended, 1), float(f"{max(latency, 1e-4):.2g}")) for op, latency in found})
+    if points:
+        axes.plot(*zip(*points, strict=True), ".", ms=3, color=COLOURS[colour], label=label)
 
 
 def _per_second(axes: Axes, run: Run) -> None:
@@ -73,7 +90,8 @@ def _per_second(axes: Axes, run: Run) -> None:
     seconds = [row["second"] + 0.5 for row in rows]
     for result in ("ok", "fail", "info"):
         if any(row[result] for row in rows):
-            axes.step(seconds, [r[result] for r in rows], where="mid", color=COLOURS[result], label=LABELS[result])
+            values = [r[result] for r in rows]
+            axes.step(seconds, values, where="mid", color=COLOURS[result], label=_labels(run)[result])
     axes.step(seconds, [r["notified"] for r in rows], where="mid", ls=":", color=COLOURS["notified"], label="notified")
     waiting = [r["waiting"] for r in rows]
     axes.step(seconds, waiting, where="mid", lw=0.8, color=COLOURS["waiting"], label="waiting at the second's end")
@@ -84,14 +102,37 @@ def _per_second(axes: Axes, run: Run) -> None:
     _legend(axes)
 
 
+def _depths(axes: Axes, run: Run) -> None:
+    axes.set_title(
+        "Messages waiting in the queues and the outbox; dashed: orders, by their timelines", loc="left", fontsize=9
+    )
+    rows = figures.depths(run)
+    names = dict.fromkeys(name for row in rows for name in row if name != "at")
+    for name, colour in zip([n for n in names if any(row.get(n) for row in rows)], LOADS * 4, strict=False):
+        values = [row.get(name, float("nan")) for row in rows]  # a gap where nobody could say
+        style = "--" if name.startswith("orders ") else "-"
+        axes.step([row["at"] for row in rows], values, style, where="post", lw=1.4, color=colour, label=name)
+    axes.set_ylim(0, max(10, axes.get_ylim()[1] * (1.3 if run.windows else 1.1)))
+    axes.set_ylabel("messages, orders")
+    axes.set_xlabel("seconds since the run began")
+    _legend(axes)
+
+
 def _by_quantile(axes: Axes, run: Run) -> None:
-    axes.set_title("Latency of the orders that were done, by quantile", loc="left", fontsize=9)
+    title = f"Latency of the orders that were {figures.word_for_ok(run)}, by quantile"
+    dashed = "; dashed: until they were notified" if run.asynchronous else ""
+    axes.set_title(title + dashed, loc="left", fontsize=9)
     quantiles = [n / 200 for n in range(1, 200)] + [0.999]
     names = [name for name in figures.of_phases(run) if name != "warm"]
     for name, colour in zip(names, LOADS * 4, strict=False):
         times = figures.Latencies(figures.latency(o) for o in run.operations if o.phase == name and o.result == "ok")
         if len(times):
             axes.plot([100 * q for q in quantiles], [times.quantile(q) for q in quantiles], color=colour, label=name)
+        if run.asynchronous:
+            operations = [o for o in run.operations if o.phase == name]
+            later = figures.Latencies(latency for _, latency in figures.completions(run, operations))
+            if len(later):
+                axes.plot([100 * q for q in quantiles], [later.quantile(q) for q in quantiles], "--", color=colour)
     axes.set_yscale("log")
     axes.set_ylabel("seconds (log)")
     axes.set_xlabel("% of the orders within")

@@ -11,15 +11,37 @@ A formula may use the name of a load (`slow.p50`, `slow.ok`, `slow.achieved`, `s
     first_ok(slow, t)              when the first order sent at or after second t was answered with success
     last_notified(slow, t)         when the last of the orders sent before second t was notified
     held("reserved")               how many reservations are in that state at the end
+
+and where orders are accepted first and done later, these, in which `backlog` is what the orders' timelines say:
+
+    completed(slow, 0.99)          quantile of the time from when an order was meant to be sent until it was notified
+    q_between(slow, 0.5, t, u)     the same as q, of the orders that were meant to be sent from second t to u
+    backlog("inventory", t)        orders that waited for "inventory", "notification" or their "completion" at second t
+    backlog_peak("inventory")      the most that ever waited
+    slope("inventory", t, u)       how fast that grew, in orders a second, from second t to u
+    done_rate("inventory", t, u)   orders that it dealt with, a second, from second t to u
+    resumed("inventory", t)        when it dealt with the first order at or after second t
+    drained("inventory", t)        when, at or after second t, no order waited for it any more
+    depth("outbox", t, u)          the most messages seen in a queue, or rows in the outbox, from second t to u
+    published("bad")               how many messages the script published under that name
+    dead_lettered("order-placed")  messages in that queue's dead-letter queue at the end
+    buried("bad")                  how many of those published under that name lie there, once each, with a reason
+    changed("before", "after")     rows (reservations, stock, notifications) that differ between two snapshots
+    handled("order-placed", "before", "after")   messages of a queue that were done between two snapshots
+
+    t                              is a number, or made of `began` and `ended`
     least(a, b), most(a, b)        the smaller, the larger
 """
 
+import json
+from collections import Counter
 from statistics import fmean
 from typing import Any
 
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
 from lab import figures
+from lab.backlog import Backlog
 from lab.check import FAIL, PASS, UNKNOWN, seconds_at
 from lab.history import Run
 
@@ -35,6 +57,19 @@ class Formulas:
         self._run, self._phases = run, phases
         functions = ("q", "share", "count", "took", "became", "lasted", "began", "ended", "held", "mean", "slower")
         named = {name: getattr(self, f"_{name}") for name in functions}
+        functions = (
+            "completed",
+            "q_between",
+            "backlog",
+            "backlog_peak",
+            "slope",
+            "done_rate",
+            "resumed",
+            "drained",
+            "depth",
+        )
+        functions += ("published", "dead_lettered", "buried", "changed", "handled")
+        named |= {name: getattr(self, f"_{name}") for name in functions}
         named |= {"first_ok": self._first_ok, "last_notified": self._last_notified, "least": min, "most": max}
         self._evaluator = EvalWithCompoundTypes(names=phases, functions=named)
 
@@ -122,6 +157,69 @@ class Formulas:
         if not times:
             raise _Nothing
         return max(times)
+
+    def _completed(self, phase: dict[str, Any], q: float) -> float | None:
+        self._held_by("order", "order")
+        return figures.Latencies(latency for _, latency in figures.completions(self._run, self._of(phase))).quantile(q)
+
+    def _q_between(self, phase: dict[str, Any], q: float, since: float, until: float) -> float | None:
+        sent = (o for o in self._of(phase) if o.result == "ok" and since <= o.intended <= until)
+        return figures.Latencies(figures.latency(o) for o in sent).quantile(q)
+
+    def _waiting(self, service: str) -> Backlog:
+        self._held_by("order", "order")
+        return Backlog(self._run, service)
+
+    def _backlog(self, service: str, second: float) -> int:
+        return self._waiting(service).at(second)
+
+    def _backlog_peak(self, service: str) -> int:
+        return self._waiting(service).peak()
+
+    def _slope(self, service: str, since: float, until: float) -> float:
+        waiting = self._waiting(service)
+        return (waiting.at(until) - waiting.at(since)) / (until - since)
+
+    def _done_rate(self, service: str, since: float, until: float) -> float:
+        return self._waiting(service).done(since, until) / (until - since)
+
+    def _resumed(self, service: str, since: float) -> float:
+        return _known(self._waiting(service).resumed(since))
+
+    def _drained(self, service: str, since: float) -> float:
+        return _known(self._waiting(service).drained(since))
+
+    def _depth(self, queue: str, since: float, until: float) -> int:
+        seen = [e["ready"] for e in self._run.of_type("depth") if e["queue"] == queue and since <= e["at"] <= until]
+        return max(seen)
+
+    def _published(self, name: str) -> int:
+        return sum(e["name"] == name for e in self._run.of_type("published"))
+
+    def _dead_lettered(self, queue: str) -> int:
+        return sum(d["queue"] == queue for d in self._held_by("rabbitmq", "dead"))
+
+    def _buried(self, name: str) -> int:
+        dead = Counter((d["queue"], d["message_id"]) for d in self._held_by("rabbitmq", "dead") if d["reason"])
+        published = (e for e in self._run.of_type("published") if e["name"] == name)
+        return sum(dead[e["queue"], e["message_id"]] == 1 for e in published)
+
+    def _snapshot(self, name: str) -> dict[str, Any]:
+        return _known(next((e for e in self._run.of_type("snapshot") if e["name"] == name), None))
+
+    def _changed(self, before: str, after: str) -> int:
+        one, other = ({json.dumps(row) for row in self._snapshot(name)["rows"]} for name in (before, after))
+        return len(one ^ other)
+
+    def _handled(self, queue: str, before: str, after: str) -> int:
+        return self._snapshot(after)["handled"][queue] - self._snapshot(before)["handled"][queue]
+
+
+def _known(value: Any) -> Any:
+    """Return the value. Raises _Nothing when there is none."""
+    if value is None:
+        raise _Nothing
+    return value
 
 
 def judge(run: Run, phases: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

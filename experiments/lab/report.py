@@ -1,4 +1,7 @@
-"""Makes `summary.json`, `report.md`, `completions.csv` and `plot.svg` from the raw files of a run, and nothing else."""
+"""Makes `summary.json`, `report.md`, `plot.svg` and the series from the raw files of a run, and nothing else.
+
+A section appears when the run has something to say there.
+"""
 
 import csv
 import io
@@ -6,9 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lab import figures, plot, predictions
+from lab import figures, plot, predictions, report_queues
 from lab.check import FAIL, PASS, UNKNOWN, check
 from lab.history import Run, read
+from lab.markdown import table
 from lab.units import shown_time, shown_value
 
 SCHEMA_VERSION = 1
@@ -23,6 +27,8 @@ def make(folder: Path) -> dict[str, Any]:
     (folder / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     (folder / "report.md").write_text(write_report(run, summary))
     (folder / "completions.csv").write_text(_csv(figures.per_second(run)))
+    if run.of_type("depth"):
+        (folder / "depth.csv").write_text(_csv(figures.depths(run)))
     plot.draw(run, folder / "plot.svg")
     return summary
 
@@ -69,13 +75,17 @@ def write_report(run: Run, summary: dict[str, Any]) -> str:
         "Each prediction was written down before the load began.",
         table(("prediction", "predicted", "measured", "verdict"), [prediction_row(p) for p in summary["predictions"]]),
         "## What the clients saw",
-        _loads_text(),
-        table(LOAD_COLUMNS, [_load_row(name, p) for name, p in summary["phases"].items()]),
-        *_errors_section(summary),
+        _loads_text(run),
+        table(_load_columns(run), [_load_row(name, p) for name, p in summary["phases"].items()]),
+        *_errors_section(run, summary),
+        *report_queues.completion_section(summary),
         "## What became of the orders",
         _orders_text(summary),
         "![latency over time, replies per second, latency by quantile](plot.svg)",
         *_faults_section(summary),
+        *report_queues.depth_section(run),
+        *report_queues.published_section(run),
+        *report_queues.dead_letters_section(run),
         "## Invariants",
         table(("", "invariant", "verdict", "found"), [_invariant_row(i) for i in summary["invariants"]]),
         *_violations(summary),
@@ -84,7 +94,7 @@ def write_report(run: Run, summary: dict[str, Any]) -> str:
         "## What this does not show",
         about.get("Not shown", ""),
         "## Make it again",
-        _again(summary),
+        _again(run, summary),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -100,28 +110,18 @@ def verdict_sentence(summary: dict[str, Any]) -> str:
     return f"{text} {first}".strip()
 
 
-LOAD_COLUMNS = (
-    "load",
-    "how",
-    "sent",
-    "done",
-    "refused",
-    "unknown",
-    "done/s",
-    "p50",
-    "p95",
-    "p99",
-    "max",
-    "late",
-    "dropped",
-)
+def _load_columns(run: Run) -> tuple[str, ...]:
+    ok = figures.word_for_ok(run)
+    counts = ("load", "how", "sent", ok, "refused", "unknown", f"{ok}/s")
+    return (*counts, "p50", "p95", "p99", "max", "late", "dropped")
 
 
-def _loads_text() -> str:
+def _loads_text(run: Run) -> str:
+    ok = figures.word_for_ok(run)
     return (
-        "Latency of the orders that were done, from the moment when each was meant to be sent. *late*: sent more than "
-        "10 ms after that moment; *dropped*: not sent at all, because too many were waiting; *done/s*: until the last "
-        "one was done."
+        f"Latency of the orders that were {ok}, from the moment when each was meant to be sent. *late*: sent more than "
+        f"10 ms after that moment; *dropped*: not sent at all, because too many were waiting; *{ok}/s*: until the last "
+        f"one was {ok}."
     )
 
 
@@ -140,26 +140,32 @@ def _how(params: dict[str, Any]) -> str:
     return f"open, {params['rate']:g}/s{' Poisson' if params.get('poisson') else ''}, {params['seconds']:g} s"
 
 
-def _errors_section(summary: dict[str, Any]) -> list[str]:
+def _errors_section(run: Run, summary: dict[str, Any]) -> list[str]:
+    kinds = KINDS if run.asynchronous else KINDS | KINDS_IN_A_CHAIN
     rows = [
-        (name, KINDS.get(kind, f"`{kind}`"), f"{e['count']:,}", f"{100 * e['share']:.1f} %", *_times(e))
+        (name, kinds.get(kind, f"`{kind}`"), f"{e['count']:,}", f"{100 * e['share']:.1f} %", *_times(e))
         for name, p in summary["phases"].items()
         for kind, e in p["errors"].items()
     ]
     if not rows:
         return []
-    return ["Orders that were not done, by kind:", table(("load", "reply", "orders", "share", "p50", "max"), rows)]
+    return [
+        f"Orders that were not {figures.word_for_ok(run)}, by kind:",
+        table(("load", "reply", "orders", "share", "p50", "max"), rows),
+    ]
 
 
 KINDS = {
     "409": "`409` refused",
     "500": "`500` the order service failed",
-    "502": "`502` inventory failed",
-    "503": "`503` inventory cannot be reached",
-    "504": "`504` inventory did not answer in time",
     "reset": "connection broken",
     "refused": "connection refused",
     "timeout": "no reply in time",
+}
+KINDS_IN_A_CHAIN = {  # where the reply waits for the other services
+    "502": "`502` inventory failed",
+    "503": "`503` inventory cannot be reached",
+    "504": "`504` inventory did not answer in time",
 }
 
 
@@ -222,30 +228,25 @@ def _violations(summary: dict[str, Any]) -> list[str]:
     return told
 
 
-def _again(summary: dict[str, Any]) -> str:
+def _again(run: Run, summary: dict[str, Any]) -> str:
     env = summary["environment"]
     versions = ", ".join(f"{name} {version}" for name, version in env["versions"].items())
+    series = "`completions.csv`, `depth.csv`" if run.of_type("depth") else "`completions.csv`"
     script = f"experiments/{summary['experiment']}.sh{' --quick' if summary['quick'] else ''}"
     return (
         f"```\n{script}\n```\n\n"
         f"This one: {summary['began_at'][:19].replace('T', ' ')} UTC, commit `{env['commit']}`, "
         f"runtime {env['runtime']}, {env['cores']} cores, {env['memory_gib']} GiB, {env['system']}; {versions}. "
-        f"`./lab report` with this folder makes this page, `summary.json`, `completions.csv` and the plot again from "
+        f"`./lab report` with this folder makes this page, `summary.json`, {series} and the plot again from "
         f"`history.jsonl.gz` and `state.jsonl.gz`."
     )
 
 
-def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Return a Markdown table."""
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _csv(rows: list[dict[str, int]]) -> str:
+def _csv(rows: list[dict[str, Any]]) -> str:
     out = io.StringIO()
     if rows:
-        writer = csv.DictWriter(out, rows[0].keys(), lineterminator="\n")
+        columns = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(out, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return out.getvalue()

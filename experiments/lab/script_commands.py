@@ -76,10 +76,12 @@ def load(name: str, part: str | None, **options: float | bool | None) -> None:
     phase = {"at": round(began, 6), "type": "phase", "phase": name, "params": plan.params(), "until": round(until, 6)}
     if journal:
         journal.append(f"load-{name}", [phase, *lines])
-    done = figures.of_phases(history.Run({}, [phase, *lines]))[name]
+    run = history.Run({}, [phase, *lines])
+    done = figures.of_phases(run)[name]
     errors = ", ".join(f"{e['count']} × {kind}" for kind, e in done["errors"].items()) or "no errors"
     times = " ".join(f"{key} {shown_time(done[key])}" for key in ("p50", "p95", "p99", "max"))
-    _say(f"  {name}: {done['sent']} sent, {done['ok']} done at {done['achieved']:.1f}/s, {times}; {errors}")
+    word = figures.word_for_ok(run)
+    _say(f"  {name}: {done['sent']} sent, {done['ok']} {word} at {done['achieved']:.1f}/s, {times}; {errors}")
 
 
 @click.command(hidden=True)
@@ -95,7 +97,50 @@ def at(phase: str, seconds: float) -> None:
 def settle(seconds: float) -> None:
     """Wait until every order is in a final state."""
     done = story.settle(Journal.required(), seconds)
-    _say("  all orders are final" if done else f"  after {seconds:.0f} s some orders are not final")
+    _say("  all orders are final" if done else f"  after {seconds:.0f} s some orders are not final, or messages wait")
+
+
+@click.command(hidden=True)
+@click.argument("name")
+def snapshot(name: str) -> None:
+    """Wait until nothing is on its way, and note under NAME what inventory and notification hold."""
+    from lab import snapshot as snapshots
+
+    journal = Journal.required()
+    story.settle(journal, 60.0)
+    snapshots.take(journal, name)
+
+
+@click.command(hidden=True)
+@click.argument("name")
+@click.argument("phase")
+@click.option("--count", type=int, help="So many of them; all of them if not given.")
+@click.option("--shuffle", is_flag=True, help="In a random order, the same each time.")
+def redeliver(name: str, phase: str, count: int | None, shuffle: bool) -> None:
+    """Publish the OrderPlaced events of the load PHASE again, noted under NAME."""
+    from lab import publishing
+
+    sent = publishing.redeliver(Journal.required(), name, phase, count=count, shuffle=shuffle)
+    _say(f"  {name}: {sent} events published again")
+
+
+@click.command(hidden=True)
+@click.argument("name")
+@click.argument("queue")
+def poison(name: str, queue: str) -> None:
+    """Publish each kind of malformed message into QUEUE, noted under NAME."""
+    from lab import publishing
+
+    _say(f"  {name}: {publishing.poison(Journal.required(), name, queue)} kinds of poison published into {queue}")
+
+
+@click.command(hidden=True)
+@click.option("--owner", type=int, required=True, help="The process of the script.")
+def sample(owner: int) -> None:
+    """Note how many messages wait, until the script ends."""
+    from lab import sampler
+
+    sampler.run(Journal.required(), owner)
 
 
 @click.command(hidden=True)
@@ -132,4 +177,4 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-SCRIPT_COMMANDS = [begin, predict, load, at, settle, finish, summary]
+SCRIPT_COMMANDS = [begin, predict, load, at, settle, snapshot, redeliver, poison, sample, finish, summary]

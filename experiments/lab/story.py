@@ -12,15 +12,17 @@ from typing import Any
 
 import psutil
 
-from lab import compose, history, http, processes, runtime
+from lab import compose, dlq, history, http, processes, rabbit, runtime, sampler, snapshot
+from lab.compose import Service
 from lab.journal import Journal
 from lab.places import HIDDEN, RESULTS, ROOT, LabError
 
 RUNS = HIDDEN / "runs"
 RUNNING = HIDDEN / "run" / "experiment.json"
 SECTIONS = ("Shows", "Why", "Not shown", "Takes", "Usage")
+QUIET_SECONDS = 0.3
 OPEN_STATES = ("placed", "unknown", "reserved")
-PACKAGES = ("flask", "gunicorn", "urllib3", "sqlalchemy", "pydantic", "aiohttp")
+PACKAGES = ("flask", "gunicorn", "urllib3", "sqlalchemy", "pydantic", "pika", "aiohttp")
 HELD = {"order": ("orders", "order"), "inventory": ("reservations", "reservation"),
         "notification": ("notifications", "notification")}  # fmt: skip
 
@@ -44,7 +46,9 @@ def begin(script: Path, part: str, *, quick: bool, owner: int, say: Callable[[st
     head = {"experiment": script.stem, "part": part, "title": title, "about": about, "quick": quick}
     head["environment"] = environment(chosen.name)
     runtime.up(chosen, part, fresh=True, say=say)
-    return Journal.begin(folder, head)
+    journal = Journal.begin(folder, head)
+    sampler.start(journal, owner)
+    return journal
 
 
 def read_header(script: Path) -> tuple[str, dict[str, str]]:
@@ -92,12 +96,13 @@ def wait_for(journal: Journal, phase: str, seconds: float) -> None:
 
 
 def settle(journal: Journal, seconds: float) -> bool:
-    """Wait until every order is in a final state; note how long it took, and whether it did."""
+    """Wait until every order is in a final state and no message waits; note how long it took, and whether it did."""
     began = journal.now()
-    url = compose.services(journal.head["part"])["order"].url
+    services = compose.services(journal.head["part"])
+    url = services["order"].url
     done = False
     while not done and journal.now() - began < seconds:
-        done = all(_none_in(url, status) for status in OPEN_STATES)
+        done = all(_none_in(url, status) for status in OPEN_STATES) and _quiet(services)
         if not done:
             time.sleep(0.2)
     journal.note(type="settled", done=done, took=round(journal.now() - began, 3))
@@ -106,6 +111,7 @@ def settle(journal: Journal, seconds: float) -> bool:
 
 def collect(journal: Journal) -> None:
     """Write the raw files of the run: its history, and what each service holds now."""
+    sampler.stop()
     head = {name: value for name, value in journal.head.items() if name != "began_monotonic"}
     history.write_lines(journal.folder / history.HISTORY, [head, *journal.lines()])
     history.write_lines(journal.folder / history.STATE, _state(journal.head["part"]))
@@ -133,11 +139,35 @@ def _none_in(url: str, status: str) -> bool:
     return answer is not None and answer.status_code == 200 and not answer.json()["orders"]
 
 
+def _quiet(services: dict[str, Service]) -> bool:
+    """Return whether nothing waits in the queues, and consumers have been idle long enough to hold nothing either."""
+    if rabbit.NAME not in services:
+        return True
+    first = _traffic(services)
+    time.sleep(QUIET_SECONDS)
+    return first is not None and first == _traffic(services)
+
+
+def _traffic(services: dict[str, Service]) -> list[int] | None:
+    """Return how many messages each queue's consumer has done; None while a message waits or nobody can say."""
+    try:
+        with rabbit.channel(services[rabbit.NAME]) as on:
+            waiting = sum(rabbit.ready(on, queue) for queue in rabbit.WORK)
+    except LabError:
+        return None
+    if waiting or http.metric(services["order"].url, "outbox_depth") != 0:
+        return None
+    return [snapshot.handled(services, queue) for queue in rabbit.WORK]
+
+
 def _state(part: str) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     for name, service in compose.services(part).items():
-        listed, what = HELD[name]
         try:
+            if service.is_broker:
+                lines += dlq.as_state(service)
+                continue
+            listed, what = HELD[name]
             lines += [{"what": what, **row} for row in http.all_pages(f"{service.url}/{listed}", listed)]
             if name == "inventory":
                 levels = http.call("GET", f"{service.url}/stock").json()["stock"]

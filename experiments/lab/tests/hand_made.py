@@ -25,7 +25,7 @@ HEAD = {
         "versions": {"Python": "3"},
     },
 }
-RESULT = {"201": "ok", "409": "fail", "502": "fail", "refused": "fail", "504": "info", "reset": "info"}
+RESULT = {"201": "ok", "202": "ok", "409": "fail", "502": "fail", "refused": "fail", "504": "info", "reset": "info"}
 
 
 def utc(second: float) -> str:
@@ -157,6 +157,46 @@ def good() -> Raw:
     raw.stock("burger", 10, 7)
     raw.stock("soda", 10, 10)
     raw.add("settled", 6.0, done=True, took=0.1)
+    return raw
+
+
+def accepted() -> Raw:
+    """Return a run of orders that were accepted (202) and done later, while inventory was killed from 1.5 s to 5.5 s.
+
+    `o0` was done at once, `o1` to `o3` afterwards, `o4` was accepted and failed. One message of three published as
+    `bad` lies in the dead-letter queue with its reason, one without, and one twice.
+    """
+    raw = Raw()
+    raw.load("a", 1.0, 6.0)
+    raw.fault("kill", "inventory", 1.5)
+    raw.fault("start", "inventory", 5.5)
+    ends = ((1.02, 1.2), (6.0, 6.6), (6.0, 7.0), (6.9, 8.0))
+    for n, (reserved, notified) in enumerate(ends):
+        at, user = n + 1.0, f"a-{n}"
+        raw.sends(user, at, items())
+        raw.sees(user, at + 0.02, "202", f"o{n}")
+        raw.order(f"o{n}", user, items(), (at + 0.01, "placed"), (reserved, "reserved"), (notified, "notified"))
+        raw.reservation(f"o{n}", "reserved", reserved, items())
+        raw.notification(f"o{n}", user, notified)
+    raw.sends("a-4", 5.0, items(50))
+    raw.sees("a-4", 5.02, "202", "o4")
+    raw.order("o4", "a-4", items(50), (5.01, "placed"), (7.0, "failed"))
+    raw.reservation("o4", "failed", 7.0, items(50))
+    raw.stock("burger", 10, 6)
+    for at, queue, ready in ((2.5, "order-placed", 0), (2.5, "outbox", 1), (3.5, "outbox", 2), (4.0, "order-placed", 3),
+                             (4.0, "outbox", 0)):  # fmt: skip
+        raw.add("depth", at, queue=queue, ready=ready)
+    for name, kind, reason, times in (
+        ("m0", "empty", "no JSON", 1),
+        ("m1", "cut off", "no JSON", 2),
+        ("m2", "odd", "", 0),
+    ):
+        raw.add("published", 3.0, name="bad", queue="order-placed", kind=kind, message_id=name, body="")
+        for _ in range(times):
+            raw.state.append({"what": "dead", "queue": "order-placed", "message_id": name, "reason": reason})
+    for name, rows, done in (("one", [{"order_id": "o0"}], 10), ("two", [{"order_id": "o1"}], 15)):
+        raw.add("snapshot", 8.0, name=name, rows=rows, handled={"order-placed": done})
+    raw.add("settled", 9.0, done=True, took=0.1)
     return raw
 
 

@@ -98,7 +98,7 @@ def test_addresses_are_shell_exports(running: Copy):
 def test_status_shows_every_service(running: Copy):
     said = running.lab("status")
     for name, port in running.ports.items():
-        assert re.search(rf"{name} +│ running │ yes +│ http://127.0.0.1:{port} ", said), said
+        assert re.search(rf"{name} +│ running │ yes +│ {port} ", said), said
 
 
 def test_an_order_is_watched_until_it_is_done(running: Copy):

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# B1: the healthy system, measured at the reply and at the end
+#
+# Shows: What an order costs when nothing is wrong, at the loads of A1: *accepted* is the reply to the student, *completed*
+#   is the notification. Both count from the moment when the order was meant to be sent.
+# Why: The reply waits for one commit: the order and the event that tells of it, in one transaction. The rest happens
+#   behind it: relay, broker, inventory, broker, notification. So the student waits for one service instead of three,
+#   and learns less: 202 says that the order is safe, not that there is a burger. While no queue builds up, orders are
+#   completed at the rate at which they come.
+# Not shown: Clients, services, broker and load generator share one machine, so the absolute figures are this machine's.
+#   The closed loops push as fast as orders are accepted, which is faster than a real rush. Nothing fails here: see B2 to B6.
+# Takes: 65 s; --quick 19 s
+# Usage: experiments/b1_baseline.sh [--quick]
+source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
+
+seconds=$(full_or_quick 15 1)
+
+lab predict "Every order is accepted: errors in all loads" --measure \
+  'warm.fail + warm.info + one.fail + one.info + twenty.fail + twenty.info + open20.fail + open20.info + open100.fail + open100.info' \
+  --within 0 0 --unit orders
+lab predict "Every accepted order is completed, at 100 orders/s" \
+  --measure 'became(open100, "notified")' --within open100.ok 0 --unit orders
+lab predict "At 20 orders/s, completed a second" --measure "open20['completion']['achieved']" --within 20 "$(full_or_quick 5% 10%)" --unit orders/s
+lab predict "At 100 orders/s, completed a second" --measure "open100['completion']['achieved']" --within 100 "$(full_or_quick 5% 10%)" --unit orders/s
+lab predict "The reply does not wait for the notification: accepted ÷ completed (p50, 100 orders/s)" \
+  --measure 'open100.p50 / completed(open100, 0.5)' --at-most 0.7 --unit times
+lab predict "At 100 orders/s nearly all are completed soon (p99)" \
+  --measure 'completed(open100, 0.99)' --at-most 0.1 --unit s
+
+lab load warm --clients 4 --count 100
+step "the classic table"
+lab load one --clients 1 --count 100
+lab load twenty --clients 20 --count 200
+step "open loop: orders come at a rate"
+lab load open20 --rate 20 --seconds "$seconds"
+lab load open100 --rate 100 --seconds "$seconds"
+lab load poisson100 --rate 100 --seconds "$seconds" --poisson
+finish

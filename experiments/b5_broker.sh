@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# B5: the broker is down
+#
+# Shows: RabbitMQ itself is killed while orders come, and started again. Every order is accepted meanwhile and waits in
+#   the order service's outbox. When the broker is back all of it flows on by itself, and nothing is lost or doubled.
+# Why: An order and its event are committed in one transaction, in the order service's own database: accepting needs no
+#   broker. The relay publishes what is in the outbox and removes what RabbitMQ has confirmed. Confirmed messages are on
+#   the broker's disk, so they outlive its death; those not confirmed are still in the outbox. Consumers connect again
+#   after at most 1 s, the relay tries again after at most 2 s.
+# Not shown: The broker's disk survives here. Against its loss stand more nodes: quorum queues are made for three.
+# Takes: 50 s; --quick 22 s
+# Usage: experiments/b5_broker.sh [--quick]
+source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
+
+rate=20
+before=$(full_or_quick 5 1)
+down=$(full_or_quick 15 2)
+seconds=$((before + down + $(full_or_quick 15 7)))
+killed="began('rabbitmq', 'killed')"
+back="ended('rabbitmq', 'killed')"
+missed="$rate * (least($back, outage.began + $seconds) - $killed)"
+
+lab predict "Orders that were not accepted" --measure 'outage.fail + outage.info' --within 0 0 --unit orders
+lab predict "The reply does not feel it: p50 in the outage ÷ before" \
+  --measure "q_between(outage, 0.5, $killed, $back) / q_between(outage, 0.5, 0, $killed)" --at-most "$(full_or_quick 1.2 1.5)" --unit times
+lab predict "The outbox at its fullest: rate × outage" \
+  --measure "depth('outbox', $killed, $back)" --within "$missed" 10% --unit events
+lab predict "Orders that wait when the broker is back: rate × outage" \
+  --measure "backlog('inventory', $back)" --within "$missed" 3% --unit orders
+lab predict "The broker is back: 1 s to connect, 2 s for the relay, 1 s for the backlog, and no order waits" \
+  --measure "drained('completion', $back) - $back" --at-most 4 --unit s
+lab predict "Accepted orders whose student was notified in the end" \
+  --measure 'became(outage, "notified")' --within outage.ok 0 --unit orders
+lab predict "Messages that were given up" \
+  --measure "dead_lettered('order-placed') + dead_lettered('inventory-reserved') + dead_lettered('order-status')" \
+  --within 0 0 --unit messages
+
+lab load warm --clients 4 --count 100
+step "RabbitMQ is killed for $down s, and then starts again"
+lab load outage --rate "$rate" --seconds "$seconds" &
+lab at outage "$before"
+lab kill rabbitmq
+lab at outage "$((before + down))"
+lab start rabbitmq
+wait_for_loads
+finish

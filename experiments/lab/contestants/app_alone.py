@@ -1,0 +1,25 @@
+"""The order service of Part B without storage and without publishing: the same frame, rules and answer, and no more."""
+
+from campus.faults import ANSWERING, Faults
+from campus.forms import read_order
+from campus.frame import about, create_service, idempotency_key, json_body
+from campus.orders import Order
+from flask import Flask, g
+
+
+def create_app() -> Flask:
+    """Create the app."""
+    faults = Faults(ANSWERING)
+    app = create_service("alone", faults=faults, ready={})
+
+    @app.post("/order")
+    def place_order():
+        """Accept an order and forget it."""
+        user_id, items = read_order(json_body())
+        idempotency_key()
+        faults.inject()
+        order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
+        about(order.order_id)
+        return order.as_dict(), 202, {"Location": f"/orders/{order.order_id}"}
+
+    return app

@@ -1,0 +1,174 @@
+"""What the laboratory does with a real RabbitMQ: dead letters, publishing, sampling. One private node for all tests."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Poison, read
+from conftest import ROOT, eventually, free_ports
+from lab import brokers, dlq, processes, publishing, rabbit, sampler
+from lab.compose import Service
+from lab.places import LabError
+from lab.rabbit import Letter
+
+QUEUE, DEAD = "order-placed", "order-placed.dlq"
+
+
+def service(port: int) -> Service:
+    """Return a broker's description."""
+    return Service("async-rabbitmq", "rabbitmq", [], {}, "async-rabbitmq", port, {}, is_broker=True)
+
+
+def low_port() -> int:
+    """Return a free port that leaves room for those that the node derives from it."""
+    return next(
+        port for port in (free_ports(1)[0] % 20_000 + 12_000 for _ in range(50)) if not processes.listener(port)
+    )
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory) -> Iterator[Service]:
+    """A private node."""
+    if not brokers._has_rabbitmq():
+        pytest.skip("RabbitMQ is missing")
+    folder = tmp_path_factory.mktemp("rabbitmq")
+    node = service(low_port())
+    env = os.environ | {"RABBITMQ_NODE_PORT": str(node.port)}
+    script = ROOT / "async-rabbitmq/broker/private_node"
+    record = processes.start([str(script), str(folder)], folder=folder, env=env, log=folder / "said")
+    try:
+        eventually(lambda: brokers.answers(node, 1.0), 60)
+        yield node
+    finally:
+        record.stop()
+
+
+@pytest.fixture
+def queues(broker: Service) -> Service:
+    """The node, with all queues there and empty."""
+    with rabbit.channel(broker) as on:
+        for queue in rabbit.ALL:
+            on.queue_declare(queue, durable=True)
+            on.queue_purge(queue)
+    return broker
+
+
+def dead_letter(n: int, reason: str = "no JSON", history: str = "[]") -> Letter:
+    return Letter(f"body {n}".encode(), f"m{n}", {"x-reason": reason, "x-history": history, "x-other": "kept out"})
+
+
+def fill(broker: Service, count: int) -> None:
+    with rabbit.channel(broker) as on:
+        rabbit.publish(on, DEAD, [dead_letter(n) for n in range(count)])
+
+
+def counts(broker: Service) -> tuple[int, int]:
+    with rabbit.channel(broker) as on:
+        return rabbit.ready(on, QUEUE), rabbit.ready(on, DEAD)
+
+
+def test_looking_leaves_dead_letters_where_they_are(queues):
+    fill(queues, 3)
+    for _ in range(2):
+        found = dlq.letters(queues)
+        assert [(queue, letter.message_id, letter.body) for queue, letter in found] == [
+            (QUEUE, f"m{n}", f"body {n}".encode()) for n in range(3)
+        ]
+    eventually(lambda: counts(queues) == (0, 3))
+
+
+def test_the_state_of_a_run_holds_the_dead_letters(queues):
+    history = [{"at": "12:00", "why": "RuntimeError: no"}]
+    with rabbit.channel(queues) as on:
+        rabbit.publish(on, DEAD, [dead_letter(1, "failed 5 times", json.dumps(history))])
+    assert dlq.as_state(queues) == [
+        {
+            "what": "dead",
+            "queue": QUEUE,
+            "message_id": "m1",
+            "reason": "failed 5 times",
+            "history": history,
+            "body": "body 1",
+        }
+    ]
+
+
+def test_replay_sends_back_with_the_same_id_and_without_a_past(queues):
+    fill(queues, 3)
+    with rabbit.channel(queues) as on:
+        assert dlq.send_back(on, QUEUE) == 3
+    assert counts(queues) == (3, 0)
+    with rabbit.channel(queues) as on:
+        back = [letter for _, letter in rabbit.take(on, QUEUE)]
+    assert [(letter.message_id, letter.body) for letter in back] == [(f"m{n}", f"body {n}".encode()) for n in range(3)]
+    assert not any(name in letter.headers for letter in back for name in ("x-reason", "x-history", "x-other"))
+
+
+def test_replay_keeps_what_has_no_queue_to_go_to(queues):
+    fill(queues, 1)
+    with rabbit.channel(queues) as on:
+        on.queue_delete(QUEUE)
+    with pytest.raises(LabError, match="RabbitMQ did not take a message"), rabbit.channel(queues) as on:
+        dlq.send_back(on, QUEUE)
+    with rabbit.channel(queues) as on:
+        eventually(lambda: rabbit.ready(on, DEAD) == 1)
+
+
+def test_depths_come_again_after_an_outage(queues):
+    fill(queues, 2)
+    watched = sampler.Queues(queues)
+    assert dict(watched.depths())[DEAD] == 2
+    watched._channel.connection.close()
+    assert watched.depths() == []
+    assert dict(watched.depths())[DEAD] == 2
+
+
+@pytest.mark.parametrize("act", [dlq.letters, dlq.as_state])
+def test_a_broker_that_is_down_is_said_plainly(free_port, act):
+    with pytest.raises(LabError, match="RabbitMQ does not answer"):
+        act(service(free_port))
+    assert sampler.Queues(service(free_port)).depths() == []
+
+
+def test_a_dead_letter_is_described():
+    history = json.dumps([{"at": "12:00", "why": "RuntimeError: no"}])
+    lines = dlq.described(QUEUE, dead_letter(1, "failed 5 times", history))
+    assert lines == [
+        "order-placed.dlq  message m1",
+        "  reason   failed 5 times",
+        "  failed   12:00  RuntimeError: no",
+        "  body     body 1",
+    ]
+    assert dlq.history(dead_letter(1, history="nonsense")) == []
+    assert dlq.history(Letter(b"", None, {})) == []
+
+
+@pytest.mark.parametrize(
+    ("expected", "wrong"), [(ORDER_PLACED, INVENTORY_RESERVED), (INVENTORY_RESERVED, ORDER_PLACED)]
+)
+def test_all_poison_is_poison(expected, wrong):
+    kinds = publishing.poisons(expected, wrong)
+    assert len(kinds) >= 12
+    for body in kinds.values():
+        with pytest.raises(Poison):
+            read(body, expected)
+
+
+def test_an_event_published_again_is_the_same_event():
+    order = {"order_id": "o1", "user_id": "u1", "items": [{"sku": "soda", "qty": 1}], "request_id": "r1"}
+    order["timeline"] = [{"status": "placed", "at": "2026-01-31T12:00:00.000001Z"}]
+    letter = publishing._placed(order)
+    message = read(letter.body, ORDER_PLACED)
+    assert (message.event_id, message.request_id) == (letter.message_id, "r1")
+    assert message.occurred_at == order["timeline"][0]["at"]
+    assert message.data == {"user_id": "u1", "items": order["items"]}
+
+
+def test_the_laboratory_names_the_queues_as_the_part_does():
+    code = "import json; from broker import topology as t; print(json.dumps([list(t.QUEUES), t.dead_letters('a')]))"
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("common", "async-rabbitmq"))}
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert json.loads(said) == [list(rabbit.WORK), rabbit.dead_letters("a")]
