@@ -14,5 +14,6 @@ RUN useradd --create-home campus && mkdir /data && chown campus /data
 COPY common common
 COPY sync-rest sync-rest
 COPY async-rabbitmq async-rabbitmq
+COPY streaming-kafka streaming-kafka
 ENV PYTHONPATH=/app/common PYTHONUNBUFFERED=1
 USER campus

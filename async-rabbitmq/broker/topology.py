@@ -8,6 +8,7 @@ then handed back to the queue by the broker itself.
 from typing import Any
 
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED
+from campus.work import RETRY_SECONDS
 
 EXCHANGE = "orders"
 KEYS = {
@@ -22,7 +23,6 @@ QUEUES = {
     "inventory-reserved": [KEYS[INVENTORY_RESERVED]],
     "order-status": [KEYS[INVENTORY_RESERVED], KEYS[INVENTORY_FAILED], KEYS[NOTIFICATION_SENT]],
 }
-RETRY_SECONDS = (1, 2, 4, 8)
 # A message that kills its consumer each time comes back so often; then it is dead-lettered, and others have their turn.
 MOST_DELIVERIES = 100
 # Looking at a dead letter counts as a delivery, too; RabbitMQ 4 would drop it after 20 of them.

@@ -7,39 +7,25 @@ delivers it again, and the transaction recognises what it has done before.
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from campus import jsons
 from campus.database import Database
 from campus.faults import Drop, Faults, Hang
 from campus.messages import Message, Poison, read
 from campus.orders import utc_now
+from campus.work import HISTORY, REASON, RETRY_SECONDS, Handle, Task
 from prometheus_client import CollectorRegistry, Counter
-from sqlalchemy import Connection
 
 from broker.consumer import Consumer, Delivery
 from broker.publisher import Outgoing, Publisher
-from broker.topology import RETRY_SECONDS, dead_letters, waiting_room
+from broker.topology import dead_letters, waiting_room
 
 log = logging.getLogger("campus")
 
 BATCH = 250
 WAIT_SECONDS = 0.2
 CONFIRM_SECONDS = 10.0
-
-REASON, HISTORY = "x-reason", "x-history"
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One message to work on; `refusal` is set when it must be refused as a matter of business."""
-
-    message: Message
-    refusal: str | None = None
-
-
-Handle = Callable[[Connection, Sequence[Task]], Sequence[Message]]
 
 
 class Worker:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from broker.consumer import Consumer
 from broker.publisher import Publisher
-from broker.worker import Task, Worker
+from broker.worker import Worker
 from campus import stock
 from campus.background import Loop
 from campus.database import Database
@@ -14,6 +14,7 @@ from campus.frame import create_service
 from campus.inbox import Inbox
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Message, event
 from campus.pages import show_stock
+from campus.work import Task
 from flask import Flask
 from sqlalchemy import Connection
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from broker.consumer import Consumer
 from broker.publisher import Publisher
-from broker.worker import Task, Worker
+from broker.worker import Worker
 from campus import notices
 from campus.background import Loop
 from campus.database import Database
@@ -14,6 +14,7 @@ from campus.frame import create_service
 from campus.inbox import Inbox
 from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
 from campus.pages import show_notifications
+from campus.work import Task
 from flask import Flask
 from sqlalchemy import Connection
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from broker.consumer import Consumer
 from broker.publisher import Publisher
-from broker.worker import Task, Worker
+from broker.worker import Worker
 from campus import order_book
 from campus.background import Loop
 from campus.database import Database
@@ -17,6 +17,7 @@ from campus.orders import FAILED, Order
 from campus.outbox import Outbox
 from campus.pages import count, show_orders
 from campus.problems import Problem
+from campus.work import Task
 from flask import Flask, g
 from sqlalchemy import Connection
 

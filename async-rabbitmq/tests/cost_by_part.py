@@ -15,12 +15,12 @@ from collections.abc import Callable
 from typing import Any
 
 from broker.publisher import Outgoing, Publisher
-from broker.worker import Task
 from campus import notices, order_book, stock
 from campus.database import Database
 from campus.forms import read_order
 from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Message, event, read
 from campus.orders import Order
+from campus.work import Task
 from flask import Flask
 from inventory_service import app as inventory
 from lab.contestants import app_alone

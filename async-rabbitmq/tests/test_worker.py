@@ -5,11 +5,11 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
-from broker.topology import RETRY_SECONDS
-from broker.worker import BATCH, HISTORY, REASON, Worker
+from broker.worker import BATCH, Worker
 from campus.faults import CONSUMING, Faults
 from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
 from campus.notices import metadata
+from campus.work import HISTORY, REASON, RETRY_SECONDS
 from conftest import Died, FakeConsumer, FakePublisher, LoggedDatabase, World
 from prometheus_client import CollectorRegistry
 

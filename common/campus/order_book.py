@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    delete,
     func,
     select,
     update,
@@ -28,7 +29,7 @@ from sqlalchemy import (
 
 from campus.database import InsertIfAbsent, Write
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message
-from campus.orders import FAILED, NOTIFIED, RESERVED, STATUSES, Item, Order
+from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, STATUSES, Item, Order
 from campus.problems import Problem
 
 metadata = MetaData()
@@ -79,6 +80,8 @@ _owe = Write(
     .values(pending=bindparam("b_pending"), due_at=bindparam("b_due"))
 )
 _postpone = Write(update(orders).where(orders.c.order_id == bindparam("b_order")).values(due_at=bindparam("b_due")))
+_settle = Write(update(orders).where(orders.c.order_id == bindparam("b_order")).values(pending=None, due_at=None))
+_forget = Write(delete(orders).where(orders.c.order_id == bindparam("b_order")))
 _forget_key = Write(update(orders).where(orders.c.order_id == bindparam("b_order")).values(idempotency_key=None))
 _due = (
     select(orders)
@@ -114,19 +117,7 @@ def place(tx: Connection, order: Order, *, key: str | None, owed: Debt | None = 
     Raises a 422 Problem when the key was used with another body.
     """
     fingerprint = _fingerprint(order.user_id, order.items) if key else None
-    row = {
-        "order_id": order.order_id,
-        "user_id": order.user_id,
-        "items": order.items,
-        "status": order.status,
-        "reason": order.reason,
-        "timeline": order.timeline,
-        "request_id": order.request_id,
-        "idempotency_key": key,
-        "fingerprint": fingerprint,
-        "pending": owed.pending if owed else None,
-        "due_at": owed.due_at if owed else None,
-    }
+    row = _row(order, key, fingerprint, owed)
     if _insert(tx, row) == 1:
         return order
     earlier = tx.execute(_by_key, {"b_key": key}).mappings().first()
@@ -171,6 +162,26 @@ def postpone(tx: Connection, order_id: str, *, until: float) -> None:
     _postpone(tx, {"b_order": order_id, "b_due": until})
 
 
+def settle(tx: Connection, order_id: str) -> None:
+    """Note that nothing is owed to an order any more."""
+    _settle(tx, {"b_order": order_id})
+
+
+def forget(tx: Connection, order_id: str) -> None:
+    """Remove an order of which nobody was told."""
+    _forget(tx, {"b_order": order_id})
+
+
+def add(tx: Connection, placed: Sequence[Message]) -> None:
+    """Write down the orders that these OrderPlaced events tell of, unless they are there already."""
+    for message in placed:
+        timeline = [{"status": PLACED, "at": message.occurred_at}]
+        order = Order(
+            message.order_id, message.data["user_id"], message.data["items"], PLACED, timeline, None, message.request_id
+        )
+        _insert(tx, _row(order))
+
+
 def forget_key(tx: Connection, order_id: str) -> None:
     """Let an Idempotency-Key be used again: its order was refused before anything was done for it."""
     _forget_key(tx, {"b_order": order_id})
@@ -203,6 +214,24 @@ def make_all_due(tx: Connection) -> int:
 def count_pending(tx: Connection) -> int:
     """Return how many orders are owed something."""
     return tx.execute(_count_pending).scalar_one()
+
+
+def _row(
+    order: Order, key: str | None = None, fingerprint: str | None = None, owed: Debt | None = None
+) -> dict[str, Any]:
+    return {
+        "order_id": order.order_id,
+        "user_id": order.user_id,
+        "items": order.items,
+        "status": order.status,
+        "reason": order.reason,
+        "timeline": order.timeline,
+        "request_id": order.request_id,
+        "idempotency_key": key,
+        "fingerprint": fingerprint,
+        "pending": owed.pending if owed else None,
+        "due_at": owed.due_at if owed else None,
+    }
 
 
 def _change(before: Order, after: Order, owed: Debt | None) -> dict[str, Any]:

@@ -34,8 +34,9 @@ def free_port() -> int:
 class Service:
     """One service of a part under gunicorn, in a process group of its own."""
 
-    def __init__(self, part: Path, name: str, folder: Path, **env: str) -> None:
+    def __init__(self, part: Path, name: str, folder: Path, *, package: str | None = None, **env: str) -> None:
         self.name, self.folder, self.port = name, folder, free_port()
+        self._package = package or f"{name}_service"
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = {"PORT": str(self.port), "DATABASE_URL": f"sqlite:///{folder}/{name}.db", **env}
         self.process: subprocess.Popen | None = None
@@ -48,7 +49,7 @@ class Service:
         paths = os.pathsep.join([str(self._part), str(self._part.parent / "common")])
         with (self.folder / f"{self.name}.log").open("a") as log:
             self.process = subprocess.Popen(
-                [*command, f"{self.name}_service.app:create_app()"],
+                [*command, f"{self._package}.app:create_app()"],
                 cwd=self.folder,
                 env=os.environ | {"PYTHONPATH": paths, "CONFIGURE_TOKEN": ""} | self.env | env,
                 stdout=log,

@@ -8,10 +8,16 @@ import sys
 from pathlib import Path
 
 from lab.compose import Service
-from lab.places import LabError
+from lab.places import HIDDEN, ROOT, LabError
 
 # Where Debian's and Homebrew's packages put them.
 _RABBITMQ_FOLDERS = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin")
+_KAFKA = HIDDEN / "kafka"
+# What a client says first, and how a broker's answer begins: AMQP 0.9.1 and a method frame; ApiVersions, and a reply.
+HELLO = {
+    "rabbitmq": (b"AMQP\x00\x00\x09\x01", b"\x01"),
+    "kafka": (b"\x00\x00\x00\x0a\x00\x12\x00\x00\x00\x00\x00\x01\xff\xff", b"\x00\x00"),
+}
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -19,14 +25,17 @@ def install(name: str) -> None:
     """Make sure that a broker's programs are there; install them where that is possible. Raises LabError."""
     if name == "rabbitmq" and not _has_rabbitmq():
         _install_rabbitmq()
+    if name == "kafka" and not (_KAFKA / "ready").exists():
+        _fetch_kafka()
 
 
 def answers(service: Service, timeout: float) -> bool:
     """Return whether a broker speaks to who connects, and not only listens."""
     try:
         with socket.create_connection(("127.0.0.1", service.port), timeout) as connection:
-            connection.sendall(b"AMQP\x00\x00\x09\x01")
-            return connection.recv(1) == b"\x01"  # a method frame: connection.start
+            hello, reply = HELLO[service.name]
+            connection.sendall(hello)
+            return connection.recv(len(reply)) == reply
     except OSError:
         return False
 
@@ -54,3 +63,18 @@ def _install_rabbitmq() -> None:
     finally:
         if ours:
             _POLICY.unlink()
+
+
+def _fetch_kafka() -> None:
+    """Bring Kafka's released jars from Maven Central to `.lab/kafka/libs`."""
+    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
+    if missing:
+        hint = "Debian, Ubuntu: sudo apt-get install default-jre-headless maven; macOS: brew install openjdk maven"
+        raise LabError(f"{' and '.join(missing)} is missing, which Kafka needs", f"{hint}; or start Docker")
+    print("fetching Apache Kafka from Maven Central (54 MB, once)", file=sys.stderr, flush=True)
+    pom = ROOT / "streaming-kafka" / "broker" / "pom.xml"
+    words = ["dependency:copy-dependencies", f"-DoutputDirectory={_KAFKA / 'libs'}", "-DincludeScope=runtime"]
+    done = subprocess.run(["mvn", "-q", "-B", "-f", str(pom), *words], capture_output=True, text=True)
+    if done.returncode:
+        raise LabError(f"Maven could not fetch Kafka:\n{done.stdout.strip()[-600:]}")
+    (_KAFKA / "ready").touch()

@@ -31,7 +31,7 @@ class Service:
     def url(self) -> str:
         """The address from this machine."""
         if self.is_broker:
-            return f"amqp://guest:guest@127.0.0.1:{self.port}/%2f"
+            return f"127.0.0.1:{self.port}" if self.name == "kafka" else f"amqp://guest:guest@127.0.0.1:{self.port}/%2f"
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -44,7 +44,8 @@ def services(part: str, env: Mapping[str, str] = os.environ) -> dict[str, Servic
 
 def addresses(part: str) -> dict[str, str]:
     """Return the addresses of a part as `{"ORDER_URL": "http://…", …}`."""
-    return {f"{name.upper()}_URL": service.url for name, service in services(part).items()}
+    names = {"kafka": "KAFKA_BOOTSTRAP"}
+    return {names.get(name, f"{name.upper()}_URL"): service.url for name, service in services(part).items()}
 
 
 def _service(part: str, name: str, shape: dict[str, Any], path: Path) -> Service:

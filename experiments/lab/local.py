@@ -95,7 +95,7 @@ class LocalRuntime:
     def _here(self, service: Service, value: str) -> str:
         """Return what the Compose file says of a container as it is on this machine."""
         for other in compose.services(service.part):
-            value = re.sub(rf"(//|@){other}:", r"\g<1>127.0.0.1:", value)
+            value = re.sub(rf"(//|@|^){other}:", r"\g<1>127.0.0.1:", value)
         data = HIDDEN / "data" / service.part
         for volume, target in service.volumes.items():
             (data / volume).mkdir(parents=True, exist_ok=True)

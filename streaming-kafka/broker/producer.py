@@ -1,0 +1,122 @@
+"""Acknowledged producing: an event counts as accepted when Kafka has it, in every replica that must have it."""
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Sequence
+
+from campus.messages import Message
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.errors import KafkaError
+
+from broker import topics
+
+log = logging.getLogger("campus")
+
+DELIVERY_SECONDS = 4.0
+
+
+class NotSent(ConnectionError):
+    """There is no connection to Kafka: nothing was sent."""
+
+
+class Producer:
+    """Produces for any thread, over one idempotent producer that is made anew when it has failed.
+
+    `step` is one round of the loop that keeps it connected, with no thread in it.
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._producer: KafkaProducer | None = None
+        self._trouble: str | None = None
+        self._changing = threading.Lock()
+
+    def publish(self, events: Sequence[Message]) -> list[str | None]:
+        """Produce and wait; return for each event None, or why nobody knows whether Kafka has it.
+
+        Raises NotSent, within a second, when certainly none of them was sent.
+        """
+        self.check()
+        producer = self._producer
+        futures = []
+        for event in events:
+            try:
+                key, value = event.order_id.encode(), event.encode()
+                futures.append(producer.send(topics.TOPIC_OF[event.event_type], key=key, value=value))
+            except KafkaError as error:
+                if not futures:
+                    raise NotSent(f"{type(error).__name__}: {error}") from error
+                futures.append(error)
+        deadline = time.monotonic() + DELIVERY_SECONDS
+        troubles = [_outcome(future, deadline) for future in futures]
+        if any(troubles):
+            self._give_up(producer)
+        return troubles
+
+    def step(self) -> bool:
+        """Connect if there is no connection, else see if Kafka is still there. Raises NotSent when it is not."""
+        self._trouble = _trouble(self._bootstrap)
+        if self._trouble:
+            raise NotSent(self._trouble)
+        if self._producer is None:
+            try:
+                with contextlib.closing(
+                    KafkaAdminClient(bootstrap_servers=self._bootstrap, bootstrap_timeout_ms=3000)
+                ) as admin:
+                    topics.ensure(admin)
+                producer = KafkaProducer(
+                    bootstrap_servers=self._bootstrap,
+                    bootstrap_timeout_ms=3000,
+                    delivery_timeout_ms=int(1000 * DELIVERY_SECONDS),
+                    request_timeout_ms=2000,
+                    max_block_ms=1000,
+                    reconnect_backoff_max_ms=1000,
+                )
+            except KafkaError as error:
+                raise NotSent(f"Kafka cannot be reached: {type(error).__name__}: {error}") from error
+            with self._changing:
+                self._producer = producer
+            log.info("producer: connected to Kafka")
+        return False
+
+    def check(self) -> None:
+        """Raise NotSent when nothing can be sent now."""
+        if self._trouble or self._producer is None:
+            raise NotSent(self._trouble or "not connected to Kafka yet")
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._producer is not None:
+            self._give_up(self._producer)
+
+    def _give_up(self, producer: KafkaProducer) -> None:
+        """Let go of a producer that failed: an idempotent one may not recover from a lost batch."""
+        with self._changing:
+            if self._producer is not producer:
+                return
+            self._producer = None
+        with contextlib.suppress(Exception):
+            producer.close(timeout=0.1)
+
+
+def _trouble(bootstrap: str) -> str | None:
+    """Return why Kafka's port does not answer: the client itself would wait for the broker and say nothing."""
+    host, _, port = bootstrap.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1.0).close()
+    except OSError as error:
+        return f"Kafka cannot be reached: {error}"
+    return None
+
+
+def _outcome(future: object, deadline: float) -> str | None:
+    if isinstance(future, KafkaError):
+        return f"{type(future).__name__}: {future}"
+    try:
+        future.get(max(0.0, deadline - time.monotonic()))
+    except KafkaError as error:
+        return f"{type(error).__name__}: {error}"
+    return None

@@ -1,0 +1,37 @@
+"""The topics and the groups: made from here and nowhere else, by every service that connects.
+
+All keys are order ids, so that the events of one order stay in one partition, in order.
+"""
+
+import contextlib
+
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED
+from kafka import KafkaAdminClient
+from kafka.errors import TopicAlreadyExistsError
+
+ORDERS, INVENTORY, NOTIFICATIONS, DEAD_LETTERS = (
+    "order-events", "inventory-events", "notification-events", "order-events.dlq")  # fmt: skip
+PARTITIONS = {ORDERS: 6, INVENTORY: 6, NOTIFICATIONS: 6, DEAD_LETTERS: 1}
+TOPIC_OF = {
+    ORDER_PLACED: ORDERS,
+    INVENTORY_RESERVED: INVENTORY,
+    INVENTORY_FAILED: INVENTORY,
+    NOTIFICATION_SENT: NOTIFICATIONS,
+}
+
+
+class WrongPartitions(Exception):
+    """A topic is there with another number of partitions than this lab's."""
+
+
+def ensure(admin: KafkaAdminClient) -> None:
+    """Make the topics that are not there yet. Raises WrongPartitions when one is there in another shape."""
+    there = set(admin.list_topics())
+    for name in PARTITIONS.keys() - there:
+        shape = {"num_partitions": PARTITIONS[name], "replication_factor": 1, "configs": {}}
+        with contextlib.suppress(TopicAlreadyExistsError):  # another service was quicker
+            admin.create_topics({name: shape}, wait_for_metadata=True)
+    for topic in admin.describe_topics(list(PARTITIONS)):
+        name, count = topic["name"], len(topic["partitions"])
+        if count != PARTITIONS[name]:
+            raise WrongPartitions(f"the topic {name} has {count} partitions and needs {PARTITIONS[name]}; delete it")

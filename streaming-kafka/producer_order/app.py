@@ -1,0 +1,89 @@
+"""The order service over Kafka: `POST /order` answers when Kafka has acknowledged the event that tells of the order."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from broker import topics
+from broker.producer import Producer
+from broker.stream import Stream
+from campus import order_book
+from campus.background import Loop
+from campus.database import Database
+from campus.faults import CONSUMING, Faults
+from campus.forms import read_order
+from campus.frame import about, create_service, idempotency_key, json_body
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Message
+from campus.orders import FAILED, Order
+from campus.pages import show_orders
+from campus.problems import Problem
+from campus.work import Task
+from flask import Flask, g
+from sqlalchemy import Connection
+
+from producer_order.teller import Teller
+
+
+def create_app(env: Mapping[str, str] = os.environ) -> Flask:
+    """Create the order service. `env` holds DATABASE_URL and KAFKA_BOOTSTRAP."""
+    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_book.metadata)
+    bootstrap = env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024")
+    faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
+    producer = Producer(bootstrap)
+    teller = Teller(database=database, producer=producer, faults=faults)
+    connecting = Loop("producer", producer.step)
+    telling = Loop("teller", teller.resolve)
+    following = Loop("order-status", lambda: stream.step(), idle=0.0)
+    app = create_service(
+        "order",
+        faults=faults,
+        ready={
+            "database": database.ping,
+            "producer": producer.check,
+            "kafka": lambda: stream.check(),
+            "order-status": following.check,
+        },
+        loops=[connecting, telling, following],
+        closing=[producer.close, lambda: stream.close(), database.close],
+    )
+    stream = Stream(
+        bootstrap=bootstrap,
+        group="order-status-group",
+        reads=[topics.ORDERS, topics.INVENTORY, topics.NOTIFICATIONS],
+        expects=(ORDER_PLACED, INVENTORY_RESERVED, INVENTORY_FAILED, NOTIFICATION_SENT),
+        database=database,
+        faults=faults,
+        handle=follow,
+        registry=app.extensions["campus"].registry,
+        injects=False,  # this service's faults are those of POST /order
+    )
+
+    @app.post("/order")
+    def place_order():
+        """Accept an order; a repeated Idempotency-Key does nothing again."""
+        user_id, items = read_order(json_body())
+        key = idempotency_key()
+        refusal = faults.inject()
+        order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
+        if refusal:
+            order = order.advance(FAILED, reason=refusal)
+        return answer(teller.place(order, key))
+
+    show_orders(app, database)
+    return app
+
+
+def follow(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
+    """Bring the orders to the states that these events tell of; an order not known yet is written down."""
+    placed = [task.message for task in tasks if task.message.event_type == ORDER_PLACED]
+    order_book.add(tx, placed)
+    order_book.follow(tx, [task.message for task in tasks if task.message.event_type != ORDER_PLACED])
+    return []
+
+
+def answer(order: Order):
+    """Answer 202: Kafka has the order, and where to see what becomes of it."""
+    about(order.order_id)
+    where = {"Location": f"/orders/{order.order_id}"}
+    if order.reason == "injected":
+        raise Problem(409, "injected", "The order was refused.", headers=where, order_id=order.order_id)
+    return order.as_dict(), 202, where

@@ -1,0 +1,188 @@
+"""The services as real processes and a real broker: what becomes of orders when one of them fails."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+import urllib3
+from broker import topics
+from campus.messages import ORDER_PLACED, event
+from kafka import KafkaAdminClient
+from rig import Service, wait_until
+
+PART = Path(__file__).resolve().parents[1]
+PACKAGES = {"order": "producer_order", "inventory": "inventory_consumer", "notification": "notification_consumer"}
+DATA = {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}
+POISON = [
+    b"{",
+    b"\xff\xfe\x00",
+    b"null",
+    b"[]",
+    b'"OrderPlaced"',
+    b"{}",
+    event("InventoryReserved", "o1", DATA).encode(),
+    event("OrderEaten", "o1", DATA).encode(),
+    event(ORDER_PLACED, "", DATA).encode(),
+    event(ORDER_PLACED, "o1", DATA, at="yesterday").encode(),
+    event(ORDER_PLACED, "o1", {"user_id": "u1"}).encode(),
+    event(ORDER_PLACED, "o1", DATA | {"items": []}).encode(),
+    event(ORDER_PLACED, "o1", DATA | {"items": [{"sku": "burger", "qty": -1}]}).encode(),
+    event(ORDER_PLACED, "o1", DATA | {"colour": "red"}).encode(),
+]
+
+
+class Chain:
+    """The services on one broker, and what a client does with them."""
+
+    def __init__(self, folder: Path, node) -> None:
+        self.node = node
+        self.order, self.inventory, self.notification = self.services = tuple(
+            Service(PART, name, folder, package=package, KAFKA_BOOTSTRAP=node.bootstrap)
+            for name, package in PACKAGES.items()
+        )
+
+    def up(self) -> None:
+        """Start what does not run, and take every fault away."""
+        self.node.start()
+        for service in self.services:
+            if not service.runs:
+                service.start()
+        for service in self.services:
+            wait_until(service.ready, 60)
+            service.call("DELETE", "/configure")
+
+    def down(self) -> None:
+        """Kill what runs."""
+        for service in self.services:
+            service.kill()
+
+    def place(self, sku: str = "burger") -> str:
+        """Place an order, which must be accepted, and return its id."""
+        response = self.order.call("POST", "/order", {"item": sku, "qty": 1, "user_id": "u1"})
+        assert response.status == 202, response.data
+        return response.json()["order_id"]
+
+    def becomes(self, order_id: str, status: str) -> dict:
+        """Wait until the order is in its final state, which must be this one, and return it."""
+
+        def final() -> dict | None:
+            order = self.order.call("GET", f"/orders/{order_id}").json()
+            return order if order["status"] in ("notified", "failed") else None
+
+        order = wait_until(final, 60)
+        assert order["status"] == status
+        return order
+
+    def verdicts(self, *order_ids: str) -> list[str]:
+        """Return the ids of the orders of which a `read_committed` reader sees a verdict, one for each verdict."""
+        keys = (record.key.decode() for record in self.node.read(topics.INVENTORY))
+        return sorted(key for key in keys if key in order_ids)
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory, node):
+    made = Chain(tmp_path_factory.mktemp("chain"), node)
+    yield made
+    made.down()
+
+
+@pytest.fixture
+def chain(processes):
+    processes.up()
+    return processes
+
+
+def test_an_order_is_reserved_and_notified(chain):
+    order_id = chain.place()
+    story = [step["status"] for step in chain.becomes(order_id, "notified")["timeline"]]
+    assert story == ["placed", "reserved", "notified"]
+
+
+def test_an_unknown_item_fails_the_order(chain):
+    assert chain.becomes(chain.place("nosuch"), "failed")["reason"] == "unknown_sku"
+
+
+@pytest.mark.parametrize("name", ["inventory", "notification"])
+@pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
+def test_a_consumer_that_crashes_does_its_work_once(chain, name, point):
+    getattr(chain, name).configure(crash_point=point)
+    orders = [chain.place() for _ in range(5)]
+    for order_id in orders:
+        chain.becomes(order_id, "notified")
+    assert chain.verdicts(*orders) == sorted(orders)
+
+
+def test_a_killed_consumer_does_its_work_once(chain):
+    orders = [chain.place() for _ in range(100)]
+    chain.inventory.kill()
+    orders += [chain.place() for _ in range(100)]
+    chain.up()
+    for order_id in orders:
+        chain.becomes(order_id, "notified")
+    assert chain.verdicts(*orders) == sorted(orders)
+
+
+def test_without_kafka_orders_are_refused_and_afterwards_accepted_again(chain):
+    before = chain.place()
+    chain.node.kill()
+    refused = wait_until(
+        lambda: (r := chain.order.call("POST", "/order", {"item": "burger", "qty": 1})).status == 503 and r
+    )
+    assert refused.headers["Retry-After"] == "2"
+    chain.up()
+    chain.becomes(before, "notified")
+    chain.becomes(chain.place(), "notified")
+
+
+def test_poison_is_dead_lettered_with_its_reason_and_harms_nobody(chain):
+    known = len(chain.node.read(topics.DEAD_LETTERS))
+    first = chain.place()
+    chain.node.put(topics.ORDERS, *POISON)
+    last = chain.place()
+    for order_id in (first, last):
+        chain.becomes(order_id, "notified")
+
+    def buried() -> list | None:
+        found = chain.node.read(topics.DEAD_LETTERS)[known:]
+        return (
+            found
+            if len([r for r in found if dict(r.headers)["x-group"] == b"inventory-consumer-group"]) >= len(POISON)
+            else None
+        )
+
+    for record in wait_until(buried):
+        headers = dict(record.headers)
+        assert headers["x-reason"]
+        assert headers["x-origin"].decode().startswith(f"{topics.ORDERS}/")
+
+
+def test_a_failure_is_tried_again_until_it_is_mended(chain):
+    chain.inventory.configure(failure_rate=1.0)
+    order_id = chain.place()
+    wait_until(lambda: "trying again" in chain.inventory.log())
+    chain.inventory.call("DELETE", "/configure")
+    chain.becomes(order_id, "notified")
+
+
+def test_a_topic_of_another_shape_is_said_clearly(node, monkeypatch):
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=node.bootstrap)) as admin:
+        topics.ensure(admin)
+        monkeypatch.setitem(topics.PARTITIONS, topics.ORDERS, 7)
+        with pytest.raises(topics.WrongPartitions, match=r"order-events has 6 partitions and needs 7"):
+            topics.ensure(admin)
+
+
+def test_a_service_that_starts_before_kafka_waits_and_says_so(chain):
+    chain.down()
+    chain.node.kill()
+    chain.inventory.start()
+
+    def waits() -> bool:
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            answer = chain.inventory.call("GET", "/ready")
+            return answer.status == 503 and "Kafka" in answer.json()["checks"][topics.ORDERS]
+        return False
+
+    wait_until(waits)
+    chain.up()
+    chain.becomes(chain.place(), "notified")
