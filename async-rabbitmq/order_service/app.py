@@ -11,12 +11,11 @@ from campus.background import Loop
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.forms import read_order
-from campus.frame import about, create_service, idempotency_key, json_body
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Message, event
+from campus.frame import create_service, idempotency_key, json_body
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message, order_placed
 from campus.orders import FAILED, Order
 from campus.outbox import Outbox
-from campus.pages import count, show_orders
-from campus.problems import Problem
+from campus.pages import accepted, count, show_orders
 from campus.work import Task
 from flask import Flask, g
 from sqlalchemy import Connection
@@ -70,33 +69,18 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         with database.transaction() as tx:
             placed = order_book.place(tx, order.advance(FAILED, reason=refusal) if refusal else order, key=key)
             if placed is order:
-                outbox.add(tx, placed_event(order))
+                outbox.add(tx, order_placed(order))
             faults.crash_at("before_commit")
         faults.crash_at("after_commit")
         relay.wake()
-        return answer(placed)
+        return accepted(placed)
 
     show_orders(app, database)
     count(app, database, "outbox_depth", "Events that wait for the broker", outbox.depth)
     return app
 
 
-def placed_event(order: Order) -> Message:
-    """Return the event that tells of a new order."""
-    data = {"user_id": order.user_id, "items": order.items}
-    return event(ORDER_PLACED, order.order_id, data, request_id=order.request_id, at=order.timeline[0]["at"])
-
-
 def follow(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
     """Bring the orders to the states that these events tell of."""
     order_book.follow(tx, [task.message for task in tasks])
     return []
-
-
-def answer(order: Order):
-    """Answer 202: the order is safe, and where to see what becomes of it."""
-    about(order.order_id)
-    where = {"Location": f"/orders/{order.order_id}"}
-    if order.reason == "injected":
-        raise Problem(409, "injected", "The order was refused.", headers=where, order_id=order.order_id)
-    return order.as_dict(), 202, where

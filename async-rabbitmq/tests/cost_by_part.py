@@ -18,7 +18,7 @@ from broker.publisher import Outgoing, Publisher
 from campus import notices, order_book, stock
 from campus.database import Database
 from campus.forms import read_order
-from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Message, event, read
+from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Message, event, order_placed, read
 from campus.orders import Order
 from campus.work import Task
 from flask import Flask
@@ -57,7 +57,7 @@ def _cost(work: Callable[[], Any], orders: int) -> float:
 
 def placed() -> Message:
     """Return the event of a new order."""
-    return order_service.placed_event(Order.place(user_id="u1", items=ITEMS, request_id="r1"))
+    return order_placed(Order.place(user_id="u1", items=ITEMS, request_id="r1"))
 
 
 def _messages() -> Parts:
@@ -81,7 +81,7 @@ def _storage(folder: str) -> Parts:
         order = Order.place(user_id="u1", items=ITEMS, request_id="r1")
         with orders.transaction() as tx:
             order_book.place(tx, order, key=None)
-            order_service.outbox.add(tx, order_service.placed_event(order))
+            order_service.outbox.add(tx, order_placed(order))
         return order
 
     def relay() -> None:

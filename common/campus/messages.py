@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from campus import jsons
 from campus.forms import MAX_LINES, Form, Name, StoredLine, errors_of
-from campus.orders import utc_now
+from campus.orders import Order, utc_now
 
 ORDER_PLACED, NOTIFICATION_SENT = "OrderPlaced", "NotificationSent"
 INVENTORY_RESERVED, INVENTORY_FAILED = "InventoryReserved", "InventoryFailed"
@@ -96,6 +96,12 @@ def event(
     """
     event_id = str(uuid_utils.uuid5(_NAMESPACE, f"{order_id}/{event_type}"))
     return Message(event_type, order_id, data, at or utc_now(), event_id, request_id)
+
+
+def order_placed(order: Order) -> Message:
+    """Return the event that tells of a new order: the same whenever it is told."""
+    data = {"user_id": order.user_id, "items": order.items}
+    return event(ORDER_PLACED, order.order_id, data, request_id=order.request_id, at=order.timeline[0]["at"])
 
 
 def read(body: bytes, *expected: str) -> Message:

@@ -8,9 +8,18 @@ from prometheus_client import Gauge
 from campus import notices, order_book, stock
 from campus.database import Database
 from campus.forms import bad_request, read_stock_change
-from campus.frame import json_body, listing, page_request
-from campus.orders import NOTIFIED, STATUSES
+from campus.frame import about, json_body, listing, page_request
+from campus.orders import NOTIFIED, STATUSES, Order
 from campus.problems import Problem
+
+
+def accepted(order: Order) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Answer 202: the order is safe, and where to see what becomes of it. Raises a 409 Problem when it was refused."""
+    about(order.order_id)
+    where = {"Location": f"/orders/{order.order_id}"}
+    if order.reason == "injected":
+        raise Problem(409, "injected", "The order was refused.", headers=where, order_id=order.order_id)
+    return order.as_dict(), 202, where
 
 
 def show_orders(app: Flask, database: Database) -> None:

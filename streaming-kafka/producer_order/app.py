@@ -11,11 +11,10 @@ from campus.background import Loop
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.forms import read_order
-from campus.frame import about, create_service, idempotency_key, json_body
+from campus.frame import create_service, idempotency_key, json_body
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Message
 from campus.orders import FAILED, Order
-from campus.pages import show_orders
-from campus.problems import Problem
+from campus.pages import accepted, show_orders
 from campus.work import Task
 from flask import Flask, g
 from sqlalchemy import Connection
@@ -66,7 +65,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
         if refusal:
             order = order.advance(FAILED, reason=refusal)
-        return answer(teller.place(order, key))
+        return accepted(teller.place(order, key))
 
     show_orders(app, database)
     return app
@@ -78,12 +77,3 @@ def follow(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
     order_book.add(tx, placed)
     order_book.follow(tx, [task.message for task in tasks if task.message.event_type != ORDER_PLACED])
     return []
-
-
-def answer(order: Order):
-    """Answer 202: Kafka has the order, and where to see what becomes of it."""
-    about(order.order_id)
-    where = {"Location": f"/orders/{order.order_id}"}
-    if order.reason == "injected":
-        raise Problem(409, "injected", "The order was refused.", headers=where, order_id=order.order_id)
-    return order.as_dict(), 202, where

@@ -11,7 +11,7 @@ from broker.producer import NotSent, Producer
 from campus import order_book
 from campus.database import Database
 from campus.faults import Faults
-from campus.messages import ORDER_PLACED, Message, event
+from campus.messages import order_placed
 from campus.order_book import Debt
 from campus.orders import FAILED, Order
 from campus.problems import Problem
@@ -49,7 +49,7 @@ class Teller:
             due = [order for order, _ in order_book.due(tx, now=time.time(), limit=ROUND)]
         if not due:
             return False
-        troubles = self._producer.publish([placed_event(order) for order in due])
+        troubles = self._producer.publish([order_placed(order) for order in due])
         with self._database.transaction() as tx:
             for order, trouble in zip(due, troubles, strict=True):
                 if trouble:
@@ -61,7 +61,7 @@ class Teller:
     def _tell(self, order: Order) -> None:
         where = {"Location": f"/orders/{order.order_id}"}
         try:
-            [trouble] = self._producer.publish([placed_event(order)])
+            [trouble] = self._producer.publish([order_placed(order)])
         except NotSent as error:
             with self._database.transaction() as tx:
                 order_book.forget(tx, order.order_id)
@@ -74,9 +74,3 @@ class Teller:
         self._faults.crash_at("after_publish")
         with self._database.transaction() as tx:
             order_book.settle(tx, order.order_id)
-
-
-def placed_event(order: Order) -> Message:
-    """Return the event that tells of a new order: the same whenever it is told."""
-    data = {"user_id": order.user_id, "items": order.items}
-    return event(ORDER_PLACED, order.order_id, data, request_id=order.request_id, at=order.timeline[0]["at"])

@@ -6,29 +6,12 @@ from pathlib import Path
 import pytest
 import urllib3
 from broker import topics
-from campus.messages import ORDER_PLACED, event
 from kafka import KafkaAdminClient
 from rig import Service, wait_until
+from rig.poison import POISON
 
 PART = Path(__file__).resolve().parents[1]
 PACKAGES = {"order": "producer_order", "inventory": "inventory_consumer", "notification": "notification_consumer"}
-DATA = {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}
-POISON = [
-    b"{",
-    b"\xff\xfe\x00",
-    b"null",
-    b"[]",
-    b'"OrderPlaced"',
-    b"{}",
-    event("InventoryReserved", "o1", DATA).encode(),
-    event("OrderEaten", "o1", DATA).encode(),
-    event(ORDER_PLACED, "", DATA).encode(),
-    event(ORDER_PLACED, "o1", DATA, at="yesterday").encode(),
-    event(ORDER_PLACED, "o1", {"user_id": "u1"}).encode(),
-    event(ORDER_PLACED, "o1", DATA | {"items": []}).encode(),
-    event(ORDER_PLACED, "o1", DATA | {"items": [{"sku": "burger", "qty": -1}]}).encode(),
-    event(ORDER_PLACED, "o1", DATA | {"colour": "red"}).encode(),
-]
 
 
 class Chain:
