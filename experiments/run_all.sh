@@ -30,6 +30,8 @@ seconds_of() {
 part_of() { sed -n 's/^source .*story.sh" \([a-z-]*\) .*/\1/p' "$1"; }
 
 "$root/lab" --version >/dev/null # prepares everything on first use
+export LAB_KEEP_BROKERS=1
+trap 'env -u LAB_KEEP_BROKERS "$root/lab" down >/dev/null 2>&1 || true' EXIT
 scripts=("$here"/[abc][0-9]_*.sh)
 left=0
 for script in "${scripts[@]}"; do left=$((left + $(seconds_of "$script"))); done

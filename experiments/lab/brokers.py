@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lab import rabbit
 from lab.compose import Service
 from lab.places import HIDDEN, ROOT, LabError
 
@@ -27,6 +28,15 @@ def install(name: str) -> None:
         _install_rabbitmq()
     if name == "kafka" and not (_KAFKA / "ready").exists():
         _fetch_kafka()
+
+
+def emptied(service: Service) -> bool:
+    """Delete everything that a broker holds, if it can be asked to; return whether it is empty now."""
+    try:
+        {"rabbitmq": rabbit.empty}[service.name](service)
+    except (LabError, KeyError):
+        return False
+    return True
 
 
 def answers(service: Service, timeout: float) -> bool:

@@ -14,7 +14,7 @@ from lab import __version__, compose, http, places, runtime
 from lab.dlq import dlq
 from lab.journal import Journal
 from lab.places import LabError
-from lab.script_commands import SCRIPT_COMMANDS
+from lab.script_commands import KEEP, SCRIPT_COMMANDS
 
 
 class Lab(click.Group):
@@ -66,7 +66,8 @@ def up(part: str, fresh: bool) -> None:
 
 @main.command()
 @click.argument("part", required=False)
-def down(part: str | None) -> None:
+@click.option("--keep-brokers", is_flag=True, hidden=True, envvar=KEEP)
+def down(part: str | None, keep_brokers: bool) -> None:
     """Stop the services of PART, or of all parts that are up."""
     from lab import sampler
 
@@ -74,7 +75,7 @@ def down(part: str | None) -> None:
     sampler.stop()
     parts = [places.part_named(part)] if part else runtime.parts_up(chosen)
     for name in parts:
-        runtime.down(chosen, name)
+        runtime.down(chosen, name, keep_brokers=keep_brokers)
         say(f"{name} is down")
     if not parts:
         say("nothing is up")

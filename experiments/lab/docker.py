@@ -48,8 +48,8 @@ class DockerRuntime:
             if state != AFTER[verb]:
                 raise LabError(f"docker {verb} failed: {done.stderr.strip()}")
 
-    def remove(self, part: str) -> None:
-        """Stop every service of a part and remove its containers; the data stays in its volumes."""
+    def remove(self, part: str, *, keep_brokers: bool = False) -> None:
+        """Stop every service of a part, brokers as well, and remove its containers; the data stays in its volumes."""
         _compose(part, "down", "--remove-orphans")
 
     def state(self, service: Service) -> str:

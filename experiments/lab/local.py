@@ -22,10 +22,11 @@ class LocalRuntime:
     name = "local"
 
     def create(self, part: str, *, fresh: bool) -> None:
-        """Make ready to start: with `fresh`, forget the data of earlier runs."""
-        if fresh:
-            shutil.rmtree(HIDDEN / "data" / part, ignore_errors=True)
-            shutil.rmtree(HIDDEN / "logs" / part, ignore_errors=True)
+        """Make ready to start: with `fresh`, forget the data of earlier runs; a broker that runs is emptied."""
+        for service in compose.services(part).values() if fresh else ():
+            if self.state(service) == "exited" or not brokers.emptied(service):
+                self.stop(service)
+                self._forget(service)
 
     def start(self, service: Service) -> None:
         """Start a service, unless it runs. Raises LabError when its port is taken."""
@@ -59,10 +60,11 @@ class LocalRuntime:
         if verb == "kill":
             record.stop()  # waits until it is gone
 
-    def remove(self, part: str) -> None:
-        """Stop every service of a part, callers first."""
+    def remove(self, part: str, *, keep_brokers: bool = False) -> None:
+        """Stop every service of a part, callers first; a broker goes on where it is to be kept."""
         for service in reversed(compose.services(part).values()):
-            self.stop(service)
+            if not (keep_brokers and service.is_broker):
+                self.stop(service)
 
     def state(self, service: Service) -> str:
         """Return `running`, `paused` or `exited`."""
@@ -86,6 +88,11 @@ class LocalRuntime:
     def follow_command(self, service: Service, lines: int) -> list[str]:
         """Return the command that shows the log as it grows."""
         return ["tail", "-n", str(lines), "-F", str(self.log_file(service))]
+
+    def _forget(self, service: Service) -> None:
+        for volume in service.volumes:
+            shutil.rmtree(HIDDEN / "data" / service.part / volume, ignore_errors=True)
+        self.log_file(service).unlink(missing_ok=True)
 
     def _environment(self, service: Service) -> dict[str, str]:
         env = {key: self._here(service, value) for key, value in service.environment.items()}

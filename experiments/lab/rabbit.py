@@ -4,7 +4,10 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+from campus.work import RETRY_SECONDS
 
 from lab.compose import Service
 from lab.places import LabError
@@ -13,6 +16,7 @@ if TYPE_CHECKING:  # pika is loaded where it is used: it takes a fifth of a comm
     from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 
 NAME = "rabbitmq"
+EXCHANGE = "orders"
 WORK = ("order-placed", "inventory-reserved", "order-status")
 BUSY_SECONDS = 5
 
@@ -31,6 +35,11 @@ class Letter:
 def dead_letters(queue: str) -> str:
     """Return the name of a queue's dead-letter queue."""
     return f"{queue}.dlq"
+
+
+def waiting_rooms(queue: str) -> list[str]:
+    """Return the names of the queues in which a queue's failed messages wait."""
+    return [f"{queue}.retry-{seconds}s" for seconds in RETRY_SECONDS]
 
 
 ALL = (*WORK, *map(dead_letters, WORK))
@@ -66,6 +75,14 @@ def in_plain_words(service: Service) -> Iterator[None]:
     except (AMQPError, OSError) as error:
         why = type(error).__name__
         raise LabError(f"RabbitMQ does not answer at 127.0.0.1:{service.port} ({why})", f"./lab start {NAME}") from None
+
+
+def empty(service: Service) -> None:
+    """Delete every queue, and the exchange. Raises LabError."""
+    with channel(service) as on:
+        for queue in (*ALL, *chain.from_iterable(map(waiting_rooms, WORK))):
+            on.queue_delete(queue)
+        on.exchange_delete(EXCHANGE)
 
 
 def ready(on: "BlockingChannel", queue: str) -> int:

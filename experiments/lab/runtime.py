@@ -23,7 +23,7 @@ class Runtime(Protocol):
     def start(self, service: Service) -> None: ...
     def stop(self, service: Service) -> None: ...
     def signal(self, service: Service, verb: str) -> None: ...
-    def remove(self, part: str) -> None: ...
+    def remove(self, part: str, *, keep_brokers: bool = False) -> None: ...
     def state(self, service: Service) -> str: ...
     def pid(self, service: Service) -> int | None: ...
     def logs(self, service: Service, lines: int) -> str: ...
@@ -40,11 +40,16 @@ def choose() -> Runtime:
     return docker.DockerRuntime() if wanted == "docker" else LocalRuntime()
 
 
-def up(runtime: Runtime, part: str, *, fresh: bool = False, say: Callable[[str], None] = print) -> None:
-    """Start every service of a part and wait until each is ready; on any failure stop them all again."""
+def up(
+    runtime: Runtime, part: str, *, fresh: bool = False, keep_brokers: bool = False, say: Callable[[str], None] = print
+) -> None:
+    """Start every service of a part and wait until each is ready; on any failure stop them all again.
+
+    With `fresh` all start anew and empty; with `keep_brokers` a broker that runs is emptied instead.
+    """
     _check_other(runtime, part)
     if fresh:
-        runtime.remove(part)
+        runtime.remove(part, keep_brokers=keep_brokers)
     try:
         say(f"starting {part} ({runtime.name})")
         _remember(part, runtime)
@@ -63,9 +68,9 @@ def up(runtime: Runtime, part: str, *, fresh: bool = False, say: Callable[[str],
         raise
 
 
-def down(runtime: Runtime, part: str) -> None:
+def down(runtime: Runtime, part: str, *, keep_brokers: bool = False) -> None:
     """Stop every service of a part."""
-    runtime.remove(part)
+    runtime.remove(part, keep_brokers=keep_brokers)
     (HIDDEN / "run" / part / "runtime").unlink(missing_ok=True)
 
 

@@ -11,15 +11,19 @@ from lab import history, places, runtime, story
 from lab.journal import Journal
 from lab.places import LabError
 
+KEEP = "LAB_KEEP_BROKERS"  # set by run_all.sh: starting a broker takes longer than emptying it
+
 
 @click.command(hidden=True)
 @click.argument("script", type=click.Path(path_type=Path, exists=True))
 @click.argument("part")
 @click.option("--quick", is_flag=True)
+@click.option("--keep-brokers", is_flag=True, envvar=KEEP, help="Empty a broker that runs, and do not start it anew.")
 @click.option("--owner", type=int, required=True, help="The process of the script.")
-def begin(script: Path, part: str, quick: bool, owner: int) -> None:
+def begin(script: Path, part: str, quick: bool, keep_brokers: bool, owner: int) -> None:
     """Start PART with empty databases and open a run for SCRIPT; print the run's folder."""
-    journal = story.begin(script, places.part_named(part), quick=quick, owner=owner, say=_say)
+    named = places.part_named(part)
+    journal = story.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, say=_say)
     click.echo(journal.folder)
 
 
@@ -144,14 +148,16 @@ def sample(owner: int) -> None:
 
 
 @click.command(hidden=True)
-def finish() -> None:
+@click.option("--keep-brokers", is_flag=True, envvar=KEEP, help="Leave the broker to the next experiment.")
+def finish(keep_brokers: bool) -> None:
     """Collect the raw data, stop the part, write the report, publish it; exit with the verdict's status."""
     from lab import report
 
     journal = Journal.required()
     story.collect(journal)
     with ThreadPoolExecutor() as beside:  # both take seconds, and the report needs nobody any more
-        stopped = beside.submit(runtime.down, runtime.choose(), journal.head["part"])
+        part = journal.head["part"]
+        stopped = beside.submit(runtime.down, runtime.choose(), part, keep_brokers=keep_brokers)
         summary = report.make(journal.folder)
         stopped.result()
     place = story.publish(journal)

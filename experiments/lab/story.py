@@ -27,7 +27,9 @@ HELD = {"order": ("orders", "order"), "inventory": ("reservations", "reservation
         "notification": ("notifications", "notification")}  # fmt: skip
 
 
-def begin(script: Path, part: str, *, quick: bool, owner: int, say: Callable[[str], None]) -> Journal:
+def begin(
+    script: Path, part: str, *, quick: bool, keep_brokers: bool, owner: int, say: Callable[[str], None]
+) -> Journal:
     """Start the part with empty databases and open a run for this script. Raises LabError.
 
     `owner` is the process of the script: while it lives, no other experiment may begin.
@@ -41,11 +43,13 @@ def begin(script: Path, part: str, *, quick: bool, owner: int, say: Callable[[st
     shutil.rmtree(folder, ignore_errors=True)
     chosen = runtime.choose()
     for name in runtime.parts_up(chosen):
+        if name == part and keep_brokers:
+            continue
         say(f"stopping {name}, which was up")
         runtime.down(chosen, name)
     head = {"experiment": script.stem, "part": part, "title": title, "about": about, "quick": quick}
     head["environment"] = environment(chosen.name)
-    runtime.up(chosen, part, fresh=True, say=say)
+    runtime.up(chosen, part, fresh=True, keep_brokers=keep_brokers, say=say)
     journal = Journal.begin(folder, head)
     sampler.start(journal, owner)
     return journal

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Poison, read
 from conftest import ROOT, eventually, free_ports
-from lab import brokers, dlq, processes, publishing, rabbit, sampler
+from lab import brokers, compose, dlq, local, processes, publishing, rabbit, sampler
 from lab.compose import Service
 from lab.places import LabError
 from lab.rabbit import Letter
@@ -168,7 +168,53 @@ def test_an_event_published_again_is_the_same_event():
 
 
 def test_the_laboratory_names_the_queues_as_the_part_does():
-    code = "import json; from broker import topology as t; print(json.dumps([list(t.QUEUES), t.dead_letters('a')]))"
+    code = (
+        "import json; from broker import topology as t; "
+        "rooms = [t.waiting_room('a', s) for s in t.RETRY_SECONDS]; "
+        "print(json.dumps([list(t.QUEUES), t.dead_letters('a'), rooms, t.EXCHANGE]))"
+    )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("common", "async-rabbitmq"))}
     said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
-    assert json.loads(said) == [list(rabbit.WORK), rabbit.dead_letters("a")]
+    names = [list(rabbit.WORK), rabbit.dead_letters("a"), rabbit.waiting_rooms("a"), rabbit.EXCHANGE]
+    assert json.loads(said) == names
+
+
+def test_an_emptied_broker_holds_nothing(queues: Service):
+    room = rabbit.waiting_rooms(QUEUE)[0]
+    with rabbit.channel(queues) as on:
+        on.exchange_declare(rabbit.EXCHANGE, "topic")
+        on.queue_declare(room)
+        rabbit.publish(on, QUEUE, [dead_letter(1)])
+        rabbit.publish(on, room, [dead_letter(2)])
+    assert brokers.emptied(queues)
+    for queue in (QUEUE, room):
+        with pytest.raises(LabError), rabbit.channel(queues) as on:
+            rabbit.ready(on, queue)
+
+
+def test_a_broker_that_does_not_answer_is_not_emptied():
+    assert not brokers.emptied(service(free_ports(1)[0]))
+
+
+def test_a_kept_broker_stays_and_is_emptied_and_the_services_start_anew(queues: Service, monkeypatch, tmp_path):
+    monkeypatch.setattr(local, "HIDDEN", tmp_path)
+    monkeypatch.setattr(compose, "services", lambda part: {"order": order, "rabbitmq": queues})
+    order = Service("async-rabbitmq", "order", ["sleep", "60"], {}, "async-rabbitmq", free_ports(1)[0], {"d": "/d"})
+    kept, there = local.LocalRuntime(), tmp_path / "data" / "async-rabbitmq" / "d"
+    stands_in = processes.start(["sleep", "60"], folder=tmp_path, env=os.environ, log=tmp_path / "log")
+    processes.save(stands_in, local._record_file(queues))
+    with rabbit.channel(queues) as on:
+        rabbit.publish(on, QUEUE, [dead_letter(1)])
+    try:
+        kept.start(order)
+        assert there.exists()
+        kept.remove("async-rabbitmq", keep_brokers=True)
+        kept.create("async-rabbitmq", fresh=True)
+        assert (kept.state(order), kept.state(queues), there.exists()) == ("exited", "running", False)
+        with pytest.raises(LabError), rabbit.channel(queues) as on:
+            rabbit.ready(on, QUEUE)
+        kept.remove("async-rabbitmq")
+        assert kept.state(queues) == "exited"
+    finally:
+        kept.stop(order)
+        stands_in.stop()
