@@ -1,5 +1,7 @@
 """The order: its lines, its states, and the only ways from one state to the next."""
 
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -76,6 +78,14 @@ def add_up(items: list[Item]) -> list[Item]:
     for line in items:
         total[line["sku"]] = total.get(line["sku"], 0) + line["qty"]
     return [{"sku": sku, "qty": total[sku]} for sku in sorted(total)]
+
+
+def drawn(count: int, seed: int) -> Iterator[tuple[str, list[Item]]]:
+    """Yield `(user_id, items)` of so many orders of one line each: the same for a seed."""
+    chance = random.Random(seed)
+    skus, quantities = chance.choices(MENU, k=count), chance.choices((1, 2, 3), k=count)
+    for n in range(count):
+        yield f"bulk-{seed}-{n:06d}", [{"sku": skus[n], "qty": quantities[n]}]
 
 
 def new_order_id() -> str:

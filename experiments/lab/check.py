@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from campus.metrics import digest
+
+from lab import analytics
 from lab.history import Run
 
 FINAL = ("notified", "failed")
@@ -45,11 +48,17 @@ class Evidence:
         self.notifications = run.held("notification")
         self.stock = run.held("stock")
         self.missing = run.held("missing")
+        self.reports = run.held("report")
         self.holding = [r for r in self.reservations if r["status"] == "reserved"]
         self.holding_by_order = {r["order_id"] for r in self.holding}
         self.orders_of = defaultdict(list)
         for order in self.orders.values():
             self.orders_of[order["user_id"]].append(order)
+
+    def was_told(self, order: dict[str, Any]) -> bool:
+        """Return whether an order was told of, and not refused by the order service itself."""
+        op = self.operations.get(order["user_id"])
+        return op is None or op.result != "fail"
 
 
 def acknowledged_orders_end(e: Evidence) -> Wrong:
@@ -140,6 +149,19 @@ def open_outcomes_are_resolved(e: Evidence) -> Wrong:
             yield op.op, f"the client saw {op.kind}; its orders are {states}"
 
 
+def replay_rebuilds_the_numbers(e: Evidence) -> Wrong:
+    """A replay from the beginning of the log rebuilds the same numbers."""
+    counted = analytics.of_orders(o for o in e.orders.values() if e.was_told(o))
+    for report in e.reports:
+        for name in analytics.differences(counted, report):
+            yield name, "analytics counts otherwise than the orders that were placed and what became of them"
+        if report["digest"] != digest(report):
+            yield "digest", "it is not the digest of the report"
+    for before, after in analytics.replays(e.run):
+        for name in analytics.differences(before, after):
+            yield name, "it was another number after the replay"
+
+
 RULES: list[Callable[[Evidence], Wrong]] = [
     acknowledged_orders_end,
     nothing_reserved_twice,
@@ -149,13 +171,15 @@ RULES: list[Callable[[Evidence], Wrong]] = [
     one_notification_each,
     open_outcomes_are_resolved,
 ]
+RULES_OF_A_LOG = [replay_rebuilds_the_numbers]  # where there is one, and analytics counts what it says
 
 
 def check(run: Run) -> list[Finding]:
     """Decide every invariant. Without the state of a service or broker, or one finished order, nothing is decided."""
     evidence = Evidence(run)
     undecided = _why_undecided(evidence)
-    return [_decide(number, rule, evidence, undecided) for number, rule in enumerate(RULES, start=1)]
+    rules = RULES + (RULES_OF_A_LOG if evidence.reports else [])
+    return [_decide(number, rule, evidence, undecided) for number, rule in enumerate(rules, start=1)]
 
 
 def _why_undecided(e: Evidence) -> str | None:

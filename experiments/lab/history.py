@@ -11,11 +11,14 @@ since the run began):
     {"type": "predict", …}, {"type": "settled", …}              what was expected; when all orders were final
     {"type": "depth", "queue": …, "ready": 7}                   messages that no consumer held, or rows of the outbox
     {"type": "published", "name": …, "queue": …, "kind": …, "message_id": …}   what the script published itself
+    {"type": "lag", "group": …, "topic": …, "partition": 0, "current": …, "end": …, "lag": 7}   records not read yet
+    {"type": "lag table", "name": …, "rows": […]}, {"type": "replay", "group": …, "to": …}   what the script asked for
+    {"type": "report", "name": …, "report": {…}}                what analytics, or somebody else, counted
     {"type": "snapshot", "name": …, "rows": […], "handled": {…}}   what the services held at that moment
 
 `op` is the `user_id` of its order: that is how an order is found whose reply was lost.
 `state.jsonl.gz` holds what the services held at the end: `{"what": "order" | "reservation" | "notification" |
-"stock" | "dead" | "missing", …}`; `dead` is a message in a dead-letter queue.
+"stock" | "dead" | "report" | "missing", …}`; `dead` is a message in a dead-letter queue.
 """
 
 import gzip

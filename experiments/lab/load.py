@@ -26,7 +26,8 @@ MOST_WAITING = 4000
 
 @dataclass(frozen=True)
 class Plan:
-    """A load: open loop with `rate` (orders/s) for `seconds`, or closed loop with `clients` sending `count` in all."""
+    """A load: open loop with `rate` (orders/s) for `seconds`, closed loop with `clients` sending `count` in all, or
+    bulk: `count` in one request (see `lab.bulk`)."""
 
     phase: str
     rate: float = 0.0
@@ -34,19 +35,20 @@ class Plan:
     clients: int = 0
     count: int = 0
     poisson: bool = False
+    bulk: bool = False
     seed: int = 1
     timeout: float = 60.0
     path: str = "/order"
 
     @property
-    def open_loop(self) -> bool:
-        """Whether arrivals are scheduled, whatever the server does."""
-        return self.clients == 0
+    def loop(self) -> str:
+        """How orders follow each other: `open` (scheduled, whatever the server does), `closed` or `bulk`."""
+        return "bulk" if self.bulk else "closed" if self.clients else "open"
 
     def params(self) -> dict[str, Any]:
         """Return what a reader needs to know of the load."""
-        shape = {k: v for k, v in asdict(self).items() if v and k not in ("phase", "path")}
-        return {"loop": "open" if self.open_loop else "closed"} | shape
+        shape = {k: v for k, v in asdict(self).items() if v and k not in ("phase", "path", "bulk")}
+        return {"loop": self.loop} | shape
 
 
 @dataclass
@@ -112,7 +114,7 @@ async def _drive(plan: Plan, url: str, recorder: Recorder) -> float:
     timeout = aiohttp.ClientTimeout(total=plan.timeout)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
         with _no_garbage_collection():
-            drive = _open_loop if plan.open_loop else _closed_loop
+            drive = _open_loop if plan.loop == "open" else _closed_loop
             return await drive(plan, session, url, recorder)
 
 

@@ -3,6 +3,8 @@
 The same raw files give the same bytes: no date, fixed ids, text as text.
 """
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -12,8 +14,9 @@ matplotlib.use("svg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from lab import figures
+from lab import figures, lag_series
 from lab.history import Operation, Run
+from lab.lag_series import LagSeries
 
 COLOURS = {"ok": "#2b7a4b", "fail": "#c8502d", "info": "#7d4bb0", "notified": "#2a6fb0", "waiting": "#555555"}
 LABELS = {"ok": "done (2xx)", "fail": "refused (4xx, 502, 503)", "info": "outcome unknown (500, 504, no reply)"}
@@ -36,7 +39,12 @@ STYLE = {
 def draw(run: Run, path: Path) -> None:
     """Write the picture of a run as SVG."""
     with plt.rc_context(STYLE):
-        over_time = [_latency_over_time, _per_second, *([_depths] if run.of_type("depth") else [])]
+        over_time = [
+            _latency_over_time,
+            _per_second,
+            *([_depths] if run.of_type("depth") else []),
+            *([_lags, _partitions] if run.of_type("lag") else []),
+        ]
         height = 3.5 * (len(over_time) + 1)
         picture, places = plt.subplots(len(over_time) + 1, 1, figsize=(9, height))
         last = _end(run)
@@ -114,6 +122,33 @@ def _depths(axes: Axes, run: Run) -> None:
         axes.step([row["at"] for row in rows], values, style, where="post", lw=1.4, color=colour, label=name)
     axes.set_ylim(0, max(10, axes.get_ylim()[1] * (1.3 if run.windows else 1.1)))
     axes.set_ylabel("messages, orders")
+    axes.set_xlabel("seconds since the run began")
+    _legend(axes)
+
+
+def _lags(axes: Axes, run: Run) -> None:
+    axes.set_title("Lag of each group: records that it has not read yet", loc="left", fontsize=9)
+    for group, colour in zip(lag_series.groups(run), LOADS, strict=False):
+        series = LagSeries(run, group)
+        _steps(axes, series.times, series.total, colour, group.removesuffix("-group"))
+    _finish_lags(axes, run)
+
+
+def _partitions(axes: Axes, run: Run) -> None:
+    axes.set_title("Lag of inventory, by partition of order-events", loc="left", fontsize=9)
+    series = LagSeries(run, "inventory-consumer-group")
+    for partition, colour in zip(series.partitions, LOADS * 4, strict=False):
+        _steps(axes, series.times, functools.partial(series.of, partition), colour, f"partition {partition[1]}")
+    _finish_lags(axes, run)
+
+
+def _steps(axes: Axes, times: list[float], value: Callable[[float], int], colour: str, label: str) -> None:
+    axes.step(times, [value(at) for at in times], where="post", lw=1.2, color=colour, label=label)
+
+
+def _finish_lags(axes: Axes, run: Run) -> None:
+    axes.set_ylim(0, max(10, axes.get_ylim()[1] * (1.3 if run.windows else 1.1)))
+    axes.set_ylabel("records")
     axes.set_xlabel("seconds since the run began")
     _legend(axes)
 

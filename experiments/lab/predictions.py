@@ -26,6 +26,12 @@ and where orders are accepted first and done later, these, in which `backlog` is
     published("bad")               how many messages the script published under that name
     dead_lettered("order-placed")  messages in that queue's dead-letter queue at the end
     buried("bad")                  how many of those published under that name lie there, once each, with a reason
+    lag("inventory", t)            records that a service's group had not read yet at second t, all partitions together
+    lag_of("inventory", 3, t)      the same, of partition 3 of the topics that it reads
+    lag_peak("inventory"), lag_slope("inventory", t, u), lag_gone("inventory", t)   as with the backlog
+    owned("paused", "inventory")   partitions that had an owner in the group, in the lag table noted under that name
+    figure("before", "totalOrdersSeen")   a figure of a report that was noted under that name
+    differing("before", "after")   figures that differ between two reports, of all that the digest covers
     changed("before", "after")     rows (reservations, stock, notifications) that differ between two snapshots
     handled("order-placed", "before", "after")   messages of a queue that were done between two snapshots
 
@@ -40,10 +46,11 @@ from typing import Any
 
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
-from lab import figures
+from lab import analytics, figures
 from lab.backlog import Backlog
 from lab.check import FAIL, PASS, UNKNOWN, seconds_at
 from lab.history import Run
+from lab.lag_series import LagSeries
 
 
 class _Nothing(Exception):
@@ -68,7 +75,8 @@ class Formulas:
             "drained",
             "depth",
         )
-        functions += ("published", "dead_lettered", "buried", "changed", "handled")
+        functions += ("published", "dead_lettered", "buried", "changed", "handled", "figure", "differing")
+        functions += ("lag", "lag_of", "lag_peak", "lag_slope", "lag_gone", "owned")
         named |= {name: getattr(self, f"_{name}") for name in functions}
         named |= {"first_ok": self._first_ok, "last_notified": self._last_notified, "least": min, "most": max}
         self._evaluator = EvalWithCompoundTypes(names=phases, functions=named)
@@ -192,6 +200,40 @@ class Formulas:
     def _depth(self, queue: str, since: float, until: float) -> int:
         seen = [e["ready"] for e in self._run.of_type("depth") if e["queue"] == queue and since <= e["at"] <= until]
         return max(seen)
+
+    def _lags(self, service: str) -> LagSeries:
+        series = LagSeries(self._run, f"{service}-consumer-group")
+        return _known(series if series.times else None)
+
+    def _lag(self, service: str, second: float) -> int:
+        return self._lags(service).total(second)
+
+    def _lag_of(self, service: str, number: int, second: float) -> int:
+        series = self._lags(service)
+        return sum(series.of(partition, second) for partition in series.partitions if partition[1] == number)
+
+    def _lag_peak(self, service: str) -> int:
+        return self._lags(service).peak()[0]
+
+    def _lag_slope(self, service: str, since: float, until: float) -> float:
+        series = self._lags(service)
+        return (series.total(until) - series.total(since)) / (until - since)
+
+    def _lag_gone(self, service: str, since: float) -> float:
+        return _known(self._lags(service).gone(since))
+
+    def _owned(self, name: str, service: str) -> int:
+        noted = _known(next((e for e in self._run.of_type("lag table") if e["name"] == name), None))
+        return sum(row["group"] == f"{service}-consumer-group" and bool(row["client"]) for row in noted["rows"])
+
+    def _report(self, name: str) -> dict[str, Any]:
+        return _known(next((e["report"] for e in self._run.of_type("report") if e["name"] == name), None))
+
+    def _figure(self, name: str, figure: str) -> float:
+        return self._report(name)[figure]
+
+    def _differing(self, before: str, after: str) -> int:
+        return len(analytics.differences(self._report(before), self._report(after)))
 
     def _published(self, name: str) -> int:
         return sum(e["name"] == name for e in self._run.of_type("published"))

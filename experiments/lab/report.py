@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lab import figures, plot, predictions, report_queues
+from lab import figures, lag_series, plot, predictions, report_log, report_queues
 from lab.check import FAIL, PASS, UNKNOWN, check
 from lab.history import Run, read
 from lab.markdown import table
@@ -29,6 +29,8 @@ def make(folder: Path) -> dict[str, Any]:
     (folder / "completions.csv").write_text(_csv(figures.per_second(run)))
     if run.of_type("depth"):
         (folder / "depth.csv").write_text(_csv(figures.depths(run)))
+    if run.of_type("lag"):
+        (folder / "lag.csv").write_text(_csv(lag_series.rows(run)))
     plot.draw(run, folder / "plot.svg")
     return summary
 
@@ -86,6 +88,8 @@ def write_report(run: Run, summary: dict[str, Any]) -> str:
         *report_queues.depth_section(run),
         *report_queues.published_section(run),
         *report_queues.dead_letters_section(run),
+        *report_log.lag_section(run),
+        *report_log.reports_section(run),
         "## Invariants",
         table(("", "invariant", "verdict", "found"), [_invariant_row(i) for i in summary["invariants"]]),
         *_violations(summary),
@@ -132,6 +136,8 @@ def _load_row(name: str, p: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _how(params: dict[str, Any]) -> str:
+    if params["loop"] == "bulk":
+        return f"one request, {params['count']:,} orders"
     if params["loop"] == "closed":
         amount = f"{params['count']} orders" if "count" in params else f"{params['seconds']:g} s"
         return (
@@ -231,7 +237,8 @@ def _violations(summary: dict[str, Any]) -> list[str]:
 def _again(run: Run, summary: dict[str, Any]) -> str:
     env = summary["environment"]
     versions = ", ".join(f"{name} {version}" for name, version in env["versions"].items())
-    series = "`completions.csv`, `depth.csv`" if run.of_type("depth") else "`completions.csv`"
+    kinds = ("completions", *(kind for kind in ("depth", "lag") if run.of_type(kind)))
+    series = ", ".join(f"`{kind}.csv`" for kind in kinds)
     script = f"experiments/{summary['experiment']}.sh{' --quick' if summary['quick'] else ''}"
     return (
         f"```\n{script}\n```\n\n"

@@ -56,27 +56,31 @@ def predict(
 @click.option("--seconds", type=click.FloatRange(0.1, 3600), help="For how long.")
 @click.option("--poisson", is_flag=True, help="Random arrivals instead of evenly spaced ones.")
 @click.option("--clients", type=click.IntRange(1, 1000), help="Closed loop: so many, each waiting for its answer.")
-@click.option("--count", type=click.IntRange(1, 1_000_000), help="Closed loop: so many orders in all.")
+@click.option("--count", type=click.IntRange(1, 1_000_000), help="Closed loop or bulk: so many orders in all.")
+@click.option("--bulk", is_flag=True, help="All in one request (streaming-kafka only).")
 @click.option("--seed", default=1, show_default=True, help="The same seed, the same orders at the same times.")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds until a client gives up.")
 @click.option("--part", help="To which part, if more than one is up.")
 def load(name: str, part: str | None, **options: float | bool | None) -> None:
     """Send orders to the part that is up and say what came of them."""
-    from lab import figures
+    from lab import bulk, figures
     from lab import load as loads
     from lab.units import shown_time
 
     plan = loads.Plan(name, **{key: value for key, value in options.items() if value is not None})
-    if plan.open_loop and not (plan.rate and plan.seconds):
+    if plan.loop == "bulk" and (not plan.count or plan.rate or plan.clients or plan.seconds):
+        raise LabError("a bulk load needs --count, and nothing else but --seed")
+    if plan.loop == "open" and not (plan.rate and plan.seconds):
         raise LabError("an open loop needs --rate and --seconds", "or a closed loop: --clients 8 --count 200")
-    if not plan.open_loop and (plan.rate or not (plan.count or plan.seconds)):
+    if plan.loop == "closed" and (plan.rate or not (plan.count or plan.seconds)):
         raise LabError("a closed loop needs --count or --seconds, and has no --rate")
     service = runtime.find(runtime.choose(), f"{part}/order" if part else "order")
     journal = Journal.current()
     now = journal.now if journal else loads.monotonic_since(loads.time.monotonic())
     if journal:
         journal.note(type="begins", phase=name)
-    lines, began, until = loads.run(plan, service.url, now)
+    drive = bulk.run if plan.loop == "bulk" else loads.run
+    lines, began, until = drive(plan, service.url, now)
     phase = {"at": round(began, 6), "type": "phase", "phase": name, "params": plan.params(), "until": round(until, 6)}
     if journal:
         journal.append(f"load-{name}", [phase, *lines])

@@ -4,8 +4,9 @@ import contextlib
 import logging
 import socket
 import threading
-import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
 
 from campus.messages import Message
 from kafka import KafkaAdminClient, KafkaProducer
@@ -16,6 +17,7 @@ from broker import topics
 log = logging.getLogger("campus")
 
 DELIVERY_SECONDS = 4.0
+MOST_WAITING = 5000  # events that are sent and not acknowledged yet
 
 
 class NotSent(ConnectionError):
@@ -34,27 +36,28 @@ class Producer:
         self._trouble: str | None = None
         self._changing = threading.Lock()
 
-    def publish(self, events: Sequence[Message]) -> list[str | None]:
+    def publish(self, events: Iterable[Message]) -> list[str | None]:
         """Produce and wait; return for each event None, or why nobody knows whether Kafka has it.
 
+        At the first trouble it takes no more events: those that are missing in the answer were not sent.
         Raises NotSent, within a second, when certainly none of them was sent.
         """
         self.check()
         producer = self._producer
-        futures = []
+        outcomes: list[str | None] = []
+        waiting: deque[Any] = deque()
         for event in events:
-            try:
-                key, value = event.order_id.encode(), event.encode()
-                futures.append(producer.send(topics.TOPIC_OF[event.event_type], key=key, value=value))
-            except KafkaError as error:
-                if not futures:
-                    raise NotSent(f"{type(error).__name__}: {error}") from error
-                futures.append(error)
-        deadline = time.monotonic() + DELIVERY_SECONDS
-        troubles = [_outcome(future, deadline) for future in futures]
-        if any(troubles):
+            waiting.append(_send(producer, event))
+            if len(outcomes) == 0 and len(waiting) == 1 and isinstance(waiting[0], KafkaError):
+                raise NotSent(str(waiting[0]))
+            if len(waiting) > MOST_WAITING:
+                outcomes.append(_outcome(waiting.popleft()))
+                if outcomes[-1]:
+                    break
+        outcomes += map(_outcome, waiting)
+        if any(outcomes):
             self._give_up(producer)
-        return troubles
+        return outcomes
 
     def step(self) -> bool:
         """Connect if there is no connection, else see if Kafka is still there. Raises NotSent when it is not."""
@@ -112,11 +115,19 @@ def _trouble(bootstrap: str) -> str | None:
     return None
 
 
-def _outcome(future: object, deadline: float) -> str | None:
-    if isinstance(future, KafkaError):
-        return f"{type(future).__name__}: {future}"
+def _send(producer: KafkaProducer, event: Message) -> Any:
+    """Hand an event to the producer; return its future, or the error."""
     try:
-        future.get(max(0.0, deadline - time.monotonic()))
+        return producer.send(topics.TOPIC_OF[event.event_type], key=event.order_id.encode(), value=event.encode())
+    except KafkaError as error:
+        return error
+
+
+def _outcome(future: Any) -> str | None:
+    try:
+        if isinstance(future, KafkaError):
+            raise future
+        future.get(DELIVERY_SECONDS)
     except KafkaError as error:
         return f"{type(error).__name__}: {error}"
     return None

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from threading import Lock
 
 from broker import topics
 from broker.producer import Producer
@@ -15,10 +16,12 @@ from campus.frame import create_service, idempotency_key, json_body
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Message
 from campus.orders import FAILED, Order
 from campus.pages import accepted, show_orders
+from campus.problems import Problem
 from campus.work import Task
 from flask import Flask, g
 from sqlalchemy import Connection
 
+from producer_order.bulk import produce, read_bulk
 from producer_order.teller import Teller
 
 
@@ -31,7 +34,14 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     teller = Teller(database=database, producer=producer, faults=faults)
     connecting = Loop("producer", producer.step)
     telling = Loop("teller", teller.resolve)
-    following = Loop("order-status", lambda: stream.step(), idle=0.0)
+    producing = Lock()
+
+    def follow_on() -> bool:
+        with producing:  # many orders at once take the whole interpreter; what the log tells can wait
+            pass
+        return stream.step()
+
+    following = Loop("order-status", follow_on, idle=0.0)
     app = create_service(
         "order",
         faults=faults,
@@ -66,6 +76,15 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         if refusal:
             order = order.advance(FAILED, reason=refusal)
         return accepted(teller.place(order, key))
+
+    @app.post("/orders/bulk")
+    def place_orders():
+        """Accept many orders: a list of them, or so many drawn from a seed."""
+        wanted = read_bulk(json_body())
+        if faults.inject():
+            raise Problem(409, "injected", "The orders were refused.")
+        with producing:
+            return produce(producer, wanted, g.request_id), 202
 
     show_orders(app, database)
     return app
