@@ -81,6 +81,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 
 
 def follow(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
-    """Bring the orders to the states that these events tell of."""
-    order_book.follow(tx, [task.message for task in tasks])
+    """Bring the orders to the states that these events tell of. Raises LookupError for one that comes too early."""
+    for early in order_book.follow(tx, [task.message for task in tasks]):
+        raise LookupError(f"{early.event_type} of order {early.order_id} came before what it follows from")
     return []

@@ -134,22 +134,24 @@ def save(tx: Connection, before: Order, after: Order, *, owed: Debt | None) -> b
     return _save(tx, _change(before, after, owed)) == 1
 
 
-def follow(tx: Connection, messages: Sequence[Message]) -> None:
+def follow(tx: Connection, messages: Sequence[Message]) -> list[Message]:
     """Bring orders to the states that these events tell of; an event that is told again changes nothing.
 
-    Raises LookupError for an order that is not here, and IllegalTransition for an event that does not follow.
+    Returns those that come too early: of an order that is not here, or notified before it was reserved.
+    Raises IllegalTransition for an event that can never follow.
     """
     rows = tx.execute(_by_ids, {"b_ids": [m.order_id for m in messages]}).mappings()
     before = {row["order_id"]: _order(row) for row in rows}
-    after = dict(before)
+    after, early = dict(before), []
     for message in sorted(messages, key=lambda m: STATUSES.index(_STATUS_OF[m.event_type])):
         order, status = after.get(message.order_id), _STATUS_OF[message.event_type]
-        if order is None:
-            raise LookupError(f"there is no order {message.order_id}")
-        if status not in (step["status"] for step in order.timeline):
+        if order is None or (status == NOTIFIED and order.status == PLACED):
+            early.append(message)
+        elif status not in (step["status"] for step in order.timeline):
             after[order.order_id] = order.advance(status, reason=message.data.get("reason"), at=message.occurred_at)
     changed = [order for order in after.values() if order is not before[order.order_id]]
     _save.many(tx, [_change(before[order.order_id], order, None) for order in changed])
+    return early
 
 
 def owe(tx: Connection, order_id: str, owed: Debt) -> None:
@@ -174,12 +176,7 @@ def forget(tx: Connection, order_id: str) -> None:
 
 def add(tx: Connection, placed: Sequence[Message]) -> None:
     """Write down the orders that these OrderPlaced events tell of, unless they are there already."""
-    for message in placed:
-        timeline = [{"status": PLACED, "at": message.occurred_at}]
-        order = Order(
-            message.order_id, message.data["user_id"], message.data["items"], PLACED, timeline, None, message.request_id
-        )
-        _insert(tx, _row(order))
+    _insert.many(tx, [_row(_order_placed(message)) for message in placed])
 
 
 def forget_key(tx: Connection, order_id: str) -> None:
@@ -214,6 +211,12 @@ def make_all_due(tx: Connection) -> int:
 def count_pending(tx: Connection) -> int:
     """Return how many orders are owed something."""
     return tx.execute(_count_pending).scalar_one()
+
+
+def _order_placed(message: Message) -> Order:
+    timeline = [{"status": PLACED, "at": message.occurred_at}]
+    user_id, items = message.data["user_id"], message.data["items"]
+    return Order(message.order_id, user_id, items, PLACED, timeline, None, message.request_id)
 
 
 def _row(

@@ -21,6 +21,7 @@ from campus.work import Task
 from flask import Flask, g
 from sqlalchemy import Connection
 
+from producer_order import early
 from producer_order.bulk import produce, read_bulk
 from producer_order.teller import Teller
 
@@ -92,7 +93,9 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 
 def follow(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
     """Bring the orders to the states that these events tell of; an order not known yet is written down."""
-    placed = [task.message for task in tasks if task.message.event_type == ORDER_PLACED]
-    order_book.add(tx, placed)
-    order_book.follow(tx, [task.message for task in tasks if task.message.event_type != ORDER_PLACED])
+    messages = [task.message for task in tasks]
+    order_book.add(tx, [message for message in messages if message.event_type == ORDER_PLACED])
+    told = [message for message in messages if message.event_type != ORDER_PLACED]
+    told += early.take(tx, {message.order_id for message in messages})
+    early.keep(tx, order_book.follow(tx, told))
     return []

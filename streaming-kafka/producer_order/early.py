@@ -1,0 +1,39 @@
+"""Events that were read before what they follow from: topics and partitions are read side by side, in no common order.
+
+Each waits in the database until another event of its order is read.
+"""
+
+from collections.abc import Collection, Sequence
+
+from campus import order_book
+from campus.database import InsertIfAbsent, Write
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message, read
+from sqlalchemy import Column, Connection, LargeBinary, String, Table, bindparam, delete, select
+
+early_events = Table(
+    "early_events",
+    order_book.metadata,
+    Column("order_id", String(64), primary_key=True),
+    Column("event_type", String(32), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+_insert = InsertIfAbsent(early_events)
+_any = select(early_events.c.order_id).limit(1)
+_of_orders = select(early_events.c.body).where(early_events.c.order_id.in_(bindparam("b_ids", expanding=True)))
+_delete = Write(delete(early_events).where(early_events.c.order_id == bindparam("b_order")))
+
+
+def keep(tx: Connection, messages: Sequence[Message]) -> None:
+    """Keep these events until another one of their orders comes."""
+    rows = [{"order_id": m.order_id, "event_type": m.event_type, "body": m.encode()} for m in messages]
+    _insert.many(tx, rows)
+
+
+def take(tx: Connection, order_ids: Collection[str]) -> list[Message]:
+    """Return the events of these orders that were kept, and keep them no longer."""
+    if tx.execute(_any).first() is None:
+        return []
+    bodies = tx.execute(_of_orders, {"b_ids": list(order_ids)}).scalars().all()
+    _delete.many(tx, [{"b_order": order_id} for order_id in order_ids])
+    return [read(body, INVENTORY_RESERVED, INVENTORY_FAILED, NOTIFICATION_SENT) for body in bodies]
