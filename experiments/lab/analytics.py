@@ -9,7 +9,7 @@ from campus.metrics import metrics, minute
 from lab.history import Run
 
 Report = dict[str, Any]
-UNCOUNTED = ("what", "generatedAtUnix", "digest")
+UNCOUNTED = ("generatedAtUnix", "digest")
 MINUTES = "ordersPerMinuteBucket"
 
 

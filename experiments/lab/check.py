@@ -48,7 +48,7 @@ class Evidence:
         self.notifications = run.held("notification")
         self.stock = run.held("stock")
         self.missing = run.held("missing")
-        self.reports = run.held("report")
+        self.reports = [{k: v for k, v in line.items() if k != "what"} for line in run.held("report")]
         self.holding = [r for r in self.reservations if r["status"] == "reserved"]
         self.holding_by_order = {r["order_id"] for r in self.holding}
         self.orders_of = defaultdict(list)

@@ -238,11 +238,15 @@ class Formulas:
     def _published(self, name: str) -> int:
         return sum(e["name"] == name for e in self._run.of_type("published"))
 
+    def _dead(self) -> list[dict[str, Any]]:
+        self._held_by("kafka", "dead")
+        return self._held_by("rabbitmq", "dead")
+
     def _dead_lettered(self, queue: str) -> int:
-        return sum(d["queue"] == queue for d in self._held_by("rabbitmq", "dead"))
+        return sum(d["queue"] == queue for d in self._dead())
 
     def _buried(self, name: str) -> int:
-        dead = Counter((d["queue"], d["message_id"]) for d in self._held_by("rabbitmq", "dead") if d["reason"])
+        dead = Counter((d["queue"], d["message_id"]) for d in self._dead() if d["reason"])
         published = (e for e in self._run.of_type("published") if e["name"] == name)
         return sum(dead[e["queue"], e["message_id"]] == 1 for e in published)
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from campus.metrics import metrics
 from lab.history import HISTORY, STATE, Run, write_lines
 
 BEGAN = datetime.fromisoformat("2026-01-31T12:00:00+00:00")
@@ -198,6 +199,36 @@ def accepted() -> Raw:
         raw.add("snapshot", 8.0, name=name, rows=rows, handled={"order-placed": done})
     raw.add("settled", 9.0, done=True, took=0.1)
     return raw
+
+
+def streamed() -> Raw:
+    """Return the run of `accepted` over a log, with samples of the lag, a lag table, and reports around a replay."""
+    raw = accepted()
+    raw.events = [e for e in raw.events if e["type"] not in ("depth", "published", "snapshot")]
+    raw.state = [line for line in raw.state if line["what"] != "dead"]
+    for at, partition, lag in (
+        (1.0, 0, 0),
+        (1.0, 1, 0),
+        (3.0, 0, 2),
+        (4.0, 1, 1),
+        (5.0, 0, 3),
+        (7.0, 0, 0),
+        (7.0, 1, 0),
+    ):
+        raw.add("lag", at, **_of_partition(partition), current=10, end=10 + lag, lag=lag)
+    rows = [_of_partition(0) | {"client": "c1"}, _of_partition(1) | {"client": ""}]
+    figures = {"current": None, "end": 12, "lag": 2, "lag_seconds": 1.5, "state": "WARN"}
+    raw.add("lag table", 3.5, name="late", rows=[row | figures for row in rows])
+    report = metrics({"2026-01-31T12:00": 5}, 5, 1, now=0)
+    for name, told in (("before replay", report), ("after replay", report), ("lost", metrics({}, 4, 1, now=0))):
+        raw.add("report", 8.5, name=name, report=told)
+    raw.add("replay", 8.6, group="analytics-consumer-group", to="earliest", partitions=2, took=1.0)
+    raw.state.append({"what": "report", **report})
+    return raw
+
+
+def _of_partition(number: int) -> dict[str, Any]:
+    return {"group": "inventory-consumer-group", "topic": "order-events", "partition": number}
 
 
 Change = Callable[[Raw], None]

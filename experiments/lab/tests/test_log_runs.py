@@ -1,0 +1,133 @@
+"""Runs over a log: lag from its samples, reports of analytics and their comparison, and what the report shows."""
+
+import csv
+
+import pytest
+from campus.metrics import metrics
+from hand_made import Raw, streamed
+from lab import analytics, figures, predictions, report
+from lab.check import FAIL, PASS, UNKNOWN, check
+from lab.lag_series import LagSeries
+
+
+def value(formula: str, raw: Raw | None = None) -> float | None:
+    run = (raw or streamed()).run()
+    return predictions.Formulas(run, figures.of_phases(run)).value(formula)
+
+
+def last_verdict(raw: Raw) -> tuple[int, str]:
+    finding = check(raw.run())[-1]
+    return finding.number, finding.verdict
+
+
+def test_a_sample_stands_until_the_next_of_its_partition():
+    series = LagSeries(streamed().run(), "inventory-consumer-group")
+    assert series.partitions == [("order-events", 0), ("order-events", 1)]
+    assert [series.total(second) for second in (0.5, 2.9, 3.0, 4.5, 6.0, 7.0)] == [0, 0, 2, 3, 4, 0]
+    assert series.peak() == (4, 5.0)
+    assert (series.gone(2.0), series.gone(7.5)) == (7.0, None)
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ('lag("inventory", 6)', 4),
+        ('lag_of("inventory", 1, 6)', 1),
+        ('lag_peak("inventory")', 4),
+        ('lag_slope("inventory", 1, 5)', 1.0),
+        ('lag_gone("inventory", 2)', 7.0),
+        ('owned("late", "inventory")', 1),
+        ('figure("lost", "totalInventoryEvents")', 4),
+        ('differing("before replay", "after replay")', 0),
+        ('differing("before replay", "lost")', 4),  # orders, verdicts, failure rate, the minute
+    ],
+)
+def test_what_a_formula_may_use(formula, expected):
+    assert value(formula) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        'lag("analytics", 6)',
+        'owned("early", "inventory")',
+        'figure("nosuch", "totalOrdersSeen")',
+        'figure("lost", "nosuch")',
+        'lag_gone("inventory", 8)',
+    ],
+)
+def test_what_was_not_seen_has_no_value(formula):
+    assert value(formula) is None
+
+
+def test_dead_letters_are_not_known_without_the_broker():
+    raw = streamed()
+    assert value("dead_lettered('order-events')", raw) == 0
+    raw.state.append({"what": "missing", "service": "kafka", "why": "it does not answer"})
+    assert value("dead_lettered('order-events')", raw) is None
+
+
+def test_the_orders_give_the_report_that_analytics_should_give():
+    raw = streamed()
+    counted = analytics.of_orders(line for line in raw.state if line["what"] == "order")
+    assert counted["digest"] == metrics({"2026-01-31T12:00": 5}, 5, 1, now=7)["digest"]
+
+
+def test_a_run_in_which_all_reports_agree_keeps_the_eighth_invariant():
+    assert last_verdict(streamed()) == (8, PASS)
+
+
+def change_state(**figures):
+    return lambda raw: raw.state[-1].update(figures)
+
+
+def other_after_replay(raw):
+    noted = next(e for e in raw.events if e.get("name") == "after replay")
+    noted["report"] = metrics({"2026-01-31T12:00": 4}, 5, 1, now=0)
+
+
+def lost_an_order(raw):
+    raw.remove("order", "o3")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_state(totalOrdersSeen=6),
+        change_state(inventoryFailed=0),
+        change_state(ordersPerMinuteBucket={"2026-01-31T12:01": 5}),
+        change_state(digest="another"),
+        other_after_replay,
+        lost_an_order,
+    ],
+)
+def test_numbers_that_differ_break_the_eighth_invariant(change):
+    raw = streamed()
+    change(raw)
+    assert last_verdict(raw) == (8, FAIL)
+
+
+def test_without_the_state_the_eighth_invariant_is_open():
+    raw = streamed()
+    raw.state.append({"what": "missing", "service": "order", "why": "it does not answer"})
+    assert last_verdict(raw) == (8, UNKNOWN)
+
+
+def test_without_analytics_there_are_seven_invariants():
+    raw = streamed()
+    raw.state.pop()
+    assert last_verdict(raw) == (7, PASS)
+
+
+def test_the_report_shows_lag_and_reports(tmp_path):
+    folder = streamed().write(tmp_path)
+    report.make(folder)
+    text = (folder / "report.md").read_text()
+    assert "| inventory-consumer-group | 4 | 5.0 s | 3 | 0 |" in text
+    assert "`./lab lag` at 3.5 s: late" in text
+    assert "| inventory-consumer-group | order-events | 1 | – | 12 | 2 | 1.5 | WARN |" in text
+    assert "| figure | before replay | after replay | lost |" in text
+    assert "| `totalInventoryEvents` | 5 | 5 | 4 |" in text
+    rows = list(csv.DictReader((folder / "lag.csv").open()))
+    assert (len(rows), rows[2]["partition"], rows[2]["lag"]) == (7, "0", "2")
+    assert "Lag of each group" in (folder / "plot.svg").read_text()
