@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Prepares everything that the tests need, then checks the style and runs every test; ends with a table of the steps.
 #
-# It makes .lab/venv where it is missing, and installs PostgreSQL and RabbitMQ where it may (Debian or Ubuntu, as root).
-# All steps run even if one fails; the exit status is 0 if all are ok, 1 if one failed, 2 if something is missing. The
-# services and brokers that the tests start run without Docker, on free ports and with data of their own.
+# It makes .lab/venv where it is missing, and installs PostgreSQL, RabbitMQ and what Kafka needs where it may (Debian or
+# Ubuntu, as root). All steps run even if one fails; the exit status is 0 if all are ok, 1 if one failed, 2 if something
+# is missing. The services and brokers that the tests start run without Docker, on free ports and with data of their own.
 #
 # Takes: 9 minutes, and 3 more on a new machine
 # Usage: ./run_tests.sh [ARGUMENT FOR PYTEST]...      for example: ./run_tests.sh -k freeze
 #        CAMPUS_WITHOUT_POSTGRES=1 ./run_tests.sh     skips what needs PostgreSQL, if there is none
 #        CAMPUS_WITHOUT_RABBITMQ=1 ./run_tests.sh     skips what needs RabbitMQ, if there is none
+#        CAMPUS_WITHOUT_KAFKA=1 ./run_tests.sh        skips what needs Kafka, if it cannot be had
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -53,19 +54,19 @@ need_postgres() {
   exit 2
 }
 
-# lab's own way to RabbitMQ: it finds it, installs it, or says which command does.
-need_rabbitmq() {
-  if [[ ${CAMPUS_WITHOUT_RABBITMQ:-} == 1 || ! -d async-rabbitmq/tests ]]; then return; fi
-  if PYTHONPATH=experiments:common "$bin/python" - <<'PYTHON'; then return; fi
+# need BROKER PART SWITCH: lab's own way to a broker: it finds it, installs it, or says which command does.
+need() {
+  if [[ ${!3:-} == 1 || ! -d $2/tests ]]; then return; fi
+  if PYTHONPATH=experiments:common "$bin/python" - "$1" <<'PYTHON'; then return; fi
 import sys
 from lab import brokers
 from lab.places import LabError
 try:
-    brokers.install("rabbitmq")
+    brokers.install(sys.argv[1])
 except LabError as error:
     sys.exit(f"run_tests: {error}\n  {getattr(error, 'hint', '') or ''}")
 PYTHON
-  say "  or without it:  CAMPUS_WITHOUT_RABBITMQ=1 ./run_tests.sh"
+  say "  or without it:  $3=1 ./run_tests.sh"
   exit 2
 }
 
@@ -94,7 +95,8 @@ tests() {
 
 ./lab --version >/dev/null # prepares .lab/venv on first use
 need_postgres
-need_rabbitmq
+need rabbitmq async-rabbitmq CAMPUS_WITHOUT_RABBITMQ
+need kafka streaming-kafka CAMPUS_WITHOUT_KAFKA
 
 step "ruff check" "$bin/ruff" check .
 step "ruff format" "$bin/ruff" format --check .

@@ -56,31 +56,44 @@ def _has_rabbitmq() -> bool:
 
 
 def _install_rabbitmq() -> None:
-    if shutil.which("apt-get") is None or os.geteuid() != 0:
+    if not _can_install():
         hint = "Debian, Ubuntu: sudo apt-get install rabbitmq-server; macOS: brew install rabbitmq; or start Docker"
         raise LabError("RabbitMQ is missing", hint)
-    print("installing rabbitmq-server with apt-get (about a minute)", file=sys.stderr, flush=True)
     ours = not _POLICY.exists()
     if ours:  # the package would start a server of its own
         _POLICY.write_text("#!/bin/sh\nexit 101\n")
         _POLICY.chmod(0o755)
     try:
-        env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", "rabbitmq-server"]):
-            done = subprocess.run(["apt-get", *words], env=env, capture_output=True, text=True)
-        if done.returncode:
-            raise LabError(f"apt-get could not install rabbitmq-server:\n{done.stderr.strip()[-400:]}")
+        _install("rabbitmq-server")
     finally:
         if ours:
             _POLICY.unlink()
 
 
+def _can_install() -> bool:
+    return shutil.which("apt-get") is not None and os.geteuid() == 0
+
+
+def _install(*packages: str) -> None:
+    """Install Debian packages. Raises LabError."""
+    names = " ".join(packages)
+    print(f"installing {names} with apt-get (about a minute)", file=sys.stderr, flush=True)
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *packages]):
+        done = subprocess.run(["apt-get", *words], env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise LabError(f"apt-get could not install {names}:\n{done.stderr.strip()[-400:]}")
+
+
 def _fetch_kafka() -> None:
     """Bring Kafka's released jars from Maven Central to `.lab/kafka/libs`."""
-    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
-    if missing:
+    packages = {"java": "default-jre-headless", "mvn": "maven"}
+    missing = [program for program in packages if shutil.which(program) is None]
+    if missing and not _can_install():
         hint = "Debian, Ubuntu: sudo apt-get install default-jre-headless maven; macOS: brew install openjdk maven"
         raise LabError(f"{' and '.join(missing)} is missing, which Kafka needs", f"{hint}; or start Docker")
+    if missing:
+        _install(*(packages[program] for program in missing))
     print("fetching Apache Kafka from Maven Central (54 MB, once)", file=sys.stderr, flush=True)
     pom = ROOT / "streaming-kafka" / "broker" / "pom.xml"
     words = ["dependency:copy-dependencies", f"-DoutputDirectory={_KAFKA / 'libs'}", "-DincludeScope=runtime"]
