@@ -1,0 +1,431 @@
+"""What analytics counts, and that a restart, a crash or a reset neither loses a count nor makes one twice."""
+
+import contextlib
+import functools
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import analytics_consumer.app
+import pytest
+import urllib3
+from analytics_consumer.follower import GROUP
+from broker import topics
+from campus import logs
+from campus.faults import Faults
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Message, event
+from campus.metrics import metrics
+from flask import Flask
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import MemberToRemove, OffsetSpec
+from kafka.errors import KafkaError, NoError
+from rig import Service, wait_until
+from rig.poison import DATA, POISON
+
+PART = Path(__file__).resolve().parents[1]
+PARTITIONS = [TopicPartition(topic, n) for topic in (topics.ORDERS, topics.INVENTORY) for n in range(6)]
+NOON, LATER = "2026-01-31T12:00:59.999999Z", "2026-01-31T12:01:00.000000Z"
+
+
+class Died(BaseException):
+    """What SIGKILL does, as far as a test can stand it: nothing after it is done."""
+
+
+class Analytics:
+    """The service in this process, without its thread: `step` is one round of its loop."""
+
+    def __init__(self, app: Flask) -> None:
+        self._life = app.extensions["campus"]
+        self._loop = self._life.loops[0]
+        self.http = app.test_client()
+
+    def step(self) -> None:
+        """Do one round, and raise RuntimeError when it failed."""
+        self._loop.round(0.0)
+        self._loop.check()
+
+    def close(self) -> None:
+        """Stop it in good order."""
+        self._life.stop()
+
+    def ready(self) -> bool:
+        return self.http.get("/ready").status_code == 200
+
+    def report(self) -> dict:
+        return self.http.get("/report").json
+
+    def counted(self) -> tuple[int, int]:
+        report = self.report()
+        return report["totalOrdersSeen"], report["totalInventoryEvents"]
+
+    def messages(self, outcome: str) -> float:
+        """Return how many messages had this outcome since it started."""
+        name = f'messages_total{{group="{GROUP}",outcome="{outcome}"}} '
+        return sum(float(line.removeprefix(name)) for line in self.metrics() if line.startswith(name))
+
+    def metrics(self) -> list[str]:
+        return self.http.get("/metrics").text.splitlines()
+
+    def configure(self, **faults) -> None:
+        assert self.http.post("/configure", json=faults).status_code == 200
+
+    def mend(self) -> None:
+        self.http.delete("/configure")
+
+
+class World:
+    """A log that is empty at first, and what is done to it and to the group."""
+
+    def __init__(self, node, folder: Path) -> None:
+        self.node, self.folder = node, folder
+        self.slept: list[float] = []
+        self._running: list[Analytics] = []
+        self._admin = KafkaAdminClient(bootstrap_servers=node.bootstrap)
+
+    def start(self, database: str = "analytics.db") -> Analytics:
+        """Start analytics on this database, with death and sleeping made harmless, until it has its partitions."""
+        url = f"sqlite:///{self.folder / database}"
+        env = {"DATABASE_URL": url, "KAFKA_BOOTSTRAP": self.node.bootstrap, "METRICS_FILE": str(self.metrics_file)}
+        made = Analytics(analytics_consumer.app.create_app(env))
+        self._running.append(made)
+        wait_until(lambda: made.step() or made.ready())
+        return made
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.folder / "metrics.json"
+
+    def written(self) -> dict:
+        """Return what metrics.json says, if it is there."""
+        return json.loads(self.metrics_file.read_text()) if self.metrics_file.exists() else {}
+
+    def stop(self) -> None:
+        """Stop every analytics that runs in this process."""
+        while self._running:
+            self._running.pop().close()
+
+    def die(self) -> None:
+        raise Died
+
+    def tell(self, *events: Message, at_once: bool = False) -> None:
+        """Write events into their topics under their orders' keys; `at_once`: in one transaction."""
+        options = {"transactional_id": "test"} if at_once else {}
+        with contextlib.closing(KafkaProducer(bootstrap_servers=self.node.bootstrap, **options)) as producer:
+            if at_once:
+                producer.init_transactions()
+                producer.begin_transaction()
+            for e in events:
+                producer.send(topics.TOPIC_OF[e.event_type], key=e.order_id.encode(), value=e.encode())
+            producer.flush(10)
+            if at_once:
+                producer.commit_transaction()
+
+    def lag(self) -> int:
+        """Return how many offsets the group has not passed yet."""
+        at = self._admin.list_group_offsets({GROUP: PARTITIONS})[GROUP]
+        end = self._admin.list_partition_offsets(dict.fromkeys(PARTITIONS, OffsetSpec.LATEST))
+        return sum(end[p].offset - at[p].offset for p in PARTITIONS)
+
+    def catch_up(self, analytics: Analytics) -> dict:
+        """Let analytics work until it has read everything, and return its report."""
+        wait_until(lambda: analytics.step() or self.lag() == 0)
+        return analytics.report()
+
+    def members(self) -> list[str]:
+        return [member["member_id"] for member in self._admin.describe_groups([GROUP])[GROUP]["members"]]
+
+    def reset(self, to, partitions=PARTITIONS) -> None:
+        """Reset the group's offsets, as an operator does."""
+        results = self._admin.reset_group_offsets(GROUP, dict.fromkeys(partitions, to))
+        assert {result["error"] for result in results.values()} == {NoError}
+
+    def evict(self) -> None:
+        """Remove every member from the group: what happens to one that slept longer than its session."""
+        self._admin.remove_group_members(GROUP, [MemberToRemove(member) for member in self.members()])
+
+    def empty(self) -> None:
+        """Stop what runs, and forget the log and the group."""
+        self.stop()
+        wait_until(self._is_left)
+        self._admin.delete_groups([GROUP])
+        self._admin.delete_topics([*topics.PARTITIONS.keys() & set(self._admin.list_topics())])
+        wait_until(lambda: not topics.PARTITIONS.keys() & set(self._admin.list_topics()))
+        topics.ensure(self._admin)
+
+    def close(self) -> None:
+        self.empty()
+        self._admin.close()
+
+    def _is_left(self) -> bool:
+        with contextlib.suppress(KafkaError):  # a broker that has just started knows no groups yet
+            return not self.members()
+        return False
+
+
+@pytest.fixture
+def world(node, tmp_path, monkeypatch, caplog) -> Iterator[World]:
+    monkeypatch.setattr(logs, "set_up", lambda name: None)
+    caplog.set_level("INFO", "campus")
+    node.start()
+    made = World(node, tmp_path)
+    harmless = functools.partial(Faults, sleep=made.slept.append, kill=made.die)
+    monkeypatch.setattr(analytics_consumer.app, "Faults", harmless)
+    made.empty()
+    yield made
+    made.close()
+
+
+def placed(*orders: str, at: str = NOON) -> list[Message]:
+    return [event(ORDER_PLACED, order, DATA, at=at) for order in orders]
+
+
+def reserved(*orders: str) -> list[Message]:
+    return [event(INVENTORY_RESERVED, order, DATA) for order in orders]
+
+
+def failed(*orders: str) -> list[Message]:
+    return [event(INVENTORY_FAILED, order, {"reason": "unknown_sku"}) for order in orders]
+
+
+EVENTS = [*placed("o1", "o2", "o3"), *placed("o4", "o5", at=LATER), *reserved("o1", "o2", "o4"), *failed("o3")]
+COUNTED = metrics({"2026-01-31T12:00": 3, "2026-01-31T12:01": 2}, 4, 1, now=0)["digest"]
+NOTHING = metrics({}, 0, 0, now=0)["digest"]
+
+
+@pytest.fixture
+def analytics(world) -> Analytics:
+    """Analytics that has counted EVENTS."""
+    made = world.start()
+    world.tell(*EVENTS)
+    assert world.catch_up(made)["digest"] == COUNTED
+    return made
+
+
+def test_an_empty_log_gives_an_empty_report(world):
+    assert world.start().report()["digest"] == NOTHING
+
+
+def test_it_counts_each_order_in_the_minute_in_which_it_was_placed(analytics):
+    report = analytics.report()
+    assert report["ordersPerMinuteBucket"] == {"2026-01-31T12:00": 3, "2026-01-31T12:01": 2}
+    assert (report["totalInventoryEvents"], report["inventoryFailed"], report["failureRate"]) == (4, 1, 0.25)
+
+
+def test_what_is_told_again_changes_nothing(world, analytics):
+    world.tell(*EVENTS, *placed("o1", at=LATER), *reserved("o3"), *placed("o6"), *placed("o6"))
+    assert world.catch_up(analytics)["ordersPerMinuteBucket"] == {"2026-01-31T12:00": 4, "2026-01-31T12:01": 2}
+    assert analytics.counted() == (6, 4)
+
+
+def test_a_file_says_the_same_as_the_report(world, analytics):
+    wait_until(lambda: analytics.step() or world.written().get("digest") == COUNTED)
+    now = {"generatedAtUnix": 0}
+    assert world.written() | now == analytics.report() | now
+    world.tell(*placed("o6"))
+    wait_until(lambda: analytics.step() or world.written()["totalOrdersSeen"] == 6)
+
+
+def test_after_a_restart_it_goes_on(world, analytics, caplog):
+    analytics.close()
+    caplog.clear()
+    again = world.start()
+    assert again.report()["digest"] == COUNTED
+    world.tell(*EVENTS, *placed("o6"))
+    world.catch_up(again)
+    assert again.counted() == (6, 4)
+    assert again.messages("done") == len(EVENTS) + 1
+    assert "rebuilding" not in caplog.text
+
+
+@pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
+def test_after_a_crash_it_has_counted_everything_once(world, analytics, point, caplog):
+    analytics.configure(crash_point=point)
+    world.tell(*placed("o6", "o7"), *reserved("o6"))
+    with pytest.raises(Died):
+        world.catch_up(analytics)
+    known = analytics.counted()
+    analytics.close()
+    caplog.clear()
+    again = world.start()
+    assert again.counted() == known
+    world.catch_up(again)
+    assert again.counted() == (7, 5)
+    assert "rebuilding" not in caplog.text
+
+
+def test_after_a_reset_to_the_beginning_it_rebuilds_the_same(world, analytics, caplog):
+    analytics.close()
+    world.reset(OffsetSpec.EARLIEST)
+    again = world.start()
+    assert again.report()["digest"] == NOTHING
+    assert world.catch_up(again)["digest"] == COUNTED
+    assert "rebuilding from the offsets that were set" in caplog.text
+
+
+def test_a_crash_in_a_rebuild_begins_it_anew(world, analytics, monkeypatch):
+    analytics.close()
+    world.reset(OffsetSpec.EARLIEST)
+    with monkeypatch.context() as patch:
+        patch.setattr(KafkaConsumer, "commit", lambda *_, **__: world.die())
+        with pytest.raises(Died):
+            world.start()
+    world.stop()
+    again = world.start()
+    assert world.catch_up(again)["digest"] == COUNTED
+
+
+def test_after_a_reset_to_the_end_it_counts_from_there(world, analytics):
+    world.tell(*reserved(*(f"p{n}" for n in range(20))), at_once=True)  # its end is a mark that nobody reads
+    wait_until(lambda: analytics.step() or analytics.counted() == (5, 24))
+    analytics.close()
+    world.reset(OffsetSpec.LATEST)
+    again = world.start()
+    assert world.catch_up(again)["digest"] == NOTHING
+    world.tell(*placed("o6"))
+    world.catch_up(again)
+    assert again.counted() == (1, 0)
+
+
+def test_on_another_database_it_counts_everything(world, analytics, caplog):
+    analytics.close()
+    caplog.clear()
+    other = world.start("other.db")
+    assert world.catch_up(other)["digest"] == COUNTED
+    assert "rebuilding from the beginning" in caplog.text
+    other.close()
+    assert world.catch_up(world.start())["digest"] == COUNTED
+
+
+def test_after_a_reset_in_its_sleep_it_rebuilds(world, analytics):
+    world.evict()
+    world.reset(OffsetSpec.EARLIEST)
+    wait_until(lambda: analytics.step() or analytics.report()["digest"] == NOTHING)
+    assert world.catch_up(analytics)["digest"] == COUNTED
+
+
+def test_it_keeps_its_counts_while_another_member_comes_and_goes(world, analytics):
+    other = KafkaConsumer(topics.ORDERS, topics.INVENTORY, group_id=GROUP, bootstrap_servers=world.node.bootstrap)
+    wait_until(lambda: analytics.step() or other.poll(50) or other.assignment())
+    wait_until(lambda: analytics.step() or analytics.ready())
+    other.close(autocommit=False)
+    world.tell(*placed("o6", "o7", "o8"))
+    world.catch_up(analytics)
+    assert analytics.counted() == (8, 4)
+
+
+def test_what_cannot_be_read_is_skipped_and_left_to_inventory(world, analytics):
+    world.node.put(topics.ORDERS, *POISON)
+    world.node.put(topics.INVENTORY, *POISON[:3], placed("o9")[0].encode())
+    world.tell(*placed("o6"))
+    world.catch_up(analytics)
+    assert analytics.counted() == (6, 4)
+    assert analytics.messages("unreadable") == len(POISON) + 4
+    assert world.node.read(topics.DEAD_LETTERS) == []
+
+
+def test_paused_it_takes_nothing_and_stays_in_the_group(world, analytics):
+    members = world.members()
+    analytics.configure(paused=True)
+    world.tell(*placed("o6"))
+    for _ in range(5):
+        analytics.step()
+    assert (analytics.counted(), world.members()) == ((5, 4), members)
+    analytics.mend()
+    world.catch_up(analytics)
+    assert (analytics.counted(), world.members()) == ((6, 4), members)
+
+
+@pytest.mark.parametrize("mode", ["error", "reject"])
+def test_what_fails_is_counted_when_the_fault_is_gone(world, analytics, mode):
+    analytics.configure(failure_rate=1.0, failure_mode=mode)
+    world.tell(*placed("o6"))
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="injected"):
+            wait_until(analytics.step)
+    assert analytics.counted() == (5, 4)
+    analytics.mend()
+    world.catch_up(analytics)
+    assert analytics.counted() == (6, 4)
+
+
+def test_a_share_of_failures_only_slows_it_down(world, analytics):
+    analytics.configure(failure_rate=0.5, seed=7)
+    world.tell(*placed(*(f"p{n}" for n in range(20))))
+
+    def step() -> None:
+        with contextlib.suppress(RuntimeError):
+            analytics.step()
+
+    wait_until(lambda: step() or analytics.counted() == (25, 4))
+
+
+def test_a_held_message_is_counted_when_the_fault_is_gone(world, analytics):
+    members = world.members()
+    analytics.configure(failure_rate=1.0, failure_mode="hang")
+    world.tell(*placed("o6"))
+    for _ in range(5):
+        analytics.step()
+    assert (analytics.counted(), world.members()) == ((5, 4), members)
+    analytics.mend()
+    world.catch_up(analytics)
+    assert analytics.counted() == (6, 4)
+
+
+def test_drop_closes_the_connection_and_it_comes_back(world, analytics):
+    members = world.members()
+    analytics.configure(failure_rate=1.0, failure_mode="drop")
+    world.tell(*placed("o6"))
+    wait_until(lambda: analytics.step() or not world.members())
+    analytics.mend()
+    world.catch_up(analytics)
+    assert analytics.counted() == (6, 4)
+    assert world.members() != members
+
+
+@pytest.mark.parametrize("fault", ["delay", "throttle"])
+def test_a_slow_one_waits_for_each_message(world, analytics, fault):
+    analytics.configure(**{fault: 2.0})
+    world.tell(*placed("o6", "o7"), *reserved("o6"))
+    world.catch_up(analytics)
+    assert (analytics.counted(), world.slept) == ((7, 5), [2.0] * 3)
+
+
+@pytest.fixture
+def service(world) -> Iterator[Service]:
+    """Analytics as a real process."""
+    metrics_file = str(world.metrics_file)
+    env = {"KAFKA_BOOTSTRAP": world.node.bootstrap, "METRICS_FILE": metrics_file}
+    made = Service(PART, "analytics", world.folder, package="analytics_consumer", **env)
+    yield made
+    made.kill()
+
+
+def test_the_process_waits_for_kafka_counts_and_survives_a_kill(world, service):
+    world.tell(*EVENTS)
+    world.node.kill()
+    service.start()
+
+    def waits() -> bool:
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            answer = service.call("GET", "/ready")
+            return answer.status == 503 and "Kafka" in answer.json()["checks"]["kafka"]
+        return False
+
+    def counts(digest: str) -> bool:
+        return service.call("GET", "/report").json()["digest"] == digest
+
+    wait_until(waits)
+    world.node.start()
+    wait_until(service.ready, 60)
+    wait_until(lambda: counts(COUNTED))
+    wait_until(lambda: world.written().get("digest") == COUNTED)
+    service.configure(crash_point="after_commit")
+    world.tell(*placed("o6"))
+    wait_until(lambda: service.log().count("analytics started") == 2)
+    world.tell(*EVENTS, *placed("o7", at=LATER))
+    expected = metrics({"2026-01-31T12:00": 4, "2026-01-31T12:01": 3}, 4, 1, now=0)["digest"]
+    wait_until(lambda: counts(expected))
+    os.kill(service.process.pid, signal.SIGTERM)
+    assert service.process.wait(10) == 0
