@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from broker import topics
+from broker import clients, topics
 from campus.database import Database
 from campus.faults import Drop, Faults, Hang
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Message, Poison, read
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 from prometheus_client import CollectorRegistry, Counter
@@ -28,7 +28,6 @@ log = logging.getLogger("campus")
 GROUP = "analytics-consumer-group"
 EXPECTED = {topics.ORDERS: (ORDER_PLACED,), topics.INVENTORY: (INVENTORY_RESERVED, INVENTORY_FAILED)}
 BATCH = 2000
-WAIT_MS = 200
 KAFKA_MS = 3000
 SHOW_SECONDS = 1.0
 
@@ -53,6 +52,7 @@ class Follower:
     ) -> None:
         self._bootstrap, self._database, self._faults, self._show = bootstrap, database, faults, show
         self._consumer: KafkaConsumer | None = None
+        self._member_at: float | None = None  # when it was last seen to be in its group
         self._settled: tuple | None = None  # the membership whose positions were checked
         self._state_id = ""
         self._held = False
@@ -62,8 +62,9 @@ class Follower:
 
     def check(self) -> None:
         """Raise ConnectionError when it is not connected to Kafka, or has no partitions yet."""
+        clients.check(self._consumer, self._bootstrap)
         if self._settled is None:
-            raise ConnectionError("not connected to Kafka" if self._consumer is None else "joining the group")
+            raise ConnectionError("finding out where to go on")
 
     def close(self) -> None:
         """Leave the group and close the connection."""
@@ -91,7 +92,8 @@ class Follower:
 
     def _round(self, consumer: KafkaConsumer) -> bool:
         self._pause_or_resume(consumer)
-        found = consumer.poll(timeout_ms=WAIT_MS, max_records=1 if self._one_by_one() else BATCH)
+        found = clients.poll(consumer, 1 if self._one_by_one() else BATCH)
+        self._member_at = clients.member_since(consumer.group_metadata(), self._member_at)
         if self._settled is None or self._settled != _membership(consumer):
             self._settle(consumer)
             return False  # what was polled is left: it may be from before a reset
@@ -104,23 +106,9 @@ class Follower:
 
     def _connected(self) -> KafkaConsumer:
         if self._consumer is None:
-            with contextlib.closing(
-                KafkaAdminClient(bootstrap_servers=self._bootstrap, bootstrap_timeout_ms=KAFKA_MS)
-            ) as admin:
-                topics.ensure(admin)
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=self._bootstrap,
-                bootstrap_timeout_ms=KAFKA_MS,
-                group_id=GROUP,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                session_timeout_ms=10_000,
-                heartbeat_interval_ms=2000,
-                reconnect_backoff_max_ms=1000,
-            )
-            self._consumer.subscribe(list(EXPECTED))
-            self._consumer.topics()  # a member that joins before it knows them gets none of their partitions at first
+            clients.ensure_topics(self._bootstrap)
+            self._consumer = clients.reader(self._bootstrap, GROUP, list(EXPECTED))
+            self._member_at = None
             log.info("%s: connected to Kafka", GROUP)
         return self._consumer
 

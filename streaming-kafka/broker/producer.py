@@ -2,17 +2,16 @@
 
 import contextlib
 import logging
-import socket
 import threading
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
 from campus.messages import Message
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from broker import topics
+from broker import clients, topics
 
 log = logging.getLogger("campus")
 
@@ -61,15 +60,12 @@ class Producer:
 
     def step(self) -> bool:
         """Connect if there is no connection, else see if Kafka is still there. Raises NotSent when it is not."""
-        self._trouble = _trouble(self._bootstrap)
+        self._trouble = clients.trouble(self._bootstrap)
         if self._trouble:
             raise NotSent(self._trouble)
         if self._producer is None:
             try:
-                with contextlib.closing(
-                    KafkaAdminClient(bootstrap_servers=self._bootstrap, bootstrap_timeout_ms=3000)
-                ) as admin:
-                    topics.ensure(admin)
+                clients.ensure_topics(self._bootstrap)
                 producer = KafkaProducer(
                     bootstrap_servers=self._bootstrap,
                     bootstrap_timeout_ms=3000,
@@ -103,16 +99,6 @@ class Producer:
             self._producer = None
         with contextlib.suppress(Exception):
             producer.close(timeout=0.1)
-
-
-def _trouble(bootstrap: str) -> str | None:
-    """Return why Kafka's port does not answer: the client itself would wait for the broker and say nothing."""
-    host, _, port = bootstrap.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1.0).close()
-    except OSError as error:
-        return f"Kafka cannot be reached: {error}"
-    return None
 
 
 def _send(producer: KafkaProducer, event: Message) -> Any:

@@ -8,7 +8,7 @@ or a rebalance, changes nothing and tells the same events. Who reads `read_commi
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,21 +18,20 @@ from campus.faults import Drop, Faults, Hang
 from campus.messages import Message, Poison, read
 from campus.orders import utc_now
 from campus.work import HISTORY, REASON, RETRY_SECONDS, Handle, Task
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
-from kafka.structs import OffsetAndMetadata
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import CommitFailedError, KafkaError
+from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 from prometheus_client import CollectorRegistry, Counter
 
-from broker import topics
+from broker import clients, topics
+from broker.clients import PUBLISH_SECONDS
+from broker.told import Told
 
 log = logging.getLogger("campus")
 
 BATCH = 500
-WAIT_MS = 200
 ORIGIN, GROUP = "x-origin", "x-group"
-
-
-_QUICK = {"bootstrap_timeout_ms": 3000}
+DEAD_BYTES = 500_000  # of a dead letter's body: with its headers it must fit where the message itself just did
 
 
 @dataclass(slots=True)
@@ -47,11 +46,16 @@ class Waiting:
 
 @dataclass(slots=True)
 class Batch:
-    """What one round does: tasks, raw messages for the dead-letter topic, and the offsets after them."""
+    """What one round does: tasks, messages for the dead-letter topic, and the offsets after them."""
 
-    tasks: list[tuple[TopicPartition, Any, Task]] = field(default_factory=list)
+    tasks: list[tuple[Any, Task]] = field(default_factory=list)  # with the record of each
     dead: list[tuple[Any, str, list[dict[str, str]]]] = field(default_factory=list)
     offsets: dict[TopicPartition, OffsetAndMetadata] = field(default_factory=dict)
+    drops: bool = False  # the connection is to be dropped after it
+
+    def ends(self, partition: TopicPartition, offset: int) -> None:
+        """Let the next round begin at this offset of the partition."""
+        self.offsets[partition] = OffsetAndMetadata(offset, "", -1)
 
 
 class Stream:
@@ -76,16 +80,17 @@ class Stream:
     ) -> None:
         self._bootstrap, self._group, self._reads, self._expects = bootstrap, group, reads, expects
         self._database, self._faults, self._handle, self._injects = database, faults, handle, injects
+        self._told = Told(database)
         self._consumer: KafkaConsumer | None = None
         self._producer: KafkaProducer | None = None
         self._waiting: dict[TopicPartition, Waiting] = {}
+        self._member_at: float | None = None  # when it was last seen to be in its group
         outcomes = Counter("messages", "Messages by outcome", ["group", "outcome"], registry=registry)
         self._count = lambda outcome, n=1: outcomes.labels(group, outcome).inc(n)
 
     def check(self) -> None:
-        """Raise ConnectionError when there is no connection to Kafka."""
-        if self._consumer is None:
-            raise ConnectionError("not connected to Kafka")
+        """Raise ConnectionError when there is no connection to Kafka, or no partition yet."""
+        clients.check(self._consumer, self._bootstrap)
 
     def close(self) -> None:
         """Leave the group and close the connections; what was in hand is left to whoever takes over."""
@@ -102,122 +107,123 @@ class Stream:
         try:
             consumer = self._connected()
             self._pause_and_resume(consumer)
-            found = consumer.poll(timeout_ms=WAIT_MS, max_records=1 if self._faults.slow else BATCH)
+            found = clients.poll(consumer, 1 if self._slow else BATCH)
+            member = consumer.group_metadata()  # of now: in this generation the messages are ours
             if not found:
+                self._member_at = clients.member_since(member, self._member_at)
                 return False
             batch = self._read(consumer, found)
             events = self._commit(consumer, batch)
-            self._publish(consumer, batch, events)
-        except Drop:
+            self._publish(batch, events, member)
+        except Exception as error:
+            # Whatever was polled comes again. This is also the zombie's case: it slept longer than its session, others
+            # have its partitions, and its transaction is refused. It lets go of everything and joins again.
             self.close()
-            return True
-        except KafkaError as error:
-            # Also the zombie's case: it slept longer than its session, others have its partitions, and its
-            # transaction is refused. It lets go of everything and joins again.
+            if isinstance(error, KafkaError):
+                raise ConnectionError(f"Kafka: {type(error).__name__}: {error}") from error
+            raise
+        if batch.drops:
             self.close()
-            raise ConnectionError(f"Kafka: {type(error).__name__}: {error}") from error
         self._faults.rest()
         return True
 
     def _connected(self) -> KafkaConsumer:
         if self._consumer is None:
-            with contextlib.closing(KafkaAdminClient(bootstrap_servers=self._bootstrap, **_QUICK)) as admin:
-                topics.ensure(admin)
-            self._producer = KafkaProducer(
-                bootstrap_servers=self._bootstrap,
-                transactional_id=f"{self._group}-1",  # the same after a restart: what a killed process began is aborted
-                transaction_timeout_ms=10_000,
-                retry_backoff_ms=5,
-                reconnect_backoff_max_ms=1000,
-                delivery_timeout_ms=10_000,
-                request_timeout_ms=5000,
-                max_block_ms=5000,
-                **_QUICK,
-            )
-            self._producer.init_transactions()
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=self._bootstrap,
-                group_id=self._group,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                session_timeout_ms=10_000,
-                heartbeat_interval_ms=2000,
-                reconnect_backoff_max_ms=1000,
-                **_QUICK,
-            )
-            self._consumer.subscribe(list(self._reads))
+            clients.ensure_topics(self._bootstrap)
+            self._producer = clients.writer(self._bootstrap, self._group)
+            self._consumer = clients.reader(self._bootstrap, self._group, self._reads)
+            self._member_at = None
             log.info("%s: connected to Kafka", self._group)
         return self._consumer
 
+    @property
+    def _slow(self) -> bool:
+        """Whether messages are worked off one by one, so that each is committed when it is done."""
+        return self._faults.slow if self._injects else self._faults.throttle > 0
+
+    def _stopped(self, partitions: Iterable[TopicPartition]) -> set[TopicPartition]:
+        """Return those from which nothing is to be taken now."""
+        now = time.monotonic()
+        waiting = {p for p, w in self._waiting.items() if (self._faults.hangs if w.held else w.until > now)}
+        return {p for p in partitions if self._faults.paused or p in waiting}
+
     def _pause_and_resume(self, consumer: KafkaConsumer) -> None:
         """Stop or go on taking messages, without leaving the group."""
-        now, mine, paused = time.monotonic(), consumer.assignment(), consumer.paused()
-        waiting = {p for p, w in self._waiting.items() if (self._faults.hangs if w.held else w.until > now)}
-        wanted = mine if self._faults.paused else waiting & mine
-        if stop := wanted - paused:
-            consumer.pause(*stop)
-        if go := paused - wanted:
-            consumer.resume(*go)
+        stopped, paused = self._stopped(consumer.assignment()), consumer.paused()
+        consumer.pause(*(stopped - paused))
+        consumer.resume(*(paused - stopped))
 
     def _read(self, consumer: KafkaConsumer, found: dict[TopicPartition, list[Any]]) -> Batch:
         """Return the batch of what was polled; a partition ends at a message that must wait."""
         batch = Batch()
+        stopped = self._stopped(found)  # since it was polled, or it was given to us anew, and that takes a pause away
         for partition, records in found.items():
             for record in records:
-                try:
-                    message = read(record.value or b"", *self._expects)
-                    task = Task(message, self._faults.inject() if self._injects else None)
-                    batch.tasks.append((partition, record, task))
-                except Poison as why:
-                    batch.dead.append((record, str(why), []))
-                except Hang:
-                    self._wait(consumer, partition, Waiting(record.offset, held=True))
+                if partition in stopped or not self._take(batch, partition, record):
+                    consumer.seek(partition, record.offset)
                     break
-                except Drop:
-                    raise
-                except Exception as error:  # an injected failure
-                    if not self._try_later(consumer, batch, partition, record, error):
-                        break
-                batch.offsets[partition] = OffsetAndMetadata(record.offset + 1, "", -1)
+                batch.ends(partition, record.offset + 1)
         return batch
+
+    def _take(self, batch: Batch, partition: TopicPartition, record: Any) -> bool:
+        """Put a message into the batch, unless it must wait; return whether it is in."""
+        if self._slow and batch.tasks:
+            return False
+        try:
+            message = read(record.value or b"", *self._expects)
+            batch.tasks.append((record, Task(message, self._faults.inject() if self._injects else None)))
+        except Poison as why:
+            batch.dead.append((record, str(why), []))
+        except Hang:
+            self._waiting[partition] = Waiting(record.offset, held=True)
+            return False
+        except Drop:
+            batch.drops = True
+            return False
+        except Exception as error:  # an injected failure
+            return self._gives_up(batch, partition, record, error)
+        return True
 
     def _commit(self, consumer: KafkaConsumer, batch: Batch) -> list[Message]:
         """Commit the work of all tasks and return the events that follow; when it fails, task by task."""
         if not batch.tasks:
             return []
         try:
-            with self._database.transaction() as tx:
-                events = list(self._handle(tx, [task for _, _, task in batch.tasks]))
-                self._faults.crash_at("before_commit")
-            self._faults.crash_at("after_commit")
+            return self._work(batch.tasks)
         except Exception:
-            if len(batch.tasks) == 1 and not batch.dead:
-                raise
+            self._database.ping()  # when it is the database, no message is to blame
             return self._commit_each(consumer, batch)
-        self._count("done", len(batch.tasks))
-        return events
 
     def _commit_each(self, consumer: KafkaConsumer, batch: Batch) -> list[Message]:
         events: list[Message] = []
+        tasks, batch.tasks = batch.tasks, []
         stopped: dict[TopicPartition, int] = {}
-        for partition, record, task in batch.tasks:
+        for record, task in tasks:
+            partition = _partition(record)
             if partition in stopped:
                 continue
             try:
-                with self._database.transaction() as tx:
-                    events += self._handle(tx, [task])
+                events += self._work([(record, task)])
+                batch.tasks.append((record, task))
             except Exception as error:
-                if not self._try_later(consumer, batch, partition, record, error):
+                if not self._gives_up(batch, partition, record, error):
                     stopped[partition] = record.offset
-                    batch.offsets[partition] = OffsetAndMetadata(record.offset, "", -1)
-        batch.dead = [d for d in batch.dead if d[0].offset < stopped.get(_partition(d[0]), d[0].offset + 1)]
+                    batch.ends(partition, record.offset)
+                    consumer.seek(partition, record.offset)
+        batch.dead = [dead for dead in batch.dead if dead[0].offset < stopped.get(_partition(dead[0]), 1 << 63)]
         return events
 
-    def _try_later(
-        self, consumer: KafkaConsumer, batch: Batch, partition: TopicPartition, record: Any, error: Exception
-    ) -> bool:
-        """Let the partition wait with this message, or after the last try dead-letter it and return True."""
+    def _work(self, tasks: Sequence[tuple[Any, Task]]) -> list[Message]:
+        causes = {task.message.order_id: _origin(record) for record, task in reversed(tasks)}
+        with self._database.transaction() as tx:
+            events = self._handle(tx, [task for _, task in tasks])
+            events = self._told.because(tx, events, causes)
+            self._faults.crash_at("before_commit")
+        self._faults.crash_at("after_commit")
+        return events
+
+    def _gives_up(self, batch: Batch, partition: TopicPartition, record: Any, error: Exception) -> bool:
+        """Let the partition wait with this message; after the last try dead-letter it and return True."""
         before = self._waiting.pop(partition, None)
         history = before.history if before and before.offset == record.offset else []
         history.append({"at": utc_now(), "why": f"{type(error).__name__}: {error}"})
@@ -227,32 +233,40 @@ class Stream:
         seconds = RETRY_SECONDS[len(history) - 1]
         self._count("retried")
         log.warning("trying again in %d s", seconds, extra={"fields": {"origin": _origin(record)} | history[-1]})
-        waiting = Waiting(record.offset, until=time.monotonic() + seconds, history=history)
-        self._wait(consumer, partition, waiting)
+        self._waiting[partition] = Waiting(record.offset, until=time.monotonic() + seconds, history=history)
         return False
 
-    def _wait(self, consumer: KafkaConsumer, partition: TopicPartition, waiting: Waiting) -> None:
-        self._waiting[partition] = waiting
-        consumer.seek(partition, waiting.offset)
-
-    def _publish(self, consumer: KafkaConsumer, batch: Batch, events: Sequence[Message]) -> None:
-        producer = self._producer
-        if not batch.offsets or producer is None:
+    def _publish(self, batch: Batch, events: Sequence[Message], member: ConsumerGroupMetadata) -> None:
+        """Tell what follows, and that the batch is done: both or neither."""
+        if not batch.offsets:
             return
+        if events or batch.dead:
+            self._publish_all(batch, events, member)
+        else:  # without a transaction it is half the work
+            self._consumer.commit(batch.offsets, timeout_ms=1000 * PUBLISH_SECONDS)
+        self._count("done", len(batch.tasks))
+        self._count("dead_lettered", len(batch.dead))
+        for record, why, _ in batch.dead:
+            log.error("dead-lettered", extra={"fields": {"why": why, "origin": _origin(record)}})
+        self._faults.crash_at("after_publish")
+
+    def _publish_all(self, batch: Batch, events: Sequence[Message], member: ConsumerGroupMetadata) -> None:
+        if member.generation_id < 0:  # in a transaction, Kafka takes offsets without a generation from anybody
+            raise CommitFailedError("this consumer is not in its group any more")
+        producer = self._producer
         producer.begin_transaction()
         sent = [producer.send(topics.TOPIC_OF[e.event_type], key=e.order_id.encode(), value=e.encode()) for e in events]
-        for record, reason, history in batch.dead:
-            self._count("dead_lettered")
-            log.error("dead-lettered", extra={"fields": {"why": reason, "origin": _origin(record)}})
-            told = {REASON: reason[:1000].encode(), HISTORY: jsons.dumps(history), ORIGIN: _origin(record).encode()}
-            told[GROUP] = self._group.encode()
-            headers = list(told.items())
-            sent.append(producer.send(topics.DEAD_LETTERS, key=record.key, value=record.value, headers=headers))
-        producer.send_offsets_to_transaction(batch.offsets, consumer.group_metadata())
-        producer.commit_transaction()
+        sent += [producer.send(topics.DEAD_LETTERS, **self._dead_letter(*dead)) for dead in batch.dead]
+        producer.send_offsets_to_transaction(batch.offsets, member)
         for future in sent:
-            future.get(0)
-        self._faults.crash_at("after_publish")
+            future.get(PUBLISH_SECONDS)  # the client would commit a transaction without what it could not deliver
+        producer.commit_transaction()
+
+    def _dead_letter(self, record: Any, why: str, history: list[dict[str, str]]) -> dict[str, Any]:
+        told = {REASON: why[:1000], ORIGIN: _origin(record), GROUP: self._group}
+        headers = [(name, text.encode()) for name, text in told.items()] + [(HISTORY, jsons.dumps(history))]
+        body = (record.value or b"")[:DEAD_BYTES]
+        return {"key": record.key and record.key[:1000], "value": body, "headers": headers}
 
 
 def _partition(record: Any) -> TopicPartition:

@@ -1,9 +1,26 @@
-"""What the tests of Part C share: a real Kafka node of their own."""
+"""What the tests of Part C share: a real Kafka node of their own, and a consumer's work without its thread."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import broker.stream
 import pytest
+from broker import topics
+from broker.stream import Stream
+from campus import stock
+from campus.database import Database
+from campus.faults import CONSUMING, Faults
+from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Message, event
+from campus.orders import new_order_id
+from campus.work import Task
 from node import Node
+from prometheus_client import CollectorRegistry
+from rig import wait_until
+
+DATA = {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +32,120 @@ def node(tmp_path_factory) -> Iterator[Node]:
         yield made
     finally:
         made.kill()
+
+
+class Died(BaseException):
+    """What SIGKILL does, as far as a test can stand it: nothing after it is done."""
+
+
+class World:
+    """A clock that only sleeping moves, and death."""
+
+    def __init__(self) -> None:
+        self.now, self.slept = 1000.0, []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def die(self) -> None:
+        raise Died
+
+
+@pytest.fixture
+def world(monkeypatch) -> World:
+    """The clock by which messages wait, and by which faults sleep and expire."""
+    made = World()
+    monkeypatch.setattr(broker.stream, "time", SimpleNamespace(monotonic=lambda: made.now))
+    return made
+
+
+class Bench:
+    """Streams of one group of its own, whose work is written down; it begins at what is written from now on.
+
+    `broken` orders fail; `during` is called in the middle of each batch, within the work.
+    """
+
+    _groups = itertools.count()
+
+    def __init__(self, node: Node, folder: Path, world: World) -> None:
+        self.node, self.world, self.group = node, world, f"bench-{next(self._groups)}"
+        self.database = Database(f"sqlite:///{folder}/bench.db", stock.metadata)
+        self.faults = self.new_faults()
+        self.batches: list[list[str]] = []
+        self.refusals: dict[str, str | None] = {}
+        self.broken: set[str] = set()
+        self.during: Callable[[], Any] = lambda: None
+        self.registry = CollectorRegistry()
+        self.streams: list[Stream] = []
+        self.stream = self.new()
+        node.skip(self.group)
+
+    def new_faults(self) -> Faults:
+        points = ("before_commit", "after_commit", "after_publish")
+        return Faults(
+            CONSUMING, points=points, sleep=self.world.sleep, clock=lambda: self.world.now, kill=self.world.die
+        )
+
+    def new(self, **options: Any) -> Stream:
+        """Return another member of the group, with the same database."""
+        usual = {"reads": [topics.ORDERS], "expects": (ORDER_PLACED,), "registry": CollectorRegistry()}
+        if not self.streams:
+            usual["registry"] = self.registry
+        usual |= {"bootstrap": self.node.bootstrap, "group": self.group, "handle": self._handle}
+        usual |= {"database": self.database, "faults": self.faults}
+        self.streams.append(Stream(**usual | options))
+        return self.streams[-1]
+
+    def _handle(self, tx: Any, tasks: Sequence[Task]) -> list[Message]:
+        self.batches.append([task.message.order_id for task in tasks])
+        self.refusals |= {task.message.order_id: task.refusal for task in tasks}
+        if bad := self.broken.intersection(self.batches[-1]):
+            raise ValueError(f"{min(bad)} is broken")
+        self.during()
+        return [event(INVENTORY_RESERVED, task.message.order_id, DATA) for task in tasks]
+
+    def place(self, count: int = 1, *, partition: int | None = None) -> list[str]:
+        """Write orders into the log and return their ids."""
+        orders = [new_order_id() for _ in range(count)]
+        self.node.put(topics.ORDERS, *(placed(order) for order in orders), partition=partition)
+        return orders
+
+    def step(self, *, of: Stream | None = None) -> None:
+        """Do rounds until one has found something."""
+        wait_until((of or self.stream).step)
+
+    def finish(self, *orders: str) -> None:
+        """Do rounds until each of these orders has a verdict, and then some more; each must have just one."""
+        wait_until(lambda: [stream.step() for stream in self.streams] and len(self.told(*orders)) >= len(orders))
+        while sum(stream.step() for stream in self.streams):
+            pass
+        assert self.told(*orders) == sorted(orders)
+
+    def told(self, *orders: str) -> list[str]:
+        """Return the orders of which a `read_committed` reader sees a verdict, one for each verdict."""
+        return sorted(record.key.decode() for record in self.node.read(topics.INVENTORY, *orders))
+
+    def dead(self) -> list:
+        """Return what this group has dead-lettered."""
+        records = self.node.read(topics.DEAD_LETTERS)
+        return [record for record in records if dict(record.headers)["x-group"] == self.group.encode()]
+
+    def counted(self, outcome: str) -> float:
+        """Return how many messages the metrics say had this outcome."""
+        return self.registry.get_sample_value("messages_total", {"group": self.group, "outcome": outcome}) or 0.0
+
+
+def placed(order_id: str) -> Message:
+    """Return the event that tells of an order."""
+    return event(ORDER_PLACED, order_id, DATA)
+
+
+@pytest.fixture
+def bench(node, tmp_path, world) -> Iterator[Bench]:
+    node.start()
+    made = Bench(node, tmp_path, world)
+    yield made
+    for stream in made.streams:
+        stream.close()
+    made.database.close()

@@ -7,7 +7,12 @@ import socket
 import subprocess
 from pathlib import Path
 
-from kafka import KafkaConsumer, KafkaProducer
+from broker import topics
+from campus.messages import Message
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import MemberToRemove
+from kafka.errors import CoordinatorNotAvailableError
+from kafka.structs import OffsetAndMetadata
 from lab import brokers
 from rig import free_port, wait_until
 
@@ -46,25 +51,60 @@ class Node:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(10)
 
-    def put(self, topic: str, *bodies: bytes) -> None:
-        """Write messages straight into a topic."""
-        with contextlib.closing(KafkaProducer(bootstrap_servers=self.bootstrap)) as producer:
+    def put(self, topic: str, *bodies: bytes | Message | None, partition: int | None = None) -> None:
+        """Write messages straight into a topic: events under their order's id, anything else under `k`."""
+        with contextlib.closing(KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=2**21)) as producer:
             for body in bodies:
-                producer.send(topic, value=body, key=b"k")
-            producer.flush(10)
+                key, value = (body.order_id, body.encode()) if isinstance(body, Message) else ("k", body)
+                producer.send(topic, value=value, key=key.encode(), partition=partition)
+            producer.flush(30)
 
-    def read(self, topic: str) -> list:
-        """Return every committed record of a topic, from its beginning."""
-        consumer = KafkaConsumer(
-            topic,
-            bootstrap_servers=self.bootstrap,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            consumer_timeout_ms=1500,
-        )
-        with contextlib.closing(consumer):
-            return list(consumer)
+    def read(self, topic: str, *keys: str) -> list:
+        """Return every committed record of a topic (of these keys), from its beginning."""
+        partitions = [TopicPartition(topic, n) for n in range(topics.PARTITIONS[topic])]
+        reader = {"isolation_level": "read_committed", "auto_offset_reset": "earliest", "enable_auto_commit": False}
+        with contextlib.closing(KafkaConsumer(bootstrap_servers=self.bootstrap, **reader)) as consumer:
+            consumer.assign(partitions)
+            ends, records = consumer.end_offsets(partitions), []
+            while any(consumer.position(partition) < ends[partition] for partition in partitions):
+                records += [r for batch in consumer.poll(timeout_ms=200, max_records=5000).values() for r in batch]
+        return [record for record in records if not keys or record.key.decode() in keys]
+
+    def admin(self) -> contextlib.closing[KafkaAdminClient]:
+        """Return an admin client for a `with` statement; the topics are there."""
+        client = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        topics.ensure(client)
+        return contextlib.closing(client)
+
+    def members(self, group: str) -> dict[str, int]:
+        """Return how many partitions each member of a group has."""
+        members = wait_until(lambda: self._described(group))["members"]
+        return {m["member_id"]: _count(m["member_assignment"]) for m in members}
+
+    def _described(self, group: str) -> dict | None:
+        with self.admin() as admin, contextlib.suppress(CoordinatorNotAvailableError):  # a new node has none at first
+            return admin.describe_groups([group])[group]
+        return None
+
+    def evict(self, group: str) -> None:
+        """Take a group's partitions from its members, as if their sessions had run out."""
+        with self.admin() as admin:
+            admin.remove_group_members(group, [MemberToRemove(member_id=name) for name in self.members(group)])
+
+    def offsets(self, group: str) -> dict[TopicPartition, int]:
+        """Return how far a group has come, where it has."""
+        with self.admin() as admin:
+            return {tp: found.offset for tp, found in admin.list_group_offsets({group: None})[group].items()}
+
+    def skip(self, group: str) -> None:
+        """Let a group without members begin at what is written from now on."""
+        with contextlib.closing(KafkaConsumer(bootstrap_servers=self.bootstrap, group_id=group)) as consumer:
+            with self.admin():
+                partitions = [
+                    TopicPartition(topic, n) for topic, count in topics.PARTITIONS.items() for n in range(count)
+                ]
+            consumer.assign(partitions)
+            consumer.commit({tp: OffsetAndMetadata(n, "", -1) for tp, n in consumer.end_offsets(partitions).items()})
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -83,3 +123,7 @@ def _free_pair() -> int:
         port = free_port()
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
             return port
+
+
+def _count(assignment: dict | None) -> int:
+    return sum(len(topic["partitions"]) for topic in (assignment or {}).get("assigned_partitions", ()))

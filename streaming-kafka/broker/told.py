@@ -1,0 +1,43 @@
+"""What a consumer has told, and because of which message: an event is told because of the first that caused it.
+
+A message may be in the log twice, when its producer could not know whether Kafka had it. The same message may also come
+twice, after a crash: then what follows from it is told again, as the transaction in which it was told was never
+committed. The row, written in the same transaction as the work, tells the two apart.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from campus.database import Database, InsertIfAbsent
+from campus.messages import Message
+from sqlalchemy import Column, Connection, MetaData, String, Table, bindparam, select
+
+_told = Table(
+    "told",
+    MetaData(),
+    # Orders' ids grow with time and events' ids are random: this order keeps new rows together on few pages.
+    Column("order_id", String(64), primary_key=True),
+    Column("event_id", String(64), primary_key=True),
+    Column("cause", String(64), nullable=False),
+    sqlite_with_rowid=False,
+)
+_insert = InsertIfAbsent(_told)
+_known = select(_told).where(_told.c.order_id.in_(bindparam("b_ids", expanding=True)))
+
+
+class Told:
+    """The table of this in one service's database."""
+
+    def __init__(self, database: Database) -> None:
+        with database.transaction() as tx:
+            _told.create(tx, checkfirst=True)
+
+    def because(self, tx: Connection, events: Sequence[Message], causes: Mapping[str, str]) -> list[Message]:
+        """Return those of the events that are to be told; `causes` maps an order to the message that is worked on."""
+        if not events:
+            return []
+        once = {event.event_id: event for event in events}
+        mine = {e.event_id: causes[e.order_id] for e in once.values()}
+        _insert.many(tx, [{"order_id": e.order_id, "event_id": e.event_id, "cause": mine[e.event_id]} for e in events])
+        rows = tx.execute(_known, {"b_ids": list({e.order_id for e in events})})
+        first = {row.event_id: row.cause for row in rows}
+        return [event for event in once.values() if first[event.event_id] == mine[event.event_id]]

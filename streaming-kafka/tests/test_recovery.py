@@ -1,0 +1,195 @@
+"""Services that die, sleep or are doubled, as real processes on a real broker: nothing is lost, nothing is doubled."""
+
+import os
+import signal
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import urllib3
+from broker import topics
+from campus.orders import new_order_id
+from conftest import placed
+from rig import Service, wait_until
+
+PART = Path(__file__).resolve().parents[1]
+GROUP = "inventory-consumer-group"
+SESSION = {"SESSION_MS": "3000"}
+
+
+class Inventory(Service):
+    """One replica of the inventory service, on the database that it shares with the others."""
+
+    def __init__(self, node, folder: Path, replica: str = "inventory") -> None:
+        self.database = folder / "shared.db"
+        env = {"KAFKA_BOOTSTRAP": node.bootstrap, "DATABASE_URL": f"sqlite:///{self.database}", **SESSION}
+        super().__init__(PART, replica, folder, package="inventory_consumer", **env)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to its whole process group."""
+        os.killpg(self.process.pid, number)
+
+    def reserved(self, *orders: str) -> int:
+        """Return how many of these orders have a reservation."""
+        with sqlite3.connect(self.database) as connection:
+            known = {row[0] for row in connection.execute("SELECT order_id FROM reservations")}
+        return len(known.intersection(orders))
+
+
+@pytest.fixture
+def replicas(node, tmp_path):
+    """Two replicas of one service; they do not run yet, and begin at what is written from now on."""
+    node.start()
+    node.evict(GROUP)
+    node.skip(GROUP)
+    made = [Inventory(node, tmp_path, name) for name in ("first", "second")]
+    yield made
+    for service in made:
+        if service.runs:
+            service.signal(signal.SIGCONT)
+        service.kill()
+    node.evict(GROUP)
+
+
+def verdicts(node, orders: list[str]) -> list[str]:
+    """Return the ids of those orders of which a `read_committed` reader sees a verdict, one for each verdict."""
+    wanted = set(orders)
+    return sorted(key for record in node.read(topics.INVENTORY) if (key := record.key.decode()) in wanted)
+
+
+def place(node, count: int) -> list[str]:
+    """Write orders straight into the log and return their ids."""
+    orders = [new_order_id() for _ in range(count)]
+    node.put(topics.ORDERS, *(placed(order) for order in orders))
+    return orders
+
+
+def all_have_one(node, orders: list[str]) -> None:
+    """Wait until every order has a verdict; none may have two."""
+    wait_until(lambda: len(set(verdicts(node, orders))) == len(orders), 60)
+    assert verdicts(node, orders) == sorted(orders)
+
+
+def test_killed_half_way_through_ten_thousand_orders(node, replicas):
+    inventory, _ = replicas
+    orders = place(node, 10_000)
+    inventory.start()
+    wait_until(lambda: inventory.database.exists() and len(verdicts(node, orders)) >= 4000, 60)
+    inventory.kill()
+    assert 4000 <= len(verdicts(node, orders)) < 10_000
+    inventory.start()
+    all_have_one(node, orders)
+    assert inventory.reserved(*orders) == 10_000
+    on_hand = inventory.call("GET", "/stock").json()["stock"]["burger"]
+    assert (on_hand["reserved"], on_hand["on_hand"]) == (10_000, on_hand["initial"] - 10_000)
+
+
+@pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
+def test_a_crash_really_kills_the_process_and_it_goes_on(node, replicas, point):
+    inventory, _ = replicas
+    inventory.start()
+    wait_until(inventory.ready)
+    wait_until(lambda: node.members(GROUP))
+    inventory.configure(crash_point=point)
+    orders = place(node, 20)
+    wait_until(lambda: "SIGKILL" in inventory.log())  # gunicorn says so of its worker
+    wait_until(inventory.ready)
+    assert inventory.call("GET", "/configure").json()["config"]["crash_point"] is None
+    all_have_one(node, orders)
+    assert inventory.reserved(*orders) == 20
+
+
+def test_who_sleeps_longer_than_its_session_finds_its_work_done_and_doubles_nothing(node, replicas):
+    zombie, other = replicas
+    zombie.start()
+    wait_until(zombie.ready)
+    wait_until(lambda: list(node.members(GROUP).values()) == [6])
+    (before,) = node.members(GROUP)
+    zombie.configure(delay=1)
+    orders = place(node, 12)
+    wait_until(lambda: verdicts(node, orders))
+    zombie.signal(signal.SIGSTOP)  # in the middle of a message
+    other.start()
+    wait_until(lambda: len(verdicts(node, orders)) == 12, 60)
+    assert before not in node.members(GROUP)
+    zombie.signal(signal.SIGCONT)
+    wait_until(lambda: list(node.members(GROUP).values()) == [3, 3], 60)
+    zombie.call("DELETE", "/configure")
+    all_have_one(node, orders + place(node, 100))
+
+
+def test_a_second_replica_joins_and_leaves_under_load(node, replicas):
+    first, second = replicas
+    first.start()
+    wait_until(first.ready)
+    orders = place(node, 2000)
+    second.start()
+    wait_until(lambda: list(node.members(GROUP).values()) == [3, 3], 60)
+    orders += place(node, 2000)
+    second.signal(signal.SIGTERM)
+    all_have_one(node, orders + place(node, 100))
+    assert first.reserved(*orders) == 4000
+
+
+@pytest.fixture
+def order(node, tmp_path):
+    """An order service, and an inventory service behind it."""
+    node.start()
+    node.evict(GROUP)
+    node.skip(GROUP)
+    inventory = Inventory(node, tmp_path)
+    service = Service(PART, "order", tmp_path, package="producer_order", KAFKA_BOOTSTRAP=node.bootstrap, **SESSION)
+    service.inventory = inventory
+    service.start()
+    inventory.start()
+    wait_until(service.ready)
+    wait_until(inventory.ready)
+    yield service
+    service.kill()
+    inventory.kill()
+    node.evict(GROUP)
+    node.evict("order-status-group")
+
+
+BODY = {"item": "burger", "qty": 1, "user_id": "u1"}
+
+
+@pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
+def test_an_order_service_that_crashes_tells_an_order_or_forgets_it(node, order, point):
+    order.configure(crash_point=point)
+    with pytest.raises(urllib3.exceptions.HTTPError):
+        order.call("POST", "/order", BODY)
+    wait_until(order.ready)
+    orders = [row["order_id"] for row in order.call("GET", "/orders").json()["orders"]]
+    assert len(orders) == (0 if point == "before_commit" else 1)
+    orders.append(order.call("POST", "/order", BODY).json()["order_id"])
+
+    def settled() -> bool:
+        return all(order.call("GET", f"/orders/{o}").json()["status"] == "reserved" for o in orders)
+
+    wait_until(settled, 60)
+    assert len(node.read(topics.ORDERS, *orders)) >= len(orders)
+    assert verdicts(node, orders) == sorted(orders)
+
+
+def test_a_broker_that_is_killed_under_traffic_loses_nothing_that_was_acknowledged(node, order):
+    accepted, refused = [], []
+
+    def place_one(_: int) -> None:
+        answer = order.call("POST", "/order", BODY)
+        (accepted if answer.status == 202 else refused).append(answer.json().get("order_id"))
+
+    with ThreadPoolExecutor(4) as pool:
+        traffic = pool.map(place_one, range(300))
+        wait_until(lambda: len(accepted) > 50)
+        node.kill()
+        wait_until(lambda: refused)
+        node.start()
+        list(traffic)
+    wait_until(lambda: order.call("POST", "/order", BODY).status == 202, 60)
+    wait_until(lambda: set(verdicts(node, accepted)) == set(accepted), 60)
+    unknown = [order_id for order_id in refused if order_id]
+    rows = order.call("GET", "/orders?limit=1000").json()["orders"]
+    assert {row["order_id"] for row in rows} >= {*accepted, *unknown}
+    assert verdicts(node, accepted) == sorted(accepted)

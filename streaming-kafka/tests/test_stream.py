@@ -1,0 +1,244 @@
+"""A consumer's work on a real broker, round by round: batches, failures, dead letters, and who may commit."""
+
+import json
+from contextlib import suppress
+
+import broker.stream
+import pytest
+from broker import topics
+from conftest import Died, placed
+from kafka import TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import KafkaTimeoutError, UnknownMemberIdError
+from rig import wait_until
+from rig.poison import POISON
+
+ORIGINS = [TopicPartition(topics.ORDERS, n) for n in range(6)]
+
+
+def test_a_batch_is_worked_off_and_told_and_its_offsets_are_committed(bench):
+    orders = bench.place(20)
+    before = sum(bench.node.offsets(bench.group)[tp] for tp in ORIGINS)
+    bench.finish(*orders)
+    assert sorted(order for batch in bench.batches for order in batch) == sorted(orders)
+    assert sum(bench.node.offsets(bench.group)[tp] for tp in ORIGINS) == before + 20
+    assert bench.counted("done") == 20
+
+
+def test_an_order_that_is_in_the_log_twice_has_one_verdict(bench):
+    (order,) = bench.place()
+    bench.node.put(topics.ORDERS, placed(order))
+    bench.finish(order)
+    bench.node.put(topics.ORDERS, placed(order))
+    bench.step()
+    assert bench.told(order) == [order]
+    assert bench.counted("done") == 3
+
+
+@pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
+def test_a_crash_loses_nothing_and_doubles_nothing(bench, point):
+    orders = bench.place(5, partition=0)
+    bench.faults.configure({"crash_point": point})
+    with pytest.raises(Died):
+        bench.step()
+    assert bench.told(*orders) == (sorted(orders) if point == "after_publish" else [])
+    bench.faults.reset()
+    bench.stream.close()
+    bench.finish(*orders, *bench.place(partition=0))
+
+
+def test_a_message_that_fails_is_tried_again_ever_later_while_the_others_go_on(bench, world):
+    (bad,) = bench.place(partition=0)
+    after = bench.place(2, partition=0)
+    bench.broken = {bad}
+    bench.step()
+    for seconds in (1, 2, 4, 8):
+        tried = sum(bad in batch for batch in bench.batches)
+        world.now += seconds - 0.1
+        bench.finish(*bench.place(2, partition=1))
+        assert sum(bad in batch for batch in bench.batches) == tried
+        assert bench.told(*after) == []
+        world.now += 0.1
+        bench.step()
+        assert sum(bad in batch for batch in bench.batches) > tried
+    bench.finish(*after)
+    (dead,) = bench.dead()
+    headers = dict(dead.headers)
+    assert headers["x-reason"] == f"failed 5 times, last: ValueError: {bad} is broken".encode()
+    assert [failure["why"] for failure in json.loads(headers["x-history"])] == [f"ValueError: {bad} is broken"] * 5
+    assert (dead.key.decode(), json.loads(dead.value)["order_id"]) == (bad, bad)
+    assert (bench.counted("retried"), bench.counted("dead_lettered"), bench.counted("done")) == (4, 1, 10)
+
+
+def test_a_message_that_fails_once_is_not_lost(bench, world):
+    (order,) = bench.place()
+    bench.broken = {order}
+    bench.step()
+    bench.broken = set()
+    world.now += 1
+    bench.finish(order)
+
+
+def test_a_partition_that_waits_with_more_than_a_batch_is_taken_up_again(bench, world, monkeypatch):
+    monkeypatch.setattr(broker.stream, "BATCH", 5)
+    waits = bench.place(12, partition=0)
+    bench.broken = {waits[0]}
+    wait_until(lambda: [bench.stream.step()] and bench.batches)
+    bench.finish(*bench.place(12, partition=1))
+    bench.broken = set()
+    world.now += 1
+    bench.finish(*waits)
+
+
+def test_a_failing_message_takes_none_of_its_batch_with_it(bench, world):
+    before, (bad,), after = bench.place(2, partition=0), bench.place(partition=0), bench.place(2, partition=0)
+    bench.node.put(topics.ORDERS, b"poison", partition=0)
+    bench.broken = {bad}
+    bench.step()
+    assert bench.told(bad, *before, *after) == sorted(before)
+    assert bench.dead() == []  # the poison comes after it
+    bench.broken = set()
+    world.now += 1
+    bench.finish(bad, *before, *after)
+    assert len(bench.dead()) == 1
+
+
+def test_when_the_database_fails_no_message_is_to_blame(bench, monkeypatch):
+    (order,) = bench.place()
+    bench.broken = {order}
+    monkeypatch.setattr(bench.database, "ping", lambda: 1 / 0)
+    for _ in range(6):
+        with pytest.raises(ZeroDivisionError):
+            bench.step()
+    monkeypatch.undo()
+    bench.broken = set()
+    bench.finish(order)
+    assert (bench.counted("retried"), bench.dead()) == (0, [])
+
+
+class Undelivered:
+    """What the producer gives for a record that it could not deliver in time."""
+
+    def get(self, timeout: float) -> None:
+        raise KafkaTimeoutError("not delivered")
+
+
+def test_what_cannot_be_delivered_is_not_committed_without_it(bench, monkeypatch):
+    bench.finish(*bench.place())
+    (order,) = bench.place()
+    before = bench.node.offsets(bench.group)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.stream._producer, "send", lambda *_, **__: Undelivered())
+        with pytest.raises(ConnectionError, match="not delivered"):
+            bench.step()
+    assert bench.node.offsets(bench.group) == before
+    bench.finish(order)
+
+
+def test_poison_of_every_kind_is_dead_lettered_with_its_origin_and_harms_nobody(bench):
+    (first,) = bench.place(partition=0)
+    bench.node.put(topics.ORDERS, *POISON, None, partition=0)
+    (last,) = bench.place(partition=0)
+    bench.finish(first, last)
+    records = [r for r in bench.node.read(topics.ORDERS) if r.partition == 0][-len(POISON) - 2 : -1]
+    assert len(POISON) >= 12
+    dead = {dict(record.headers)["x-origin"].decode(): record for record in bench.dead()}
+    assert list(dead) == [f"{topics.ORDERS}/0/{record.offset}" for record in records]
+    assert [(d.key, d.value) for d in dead.values()] == [(r.key, r.value or b"") for r in records]
+    assert all(dict(record.headers)["x-reason"] for record in dead.values())
+    assert bench.counted("dead_lettered") == len(POISON) + 1
+
+
+def test_more_poison_than_a_batch_holds(bench):
+    bench.node.put(topics.ORDERS, *([b"poison"] * 600), partition=0)
+    bench.finish(*bench.place(partition=0))
+    assert len(bench.dead()) == 600
+
+
+def test_poison_as_large_as_kafka_takes_does_not_stop_the_consumer(bench):
+    bench.node.put(topics.ORDERS, b"x" * 1_048_400, partition=0)
+    bench.finish(*bench.place(partition=0))
+    assert len(bench.dead()) == 1
+
+
+def test_other_groups_dead_letters_are_their_own(bench):
+    bench.node.put(topics.ORDERS, b"poison", partition=0)
+    other = bench.new(group=f"{bench.group}-other")
+    bench.node.skip(f"{bench.group}-other")
+    bench.node.put(topics.ORDERS, b"more poison", partition=0)
+    bench.step(of=other)
+    wait_until(lambda: bench.stream.step() and len(bench.dead()) == 2)
+    groups = [dict(record.headers)["x-group"].decode() for record in bench.node.read(topics.DEAD_LETTERS)]
+    assert groups.count(f"{bench.group}-other") == 1
+
+
+def test_a_reset_is_refused_while_a_member_is_alive(bench):
+    bench.finish(*bench.place())
+    with bench.node.admin() as admin:
+        answers = admin.reset_group_offsets(bench.group, dict.fromkeys(ORIGINS, OffsetSpec.EARLIEST))
+        assert {answer["error"] for answer in answers.values()} == {UnknownMemberIdError}
+        before = bench.node.offsets(bench.group)
+        bench.stream.close()
+        assert bench.node.offsets(bench.group) == before
+
+
+@pytest.mark.parametrize("noticed", [False, True], ids=["and does not know", "and has noticed"])
+def test_a_zombie_is_refused_by_its_generation(bench, monkeypatch, noticed):
+    monkeypatch.setattr("broker.clients.SESSION_MS", 2000)
+    zombie = bench.stream
+    monkeypatch.setenv("PORT", "1")
+    bench.finish(*bench.place())
+    monkeypatch.setenv("PORT", "2")
+    orders = bench.place(10)
+    other = bench.new()
+
+    def others_take_over() -> None:
+        bench.during = lambda: None
+        bench.node.evict(bench.group)
+        if noticed:
+            wait_until(lambda: zombie._consumer.group_metadata().generation_id < 0)
+
+    bench.during = others_take_over
+    with pytest.raises(ConnectionError, match="CommitFailedError"):
+        bench.step(of=zombie)
+    bench.finish(*orders)
+    assert other._consumer is not None
+
+
+def test_a_zombie_is_fenced_by_who_bears_its_name(bench, monkeypatch):
+    monkeypatch.setenv("PORT", "1")
+    bench.finish(*bench.place())
+    orders = bench.place(10)
+    successor = bench.new()
+
+    def successor_starts() -> None:
+        bench.during = lambda: None
+        successor.step()
+
+    bench.during = successor_starts
+    with pytest.raises(ConnectionError, match="Fenced"):
+        bench.step(of=bench.stream)
+    bench.streams.remove(bench.stream)
+    bench.node.evict(bench.group)
+    bench.finish(*orders)
+
+
+def test_a_member_joins_in_the_middle_of_a_batch(bench, monkeypatch):
+    monkeypatch.setenv("PORT", "1")
+    bench.finish(*bench.place())
+    monkeypatch.setenv("PORT", "2")
+    orders = bench.place(200)
+    other = bench.new()
+
+    def other_joins() -> None:
+        bench.during = lambda: None
+        with suppress(ConnectionError):
+            other.step()
+
+    bench.during = other_joins
+    with suppress(ConnectionError):
+        bench.step(of=bench.stream)
+    assert len(bench.batches[1]) > 1
+    bench.finish(*orders)
+    wait_until(lambda: [s.step() for s in bench.streams] and list(bench.node.members(bench.group).values()) == [3, 3])
+    bench.finish(*bench.place(50))
