@@ -13,8 +13,11 @@ import click
 from lab import __version__, compose, http, places, runtime
 from lab.dlq import dlq
 from lab.journal import Journal
+from lab.lag import lag
 from lab.places import LabError
+from lab.replay import note_report, replay
 from lab.script_commands import KEEP, SCRIPT_COMMANDS
+from lab.tally import tally
 
 
 class Lab(click.Group):
@@ -274,5 +277,5 @@ def bench(what: str, quick: bool) -> None:
     functools.partial(benches.run, what, quick=quick, say=say)()
 
 
-for command in [*SCRIPT_COMMANDS, dlq]:
+for command in [*SCRIPT_COMMANDS, dlq, lag, replay, note_report, tally]:
     main.add_command(command)

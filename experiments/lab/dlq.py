@@ -1,37 +1,38 @@
 """`./lab dlq`: what lies in the dead-letter queues and why, and sending it back to where it came from."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import Any
 
 import click
 
-from lab import rabbit, runtime
+from lab import messaging
 from lab.compose import Service
+from lab.letters import Letter
 from lab.places import LabError
-from lab.rabbit import Letter
-
-if TYPE_CHECKING:
-    from pika.adapters.blocking_connection import BlockingChannel
 
 REASON, HISTORY = "x-reason", "x-history"
+GROUP = "x-group"  # who gave up on it, where more than one may
 SHOWN = 400
 
 
 @click.group()
 def dlq() -> None:
-    """Look at dead-lettered messages, and send them back (RabbitMQ)."""
+    """Look at dead-lettered messages, and send them back."""
 
 
 @dlq.command("list")
 def list_queues() -> None:
-    """Say how many messages lie in each dead-letter queue."""
+    """Say how many messages lie in each dead-letter queue, or in the dead-letter topic, and for what."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("dead-letter queue", "messages")
-    with rabbit.channel(_broker()) as on:
-        for queue in rabbit.WORK:
-            table.add_row(rabbit.dead_letters(queue), str(rabbit.ready(on, rabbit.dead_letters(queue))))
+    service = messaging.broker_up()
+    broker = messaging.speaker(service)
+    counts = Counter(queue for queue, _ in letters(service))
+    table = Table("from", "dead-letter queue", "messages")
+    for queue in broker.WORK:
+        table.add_row(queue, broker.dead_letters(queue), str(counts[queue]))
     Console().print(table)
 
 
@@ -40,11 +41,13 @@ def list_queues() -> None:
 def show(queue: str | None) -> None:
     """Show dead-lettered messages and why they are.
 
-    Those of QUEUE (order-placed …), or of all queues; they stay where they are.
+    Those of QUEUE (order-placed …; in Kafka a topic), or of all queues; they stay where they are.
     """
-    found = letters(_broker(), _chosen(queue))
+    service = messaging.broker_up()
+    found = letters(service, _chosen(service, queue))
     for name, letter in found:
-        click.echo("\n".join(described(name, letter)))
+        dead = messaging.speaker(service).dead_letters(name)
+        click.echo("\n".join(described(dead, letter)))
     click.echo(f"{len(found)} messages")
 
 
@@ -53,30 +56,17 @@ def show(queue: str | None) -> None:
 def replay(queue: str | None) -> None:
     """Send dead-lettered messages back to their queue.
 
-    Those of QUEUE (order-placed …), or of all queues; they are worked on as if they had never failed.
+    Those of QUEUE (order-placed …; in Kafka a topic), or of all queues; they are worked on as if they had never failed.
     """
-    with rabbit.channel(_broker()) as on:
-        for name in _chosen(queue):
-            click.echo(f"{name}: {send_back(on, name)} messages sent back")
+    service = messaging.broker_up()
+    for name in _chosen(service, queue):
+        click.echo(f"{name}: {messaging.speaker(service).send_back(service, name)} messages sent back")
 
 
-def letters(service: Service, queues: tuple[str, ...] = rabbit.WORK) -> list[tuple[str, Letter]]:
-    """Return `(work queue, letter)` for all that is dead-lettered. Raises LabError."""
-    with rabbit.channel(service) as on:
-        return [(queue, letter) for queue in queues for _, letter in rabbit.take(on, rabbit.dead_letters(queue))]
-
-
-def send_back(on: "BlockingChannel", queue: str) -> int:
-    """Put what is dead-lettered now into its queue again, as if it had never failed, and return how many.
-
-    A message is taken away only when RabbitMQ has it in the work queue; in between it may be in both.
-    """
-    count = 0
-    for tag, letter in rabbit.take(on, rabbit.dead_letters(queue)):
-        rabbit.publish(on, queue, [Letter(letter.body, letter.message_id, {})])
-        on.basic_ack(tag)
-        count += 1
-    return count
+def letters(service: Service, queues: tuple[str, ...] = ()) -> list[tuple[str, Letter]]:
+    """Return `(work queue, letter)` for all that is dead-lettered, or for these queues. Raises LabError."""
+    broker = messaging.speaker(service)
+    return broker.letters(service, queues or broker.WORK)
 
 
 def as_state(service: Service) -> list[dict[str, Any]]:
@@ -84,14 +74,16 @@ def as_state(service: Service) -> list[dict[str, Any]]:
     return [
         {"what": "dead", "queue": queue, "message_id": letter.message_id, "reason": letter.headers.get(REASON, "")}
         | {"history": history(letter), "body": letter.body.decode(errors="replace")[:SHOWN]}
+        | ({"groups": letter.headers[GROUP].split(", ")} if GROUP in letter.headers else {})
         for queue, letter in letters(service)
     ]
 
 
-def described(queue: str, letter: Letter) -> list[str]:
-    """Return what a person wants to know of a dead letter, in lines."""
-    lines = [f"{rabbit.dead_letters(queue)}  message {letter.message_id or 'without id'}"]
+def described(dead: str, letter: Letter) -> list[str]:
+    """Return what a person wants to know of a letter in this dead-letter queue, in lines."""
+    lines = [f"{dead}  message {letter.message_id or 'without id'}"]
     lines.append(f"  reason   {letter.headers.get(REASON, 'none given')}")
+    lines += [f"  given up {letter.headers[GROUP]}"] if GROUP in letter.headers else []
     lines += [f"  failed   {failure.get('at')}  {failure.get('why')}" for failure in history(letter)]
     return [*lines, f"  body     {letter.body.decode(errors='replace')[:SHOWN]}"]
 
@@ -104,14 +96,11 @@ def history(letter: Letter) -> list[dict[str, str]]:
         return []
 
 
-def _broker() -> Service:
-    return runtime.find(runtime.choose(), rabbit.NAME)
-
-
-def _chosen(queue: str | None) -> tuple[str, ...]:
+def _chosen(service: Service, queue: str | None) -> tuple[str, ...]:
+    work = messaging.speaker(service).WORK
     if queue is None:
-        return rabbit.WORK
+        return work
     name = queue.removesuffix(".dlq")
-    if name not in rabbit.WORK:
-        raise LabError(f"there is no queue {queue}", f"the queues are: {', '.join(rabbit.WORK)}")
+    if name not in work:
+        raise LabError(f"there is no queue {queue}", f"the queues are: {', '.join(work)}")
     return (name,)

@@ -4,14 +4,16 @@ import copy
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, event
 
-from lab import compose, http, rabbit
+from lab import compose, http, messaging
+from lab.compose import Service
 from lab.journal import Journal
-from lab.rabbit import Letter
+from lab.letters import Letter
+from lab.places import LabError
 
 PAUSE_SECONDS = 0.05
 SHOWN = 120
@@ -20,12 +22,14 @@ Envelope = dict[str, Any]
 
 def redeliver(journal: Journal, name: str, phase: str, *, count: int | None, shuffle: bool) -> int:
     """Publish `OrderPlaced` again for the orders of a load, with the same ids and bytes; return how many."""
-    url = compose.services(journal.head["part"])["order"].url
+    services = compose.services(journal.head["part"])
+    url = services["order"].url
     orders = [o for o in http.all_pages(f"{url}/orders", "orders") if o["user_id"].startswith(f"{phase}-")]
     if shuffle:
         random.Random(name).shuffle(orders)
     letters = [(ORDER_PLACED, _placed(order)) for order in orders[:count]]
-    _publish(journal, name, "order-placed", letters)
+    broker = _broker(services)
+    _publish(journal, name, broker, messaging.speaker(broker).PLACED, letters)
     return len(letters)
 
 
@@ -33,19 +37,19 @@ def _placed(order: dict[str, Any]) -> Letter:
     data = {"user_id": order["user_id"], "items": order["items"]}
     at = order["timeline"][0]["at"]
     told = event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
-    return Letter(told.encode(), told.event_id, {})
+    return Letter(told.encode(), told.event_id, {}, key=told.order_id.encode())
 
 
 def poison(journal: Journal, name: str, queue: str) -> int:
     """Publish each kind of malformed message into a queue, spread out among good ones, and return how many."""
-    expected, wrong = (
-        (INVENTORY_RESERVED, ORDER_PLACED) if queue == "inventory-reserved" else (ORDER_PLACED, INVENTORY_RESERVED)
-    )
+    broker = _broker(compose.services(journal.head["part"]))
+    reserved = queue == messaging.speaker(broker).RESERVED
+    expected, wrong = (INVENTORY_RESERVED, ORDER_PLACED) if reserved else (ORDER_PLACED, INVENTORY_RESERVED)
     letters = [
         (kind, Letter(body, f"{name}-{queue}-{n}", {}))
         for n, (kind, body) in enumerate(poisons(expected, wrong).items())
     ]
-    _publish(journal, name, queue, letters, pause=PAUSE_SECONDS)
+    _publish(journal, name, broker, queue, letters, pause=PAUSE_SECONDS)
     return len(letters)
 
 
@@ -91,11 +95,21 @@ def _changed(good: Envelope, change: Callable[[Envelope], Any]) -> bytes:
     return json.dumps(changed).encode()
 
 
-def _publish(journal: Journal, name: str, queue: str, letters: list[tuple[str, Letter]], pause: float = 0.0) -> None:
+def _broker(services: Mapping[str, Service]) -> Service:
+    broker = messaging.broker_of(services)
+    if broker is None:
+        raise LabError("this part has no broker to publish to")
+    return broker
+
+
+def _publish(
+    journal: Journal, name: str, service: Service, queue: str, letters: list[tuple[str, Letter]], pause: float = 0.0
+) -> None:
     """Publish each letter and note it: its kind, its id and how its body begins."""
-    with rabbit.channel(compose.services(journal.head["part"])[rabbit.NAME]) as on:
+    broker = messaging.speaker(service)
+    with broker.channel(service) as on:
         for kind, letter in letters:
-            rabbit.publish(on, queue, [letter])
-            noted = {"name": name, "queue": queue, "kind": kind, "message_id": letter.message_id}
+            [message_id] = broker.publish(on, queue, [letter])
+            noted = {"name": name, "queue": queue, "kind": kind, "message_id": message_id}
             journal.note(type="published", **noted, body=letter.body.decode(errors="replace")[:SHOWN])
             time.sleep(pause)

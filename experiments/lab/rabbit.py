@@ -3,33 +3,24 @@
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
-
-from campus.work import RETRY_SECONDS
+from typing import TYPE_CHECKING
 
 from lab.compose import Service
+from lab.letters import Letter
 from lab.places import LabError
 
 if TYPE_CHECKING:  # pika is loaded where it is used: it takes a fifth of a command's start, and most never need it
     from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 
 NAME = "rabbitmq"
-EXCHANGE = "orders"
 WORK = ("order-placed", "inventory-reserved", "order-status")
+PLACED, RESERVED = WORK[:2]
+COUNTED = ("queue", WORK)
+EXCHANGE = "orders"
 BUSY_SECONDS = 5
 
 logging.getLogger("pika").setLevel(logging.CRITICAL + 1)  # what went wrong is said by whoever asked
-
-
-@dataclass(frozen=True)
-class Letter:
-    """A message for a queue, or from one."""
-
-    body: bytes
-    message_id: str | None
-    headers: dict[str, Any]
 
 
 def dead_letters(queue: str) -> str:
@@ -39,6 +30,8 @@ def dead_letters(queue: str) -> str:
 
 def waiting_rooms(queue: str) -> list[str]:
     """Return the names of the queues in which a queue's failed messages wait."""
+    from campus.work import RETRY_SECONDS  # here, as it brings SQLAlchemy along
+
     return [f"{queue}.retry-{seconds}s" for seconds in RETRY_SECONDS]
 
 
@@ -77,21 +70,13 @@ def in_plain_words(service: Service) -> Iterator[None]:
         raise LabError(f"RabbitMQ does not answer at 127.0.0.1:{service.port} ({why})", f"./lab start {NAME}") from None
 
 
-def empty(service: Service) -> None:
-    """Delete every queue, and the exchange. Raises LabError."""
-    with channel(service) as on:
-        for queue in (*ALL, *chain.from_iterable(map(waiting_rooms, WORK))):
-            on.queue_delete(queue)
-        on.exchange_delete(EXCHANGE)
-
-
 def ready(on: "BlockingChannel", queue: str) -> int:
     """Return how many messages of a queue no consumer holds. Raises AMQPError where there is no such queue."""
     return on.queue_declare(queue, passive=True).method.message_count
 
 
-def publish(on: "BlockingChannel", queue: str, letters: Sequence[Letter]) -> None:
-    """Put letters into a queue, each confirmed. Raises AMQPError for one that RabbitMQ does not take."""
+def publish(on: "BlockingChannel", queue: str, letters: Sequence[Letter]) -> list[str | None]:
+    """Put letters into a queue, each confirmed, and return their ids. Raises AMQPError for one that is not taken."""
     import pika
 
     on.confirm_delivery()
@@ -100,6 +85,7 @@ def publish(on: "BlockingChannel", queue: str, letters: Sequence[Letter]) -> Non
             content_type="application/json", delivery_mode=2, message_id=letter.message_id, headers=letter.headers
         )
         on.basic_publish("", queue, letter.body, properties, mandatory=True)
+    return [letter.message_id for letter in letters]
 
 
 def take(on: "BlockingChannel", queue: str) -> Iterator[tuple[int, Letter]]:
@@ -109,3 +95,37 @@ def take(on: "BlockingChannel", queue: str) -> Iterator[tuple[int, Letter]]:
         if method is None:
             return
         yield method.delivery_tag, Letter(body, properties.message_id, properties.headers or {})
+
+
+def letters(service: Service, queues: Sequence[str] = WORK) -> list[tuple[str, Letter]]:
+    """Return `(work queue, letter)` for all that is dead-lettered; it stays where it is. Raises LabError."""
+    with channel(service) as on:
+        return [(queue, letter) for queue in queues for _, letter in take(on, dead_letters(queue))]
+
+
+def send_back(service: Service, queue: str) -> int:
+    """Put what is dead-lettered now into its queue again, as if it had never failed, and return how many.
+
+    A message is taken away only when RabbitMQ has it in the work queue; in between it may be in both. Raises LabError.
+    """
+    count = 0
+    with channel(service) as on:
+        for tag, letter in take(on, dead_letters(queue)):
+            publish(on, queue, [Letter(letter.body, letter.message_id, {})])
+            on.basic_ack(tag)
+            count += 1
+    return count
+
+
+def waiting(service: Service) -> int:
+    """Return how many messages wait in the work queues. Raises LabError."""
+    with channel(service) as on:
+        return sum(ready(on, queue) for queue in WORK)
+
+
+def empty(service: Service) -> None:
+    """Delete every queue, and the exchange. Raises LabError."""
+    with channel(service) as on:
+        for queue in (*ALL, *chain.from_iterable(map(waiting_rooms, WORK))):
+            on.queue_delete(queue)
+        on.exchange_delete(EXCHANGE)

@@ -1,31 +1,37 @@
 """Samples how many messages wait while an experiment runs: a process of its own, which outlives the broker.
 
-It writes `{"type": "depth", "queue": …, "ready": …}` into the journal, and goes on by itself when the broker comes
-back. `ready` leaves out what a consumer has been given and not yet acknowledged.
+Of RabbitMQ it notes `{"type": "depth", "queue": …, "ready": …}`: `ready` leaves out what a consumer has been given and
+not yet acknowledged. Of Kafka `{"type": "lag", "group": …, "topic": …, "partition": …, "lag": …, "current": …,
+"end": …}`, when one of these has changed, and all every few seconds. Without the broker it notes nothing of it, and
+goes on by itself when the broker comes back.
 """
 
 import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lab import compose, http, processes, rabbit
+from lab import compose, http, kafka, messaging, processes, rabbit
 from lab.compose import Service
+from lab.groups import Groups, Place
 from lab.journal import Journal
 from lab.places import HIDDEN, ROOT, LabError
 
 EVERY_SECONDS = 0.2
+ALL_SECONDS = 5.0
 OUTBOX = "outbox"
 RECORD = HIDDEN / "run" / "sampler.json"
 
+Line = dict[str, Any]
+
 
 def start(journal: Journal, owner: int) -> None:
-    """Start sampling if the part has queues; it ends with `stop`, or with the process `owner`."""
+    """Start sampling if the part has a broker; it ends with `stop`, or with the process `owner`."""
     part = journal.head["part"]
-    if rabbit.NAME not in compose.services(part):
+    if messaging.broker_of(compose.services(part)) is None:
         return
     command = [sys.executable, "-m", "lab", "sample", "--owner", str(owner)]
     log = HIDDEN / "logs" / part / "sampler.log"
@@ -46,13 +52,29 @@ def run(journal: Journal, owner: int) -> None:
     """Sample until the process `owner` is gone."""
     script = processes.record_of(owner)
     services = compose.services(journal.head["part"])
-    queues = Queues(services[rabbit.NAME])
+    broker = messaging.broker_of(services)
+    if broker is None:
+        return
+    look = {rabbit.NAME: _depths, kafka.NAME: _lags}[broker.name](services)
     while script.process() is not None:
         began = time.monotonic()
         at = round(journal.now(), 3)
-        depths = dict(queues.depths()) | dict(_outbox(services["order"].url))
-        journal.append("depth", [{"at": at, "type": "depth", "queue": q, "ready": n} for q, n in depths.items()])
+        journal.append("samples", [{"at": at} | line for line in look()])
         time.sleep(max(0.0, began + EVERY_SECONDS - time.monotonic()))
+
+
+def _depths(services: dict[str, Service]) -> Callable[[], Iterator[Line]]:
+    queues = Queues(services[rabbit.NAME])
+
+    def look() -> Iterator[Line]:
+        for queue, ready in (*queues.depths(), *_outbox(services["order"].url)):
+            yield {"type": "depth", "queue": queue, "ready": ready}
+
+    return look
+
+
+def _lags(services: dict[str, Service]) -> Callable[[], Iterator[Line]]:
+    return Lags(services[kafka.NAME]).lines
 
 
 class Queues:
@@ -78,6 +100,42 @@ class Queues:
         with contextlib.suppress(LabError), rabbit.in_plain_words(self._service):
             if lost is not None:
                 lost.connection.close()
+
+
+class Lags:
+    """How far the groups are behind on one Kafka, over connections that are made anew whenever they are lost."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._groups: Groups | None = None
+        self._noted: dict[Any, Line] = {}
+        self._all_at = 0.0
+
+    def lines(self) -> Iterator[Line]:
+        """Yield what is to be noted now; nothing while Kafka cannot be asked."""
+        if time.monotonic() >= self._all_at + ALL_SECONDS:
+            self._noted, self._all_at = {}, time.monotonic()
+        for place in self._places():
+            line = {"type": "lag", "group": place.group, "topic": place.topic, "partition": place.partition}
+            line |= {"lag": place.lag, "current": place.current, "end": place.end}
+            if self._noted.get(place.key) != line:
+                self._noted[place.key] = line
+                yield line
+
+    def _places(self) -> list[Place]:
+        try:
+            if self._groups is None:
+                self._groups = Groups(self._service)
+            return self._groups.places(kafka.GROUPS, only_at_rest=True)
+        except LabError:
+            self.close()
+            return []
+
+    def close(self) -> None:
+        """Close the connections, and forget what was noted."""
+        lost, self._groups, self._noted = self._groups, None, {}
+        if lost is not None:
+            lost.close()
 
 
 def _outbox(url: str) -> Iterator[tuple[str, int]]:

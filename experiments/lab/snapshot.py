@@ -1,8 +1,9 @@
 """What inventory and notification hold at a moment of a run, so that two moments can be compared row by row."""
 
-from typing import Any
+from collections.abc import Mapping
 
-from lab import compose, http, rabbit
+from lab import compose, http, messaging
+from lab.compose import Service
 from lab.journal import Journal
 
 LISTS = {"inventory": "reservations", "notification": "notifications"}
@@ -15,14 +16,20 @@ def take(journal: Journal, name: str) -> None:
         row for service, listed in LISTS.items() for row in http.all_pages(f"{services[service].url}/{listed}", listed)
     ]
     rows.append(http.call("GET", f"{services['inventory'].url}/stock").json())
-    journal.note(
-        type="snapshot", name=name, rows=rows, handled={queue: handled(services, queue) for queue in rabbit.WORK}
-    )
+    journal.note(type="snapshot", name=name, rows=rows, handled=handled(services))
 
 
-def handled(services: dict[str, Any], queue: str) -> int:
-    """Return how many messages of a queue have been done since its consumer started."""
+def handled(services: Mapping[str, Service]) -> dict[str, int]:
+    """Return how many messages of each queue, or by each group, have been done since their consumers started."""
+    broker = messaging.broker_of(services)
+    if broker is None:
+        return {}
+    label, values = messaging.speaker(broker).COUNTED
+    return {value: _done(services, {label: value}) for value in values}
+
+
+def _done(services: Mapping[str, Service], which: dict[str, str]) -> int:
     counts = (
-        http.metric(s.url, "messages_total", queue=queue, outcome="done") for s in services.values() if not s.is_broker
+        http.metric(s.url, "messages_total", **which, outcome="done") for s in services.values() if not s.is_broker
     )
     return int(sum(count or 0 for count in counts))

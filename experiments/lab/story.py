@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from lab import compose, dlq, history, http, processes, rabbit, runtime, sampler, snapshot
+from lab import compose, dlq, history, http, messaging, processes, runtime, sampler, snapshot
 from lab.compose import Service
 from lab.journal import Journal
 from lab.places import HIDDEN, RESULTS, ROOT, LabError
@@ -145,23 +145,23 @@ def _none_in(url: str, status: str) -> bool:
 
 def _quiet(services: dict[str, Service]) -> bool:
     """Return whether nothing waits in the queues, and consumers have been idle long enough to hold nothing either."""
-    if rabbit.NAME not in services:
+    broker = messaging.broker_of(services)
+    if broker is None:
         return True
-    first = _traffic(services)
+    first = _traffic(services, broker)
     time.sleep(QUIET_SECONDS)
-    return first is not None and first == _traffic(services)
+    return first is not None and first == _traffic(services, broker)
 
 
-def _traffic(services: dict[str, Service]) -> list[int] | None:
-    """Return how many messages each queue's consumer has done; None while a message waits or nobody can say."""
+def _traffic(services: dict[str, Service], broker: Service) -> dict[str, int] | None:
+    """Return how many messages each consumer has done; None while a message waits or nobody can say."""
     try:
-        with rabbit.channel(services[rabbit.NAME]) as on:
-            waiting = sum(rabbit.ready(on, queue) for queue in rabbit.WORK)
+        waiting = messaging.speaker(broker).waiting(broker)
     except LabError:
         return None
     if waiting or http.metric(services["order"].url, "outbox_depth") != 0:
         return None
-    return [snapshot.handled(services, queue) for queue in rabbit.WORK]
+    return snapshot.handled(services)
 
 
 def _state(part: str) -> list[dict[str, Any]]:
@@ -170,14 +170,21 @@ def _state(part: str) -> list[dict[str, Any]]:
         try:
             if service.is_broker:
                 lines += dlq.as_state(service)
-                continue
-            listed, what = HELD[name]
-            lines += [{"what": what, **row} for row in http.all_pages(f"{service.url}/{listed}", listed)]
-            if name == "inventory":
-                levels = http.call("GET", f"{service.url}/stock").json()["stock"]
-                lines += [{"what": "stock", "sku": sku, **level} for sku, level in levels.items()]
+            else:
+                lines += _held(service)
         except (LabError, ValueError, KeyError) as error:
             lines.append({"what": "missing", "service": name, "why": str(error)})
+    return lines
+
+
+def _held(service: Service) -> list[dict[str, Any]]:
+    if service.name == "analytics":
+        return [{"what": "report", **http.call("GET", f"{service.url}/report").json()}]
+    listed, what = HELD[service.name]
+    lines = [{"what": what, **row} for row in http.all_pages(f"{service.url}/{listed}", listed)]
+    if service.name == "inventory":
+        levels = http.call("GET", f"{service.url}/stock").json()["stock"]
+        lines += [{"what": "stock", "sku": sku, **level} for sku, level in levels.items()]
     return lines
 
 

@@ -1,6 +1,8 @@
 """What the tests of the laboratory share: waiting by retrying, free ports, and a copy of the repository to play in."""
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from lab import brokers, kafka, processes
+from lab.compose import Service
 
 ROOT = Path(__file__).resolve().parents[3]
 NEEDED = ("lab", "requirements.lock", "experiments", "common", "sync-rest")
@@ -151,3 +155,60 @@ def running(tmp_path_factory) -> Iterator[Copy]:
     made.lab("up", "sync-rest")
     yield made
     made.clean()
+
+
+def _low_ports(count: int) -> int:
+    """Return the first of so many free ports in a row, below those that the system gives to connections."""
+    while True:
+        first = random.randrange(12_000, 32_000)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
+            for port in range(first, first + count):
+                probes.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+
+
+class KafkaNode:
+    """A private Kafka node; its data outlives `kill` and `start`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        port = _low_ports(3)  # its own, the controller's, and one for inside
+        self._inside = port + 2
+        self.service = Service("streaming-kafka", "kafka", [], {}, "streaming-kafka", port, {}, is_broker=True)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        brokers.install("kafka")
+        env = os.environ | {"KAFKA_PORT": str(self.service.port), "KAFKA_INSIDE_PORT": str(self._inside)}
+        command = [str(ROOT / "streaming-kafka/broker/private_node"), str(self._folder)]
+        self._record = processes.start(command, folder=self._folder, env=env, log=self._folder / "said")
+        eventually(lambda: brokers.answers(self.service, 1.0), 90)
+
+    def kill(self) -> None:
+        """Kill it at once."""
+        self._record.signal_group(signal.SIGKILL)
+        eventually(lambda: self._record.state() == "exited")
+
+
+@pytest.fixture(scope="session")
+def kafka_node(tmp_path_factory) -> Iterator[KafkaNode]:
+    """One node, for all tests that need one."""
+    node = KafkaNode(tmp_path_factory.mktemp("kafka"))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.kill()
+
+
+@pytest.fixture
+def log(kafka_node: KafkaNode, monkeypatch) -> Service:
+    """The node, as the Kafka of Part C, with its topics empty and no group."""
+    node = kafka_node.service
+    monkeypatch.setenv("C_KAFKA_PORT", str(node.port))
+    kafka.empty(node)
+    with kafka.asking(node) as client:
+        shape = {"num_partitions": 2, "replication_factor": 1, "configs": {}}
+        topics = dict.fromkeys(kafka.WORK, shape) | {kafka.DEAD_LETTERS: shape | {"num_partitions": 1}}
+        client.create_topics(topics, wait_for_metadata=True)
+    return node

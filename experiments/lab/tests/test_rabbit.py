@@ -11,8 +11,8 @@ from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Poison, read
 from conftest import ROOT, eventually, free_ports
 from lab import brokers, compose, dlq, local, processes, publishing, rabbit, sampler
 from lab.compose import Service
+from lab.letters import Letter
 from lab.places import LabError
-from lab.rabbit import Letter
 
 QUEUE, DEAD = "order-placed", "order-placed.dlq"
 
@@ -98,8 +98,7 @@ def test_the_state_of_a_run_holds_the_dead_letters(queues):
 
 def test_replay_sends_back_with_the_same_id_and_without_a_past(queues):
     fill(queues, 3)
-    with rabbit.channel(queues) as on:
-        assert dlq.send_back(on, QUEUE) == 3
+    assert rabbit.send_back(queues, QUEUE) == 3
     assert counts(queues) == (3, 0)
     with rabbit.channel(queues) as on:
         back = [letter for _, letter in rabbit.take(on, QUEUE)]
@@ -111,10 +110,17 @@ def test_replay_keeps_what_has_no_queue_to_go_to(queues):
     fill(queues, 1)
     with rabbit.channel(queues) as on:
         on.queue_delete(QUEUE)
-    with pytest.raises(LabError, match="RabbitMQ did not take a message"), rabbit.channel(queues) as on:
-        dlq.send_back(on, QUEUE)
+    with pytest.raises(LabError, match="RabbitMQ did not take a message"):
+        rabbit.send_back(queues, QUEUE)
     with rabbit.channel(queues) as on:
         eventually(lambda: rabbit.ready(on, DEAD) == 1)
+
+
+def test_what_waits_is_counted(queues):
+    assert rabbit.waiting(queues) == 0
+    with rabbit.channel(queues) as on:
+        rabbit.publish(on, QUEUE, [Letter(b"1", "m1", {}), Letter(b"2", "m2", {})])
+    eventually(lambda: rabbit.waiting(queues) == 2)
 
 
 def test_depths_come_again_after_an_outage(queues):
@@ -135,7 +141,7 @@ def test_a_broker_that_is_down_is_said_plainly(free_port, act):
 
 def test_a_dead_letter_is_described():
     history = json.dumps([{"at": "12:00", "why": "RuntimeError: no"}])
-    lines = dlq.described(QUEUE, dead_letter(1, "failed 5 times", history))
+    lines = dlq.described(DEAD, dead_letter(1, "failed 5 times", history))
     assert lines == [
         "order-placed.dlq  message m1",
         "  reason   failed 5 times",

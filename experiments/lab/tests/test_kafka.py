@@ -1,0 +1,254 @@
+"""What the laboratory does with a real Kafka: reading, dead letters, publishing, emptying, sampling."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, eventually
+from kafka import TopicPartition
+from kafka_clients import Member, commit, put, put_aborted, put_committed, transaction
+from lab import compose, dlq, http, kafka, messaging, publishing, rabbit, sampler, snapshot, story
+from lab.compose import Service
+from lab.journal import Journal
+from lab.letters import Letter
+from lab.places import LabError
+
+ORDERS, INVENTORY = kafka.PLACED, kafka.RESERVED
+GROUP = "inventory-consumer-group"
+
+
+def bury(node: Service, body: bytes, origin: str, group: str = GROUP, key: bytes | None = b"o1") -> None:
+    told = {"x-reason": "no JSON", "x-history": "[]", "x-origin": origin, "x-group": group}
+    headers = [(name, value.encode()) for name, value in told.items()]
+    put(node, kafka.DEAD_LETTERS, body, headers=headers, key=key)
+
+
+def bodies(node: Service, topic: str) -> list[bytes]:
+    return [record.value for record in kafka.read_all(node, [topic])]
+
+
+def test_all_that_is_committed_is_read(log):
+    put(log, ORDERS, b"1", b"2")
+    put_committed(log, ORDERS, b"3", partition=1)
+    put_aborted(log, ORDERS, b"never")
+    put_committed(log, INVENTORY, b"4")
+    assert sorted(r.value for r in kafka.read_all(log, [ORDERS, INVENTORY])) == [b"1", b"2", b"3", b"4"]
+    assert list(kafka.read_all(log, ["no-such-topic"])) == []
+    assert bodies(log, kafka.DEAD_LETTERS) == []
+
+
+def test_an_open_transaction_is_not_waited_for(log):
+    put(log, ORDERS, b"1")
+    with transaction(log, ORDERS, b"2"):
+        assert bodies(log, ORDERS) == [b"1"]
+
+
+def test_what_two_groups_gave_up_is_one_letter(log):
+    bury(log, b"bad", f"{ORDERS}/1/7")
+    bury(log, b"bad", f"{ORDERS}/1/7", "order-status-group")
+    bury(log, b"worse", f"{INVENTORY}/0/3")
+    dead = {"what": "dead", "reason": "no JSON", "history": []}
+    assert dlq.as_state(log) == [
+        dead
+        | {
+            "queue": ORDERS,
+            "message_id": f"{ORDERS}/1/7",
+            "body": "bad",
+            "groups": ["inventory-consumer-group", "order-status-group"],
+        },
+        dead | {"queue": INVENTORY, "message_id": f"{INVENTORY}/0/3", "body": "worse", "groups": [GROUP]},
+    ]
+    [(_, letter)] = dlq.letters(log, (INVENTORY,))
+    assert dlq.described("order-events.dlq", letter)[:3] == [
+        "order-events.dlq  message inventory-events/0/3",
+        "  reason   no JSON",
+        "  given up inventory-consumer-group",
+    ]
+
+
+def test_a_dead_letter_is_sent_back_once_with_its_key(log):
+    for origin in (f"{ORDERS}/0/1", f"{ORDERS}/0/2", f"{INVENTORY}/0/1"):
+        bury(log, origin.encode(), origin)
+    bury(log, f"{ORDERS}/0/1".encode(), f"{ORDERS}/0/1", "order-status-group")
+    assert kafka.send_back(log, ORDERS) == 2
+    back = [(r.key, r.value, list(r.headers)) for r in kafka.read_all(log, [ORDERS])]
+    assert back == [(b"o1", f"{ORDERS}/0/{n}".encode(), []) for n in (1, 2)]
+    assert kafka.send_back(log, ORDERS) == 0
+    assert [topic for topic, _ in kafka.letters(log)] == [INVENTORY]
+    bury(log, f"{ORDERS}/0/1".encode(), f"{ORDERS}/0/1", "late-group")  # known, and in its topic again already
+    bury(log, b"again", f"{ORDERS}/0/9", key=None)
+    assert kafka.send_back(log, ORDERS) == 1
+    assert sorted(bodies(log, ORDERS)) == [b"again", *(value for _, value, _ in back)]
+    assert {r.value: r.key for r in kafka.read_all(log, [ORDERS])}[b"again"] is None
+
+
+def test_a_letter_of_unknown_origin_is_shown(log):
+    put(log, kafka.DEAD_LETTERS, b"who?")
+    [(topic, letter)] = kafka.letters(log)
+    assert (topic, letter.body) == (ORDERS, b"who?")
+
+
+def test_published_letters_are_named_by_where_they_are(log):
+    with kafka.channel(log) as on:
+        names = kafka.publish(on, ORDERS, [Letter(b"1", None, {}, b"a"), Letter(b"", None, {})])
+    assert sorted(names) == sorted(kafka.identity(record) for record in kafka.read_all(log, [ORDERS]))
+
+
+def test_poison_is_noted_as_it_will_be_found(log, tmp_path):
+    notes = Journal.begin(tmp_path / "run", {"part": "streaming-kafka"})
+    count = publishing.poison(notes, "bad", ORDERS)
+    noted = [line for line in notes.lines() if line["type"] == "published"]
+    assert (len(noted), {n["queue"] for n in noted}) == (count, {ORDERS})
+    found = {kafka.identity(record): record.value for record in kafka.read_all(log, [ORDERS])}
+    assert found.keys() == {n["message_id"] for n in noted}
+    assert any(n["kind"] == "empty" and found[n["message_id"]] == b"" for n in noted)
+
+
+def test_what_waits_is_counted_for_the_groups_of_the_part(log):
+    put(log, ORDERS, b"1", b"2", b"3")
+    put_committed(log, INVENTORY, b"4")
+    assert kafka.waiting(log) == 0  # for nobody
+    commit(log, GROUP, {(ORDERS, 0): 1})
+    commit(log, "a-stranger", {(ORDERS, 0): 0})
+    assert kafka.waiting(log) == 2
+    commit(log, "notification-consumer-group", {(INVENTORY, 0): 1})  # and only the marker is left
+    assert kafka.waiting(log) == 2
+
+
+def test_emptied_nothing_is_left(log):
+    put(log, ORDERS, b"1", b"2")
+    commit(log, "a-stranger", {(ORDERS, 0): 2})
+    killed = Member(log, GROUP, ORDERS)
+    eventually(lambda: killed.bodies)
+    killed._consumer.close = lambda **_: None  # it never says that it goes
+    killed.leave()
+    for _ in range(2):
+        kafka.empty(log)
+    with kafka.asking(log) as client:
+        assert kafka._topics(client) == []
+        assert client.list_groups() == []
+        shape = {"num_partitions": 2, "replication_factor": 1, "configs": {}}
+        client.create_topics({ORDERS: shape}, wait_for_metadata=True)
+        assert client.list_group_offsets([GROUP, "a-stranger"]) == {GROUP: {}, "a-stranger": {}}
+    assert bodies(log, ORDERS) == []
+
+
+def test_a_move_that_is_refused_is_said(log):
+    member = Member(log, GROUP, ORDERS)
+    eventually(lambda: member.joined)
+    with pytest.raises(LabError, match="UnknownMemberIdError"), kafka.asking(log) as client:
+        kafka.move(client, GROUP, {TopicPartition(ORDERS, 0): 0})
+    member.leave()
+
+
+def test_samples_are_what_has_changed(log):
+    put(log, ORDERS, b"1", b"2", b"3")
+    commit(log, GROUP, {(ORDERS, 0): 1})
+    with contextlib.closing(sampler.Lags(log)) as watched:
+        about = {"type": "lag", "group": GROUP, "topic": ORDERS}
+        assert list(watched.lines()) == [
+            about | {"partition": 0, "lag": 2, "current": 1, "end": 3},
+            about | {"partition": 1, "lag": 0, "current": None, "end": 0},
+        ]
+        assert list(watched.lines()) == []
+        commit(log, GROUP, {(ORDERS, 0): 3})
+        assert list(watched.lines()) == [about | {"partition": 0, "lag": 0, "current": 3, "end": 3}]
+        watched._all_at -= sampler.ALL_SECONDS
+        assert len(list(watched.lines())) == 2
+
+
+def test_samples_find_out_at_rest_that_only_a_marker_is_left(log):
+    put_committed(log, INVENTORY, b"1")
+    commit(log, GROUP, {(INVENTORY, 0): 1})
+    with contextlib.closing(sampler.Lags(log)) as watched:
+        assert [line["lag"] for line in watched.lines()] == [1, 0]
+        assert [line["lag"] for line in watched.lines()] == [0]
+
+
+def test_samples_come_again_after_an_outage(log, kafka_node):
+    put(log, ORDERS, b"1", b"2")
+    commit(log, GROUP, {(ORDERS, 0): 1})
+    with contextlib.closing(sampler.Lags(log)) as watched:
+        before = list(watched.lines())
+        assert [line["lag"] for line in before] == [1, 0]
+        kafka_node.kill()
+        assert list(watched.lines()) == []
+        kafka_node.start()
+        eventually(lambda: list(watched.lines()) == before, 30)
+
+
+@pytest.mark.parametrize(
+    "act", [dlq.letters, dlq.as_state, kafka.waiting, kafka.empty, lambda s: kafka.send_back(s, ORDERS)]
+)
+def test_a_broker_that_is_down_is_said_plainly(free_port, act):
+    down = Service("streaming-kafka", "kafka", [], {}, "streaming-kafka", free_port, {}, is_broker=True)
+    with pytest.raises(LabError, match="Kafka does not answer at 127"):
+        act(down)
+    assert list(sampler.Lags(down).lines()) == []
+
+
+def test_a_run_settles_when_every_group_has_read_all(log, monkeypatch):
+    monkeypatch.setattr(http, "metric", lambda *_, **__: 0.0)
+    services = compose.services("streaming-kafka")
+    put(log, ORDERS, b"1")
+    commit(log, GROUP, {(ORDERS, 0): 0})
+    assert not story._quiet(services)
+    commit(log, GROUP, {(ORDERS, 0): 1})
+    assert story._quiet(services)
+
+
+def test_nobody_knows_whether_a_run_has_settled_without_the_broker(free_port, monkeypatch):
+    monkeypatch.setattr(http, "metric", lambda *_, **__: 0.0)
+    monkeypatch.setenv("C_KAFKA_PORT", str(free_port))
+    assert not story._quiet(compose.services("streaming-kafka"))
+
+
+def test_the_state_of_a_run_holds_dead_letters_and_what_is_missing(log, free_port, monkeypatch):
+    bury(log, b"bad", f"{ORDERS}/1/7")
+    services = [name for name in compose.services("streaming-kafka") if name != "kafka"]
+    for name in services:
+        monkeypatch.setenv(f"C_{name.upper()}_PORT", str(free_port))
+    lines = [(line["what"], line.get("service")) for line in story._state("streaming-kafka")]
+    assert lines == [("dead", None), *(("missing", name) for name in services)]
+
+
+def test_the_state_of_a_run_holds_the_report_of_analytics(monkeypatch):
+    class Answer:
+        json = staticmethod(lambda: {"totalOrdersSeen": 3})
+
+    monkeypatch.setattr(http, "call", lambda method, url: {"GET http://127.0.0.1:1/report": Answer}[f"{method} {url}"])
+    analytics = Service("streaming-kafka", "analytics", [], {}, "streaming-kafka", 1, {})
+    assert story._held(analytics) == [{"what": "report", "totalOrdersSeen": 3}]
+
+
+def test_messages_are_counted_by_queue_or_by_group(monkeypatch):
+    labels = []
+    monkeypatch.setattr(http, "metric", lambda url, name, **which: labels.append(which) or 2.0)
+    handled = snapshot.handled(compose.services("streaming-kafka"))
+    assert handled.keys() == kafka.GROUPS.keys()
+    assert {"group": GROUP, "outcome": "done"} in labels
+    assert snapshot.handled(compose.services("async-rabbitmq")).keys() == {*rabbit.WORK}
+    assert snapshot.handled(compose.services("sync-rest")) == {}
+
+
+def test_each_part_has_its_broker():
+    assert messaging.broker_of(compose.services("sync-rest")) is None
+    for part, name in (("async-rabbitmq", "rabbitmq"), ("streaming-kafka", "kafka")):
+        broker = messaging.broker_of(compose.services(part))
+        assert name == messaging.speaker(broker).NAME
+
+
+def test_the_laboratory_names_topics_and_groups_as_the_part_does():
+    code = "import json; from broker import stream, topics as t; "
+    code += "print(json.dumps([[*t.PARTITIONS], t.DEAD_LETTERS, stream.ORIGIN, stream.GROUP]))"
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("common", "streaming-kafka"))}
+    said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+    assert json.loads(said) == [[*kafka.WORK, kafka.DEAD_LETTERS], kafka.DEAD_LETTERS, kafka.ORIGIN, kafka.GROUP]
+    sources = "".join(path.read_text() for path in ROOT.glob("streaming-kafka/*_*/*.py"))
+    groups = set(re.findall(r'"([a-z-]+-group)"', sources))
+    assert len(groups) >= 3
+    assert groups <= kafka.GROUPS.keys()
