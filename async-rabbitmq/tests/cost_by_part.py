@@ -3,71 +3,32 @@
 `./lab bench async-rabbitmq` runs it; it is not a test. Usage: cost_by_part.py RABBITMQ_URL
 """
 
-import io
 import itertools
-import json
-import logging
-import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from typing import Any
 
 from broker.publisher import Outgoing, Publisher
 from campus import notices, order_book, stock
 from campus.database import Database
-from campus.forms import read_order
-from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Message, event, order_placed, read
+from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, event, order_placed
 from campus.orders import Order
 from campus.work import Task
-from flask import Flask
 from inventory_service import app as inventory
-from lab.contestants import app_alone
+from lab import cost_parts
+from lab.cost_parts import ITEMS, Parts, placed
 from notification_service import app as notification
 from order_service import app as order_service
 
-ITEMS = [{"sku": "burger", "qty": 1}]
 BATCH = 100
-TIMES = 1500
-
-Parts = dict[str, tuple[Callable[[], Any], int]]  # what is called, and how many orders one call is
 
 
 def main(url: str) -> None:
     """Measure each part and print it."""
     with tempfile.TemporaryDirectory() as folder:
-        for part, (work, orders) in (_messages() | _storage(folder) | _web(folder) | _broker(url)).items():
-            print(json.dumps({"part": part, "us": _cost(work, orders)}), flush=True)
-
-
-def _cost(work: Callable[[], Any], orders: int) -> float:
-    """Return the processor time of this process for one order, in microseconds: the best of three."""
-    times = TIMES // orders
-    for _ in range(max(1, times // 10)):
-        work()
-    best = float("inf")
-    for _ in range(3):
-        began = time.process_time()
-        for _ in range(times):
-            work()
-        best = min(best, (time.process_time() - began) / (times * orders) * 1e6)
-    return round(best, 1)
-
-
-def placed() -> Message:
-    """Return the event of a new order."""
-    return order_placed(Order.place(user_id="u1", items=ITEMS, request_id="r1"))
-
-
-def _messages() -> Parts:
-    message = placed()
-    body = message.encode()
-    return {
-        "message: made, with its id": (placed, 1),
-        "message: encoded": (message.encode, 1),
-        "message: read and checked": (lambda: read(body, ORDER_PLACED), 1),
-    }
+        service = order_service.create_app({"DATABASE_URL": f"sqlite:///{folder}/app.db"})
+        web = cost_parts.web(service, "web and storage: POST /order as a whole")
+        cost_parts.show(cost_parts.messages() | _storage(folder) | web | _broker(url))
 
 
 def _storage(folder: str) -> Parts:
@@ -114,39 +75,6 @@ def _storage(folder: str) -> Parts:
         f"inventory: {BATCH} made up and reserved, with inbox rows (1 commit)": (reserve, BATCH),
         f"notification: {BATCH} made up and notified, with inbox rows (1 commit)": (notify, BATCH),
     }
-
-
-def _web(folder: str) -> Parts:
-    alone = app_alone.create_app()
-    service = order_service.create_app({"DATABASE_URL": f"sqlite:///{folder}/app.db"})
-    logging.getLogger("campus").handlers[0].setStream(open(os.devnull, "w"))  # noqa: SIM115 - until the end
-    form = {"user_id": "u1", "items": ITEMS}
-    return {
-        "request rules: an order's body": (lambda: read_order(form), 1),
-        "web: POST /order, the app alone": (_request(alone), 1),
-        "web and storage: POST /order as a whole": (_request(service), 1),
-    }
-
-
-def _request(app: Flask) -> Callable[[], Any]:
-    body = json.dumps({"user_id": "u1", "items": ITEMS}).encode()
-
-    def call() -> None:
-        environ = {
-            "REQUEST_METHOD": "POST",
-            "PATH_INFO": "/order",
-            "QUERY_STRING": "",
-            "SERVER_NAME": "x",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(body),
-        }
-        b"".join(app(environ, lambda *_: None))
-
-    return call
 
 
 def _broker(url: str) -> Parts:

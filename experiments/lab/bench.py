@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lab import bench_rabbitmq, bench_report, bench_rest, bench_tools, figures, history, load, story
+from lab import bench_kafka, bench_rabbitmq, bench_report, bench_rest, bench_tools, figures, history, load, story
 from lab.places import HIDDEN, RESULTS, LabError, shown
 
 IDLE_PORT = 8300
@@ -49,4 +49,9 @@ def _lateness(seconds: float, poisson: bool) -> dict[str, Any]:
     return {"what": "lateness", "name": name, **kept, **late.figures()}
 
 
-BENCHMARKS = {"sync-rest": bench_rest.measure, "async-rabbitmq": bench_rabbitmq.measure, "load": _measure_load}
+BENCHMARKS = {
+    "sync-rest": bench_rest.measure,
+    "async-rabbitmq": bench_rabbitmq.measure,
+    "streaming-kafka": bench_kafka.measure,
+    "load": _measure_load,
+}

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lab import bench_rabbitmq_report, bench_rest_report
+from lab import bench_kafka_report, bench_rabbitmq_report, bench_rest_report
 from lab.bench_words import goal
 from lab.report import MARK, table, verdict
 from lab.units import shown_time
@@ -57,4 +57,9 @@ def _judge_load(samples: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], li
     return goals, [f"## Lateness of the load generator\n\n{text}\n\n" + table(columns, rows)]
 
 
-JUDGES = {"sync-rest": bench_rest_report.judge, "async-rabbitmq": bench_rabbitmq_report.judge, "load": _judge_load}
+JUDGES = {
+    "sync-rest": bench_rest_report.judge,
+    "async-rabbitmq": bench_rabbitmq_report.judge,
+    "streaming-kafka": bench_kafka_report.judge,
+    "load": _judge_load,
+}

@@ -271,7 +271,10 @@ def report(folders: tuple[Path, ...]) -> None:
 @click.argument("what")
 @click.option("--quick", is_flag=True, help="A short run, for a look; written under .lab/ and not to results/.")
 def bench(what: str, quick: bool) -> None:
-    """Measure speed and memory: WHAT is `sync-rest`, `async-rabbitmq`, or `load` for the load generator itself."""
+    """Measure speed and memory.
+
+    WHAT is `sync-rest`, `async-rabbitmq`, `streaming-kafka`, or `load` for the load generator itself.
+    """
     from lab import bench as benches
 
     functools.partial(benches.run, what, quick=quick, say=say)()

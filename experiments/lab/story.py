@@ -22,7 +22,7 @@ RUNNING = HIDDEN / "run" / "experiment.json"
 SECTIONS = ("Shows", "Why", "Not shown", "Takes", "Usage")
 QUIET_SECONDS = 0.3
 OPEN_STATES = ("placed", "unknown", "reserved")
-PACKAGES = ("flask", "gunicorn", "urllib3", "sqlalchemy", "pydantic", "pika", "aiohttp")
+PACKAGES = ("flask", "gunicorn", "urllib3", "sqlalchemy", "pydantic", "pika", "kafka-python", "aiohttp")
 HELD = {"order": ("orders", "order"), "inventory": ("reservations", "reservation"),
         "notification": ("notifications", "notification")}  # fmt: skip
 
