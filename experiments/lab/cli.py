@@ -12,6 +12,7 @@ import click
 
 from lab import __version__, compose, http, places, runtime
 from lab.dlq import dlq
+from lab.grade import grade
 from lab.journal import Journal
 from lab.lag import lag
 from lab.places import LabError
@@ -280,5 +281,5 @@ def bench(what: str, quick: bool) -> None:
     functools.partial(benches.run, what, quick=quick, say=say)()
 
 
-for command in [*SCRIPT_COMMANDS, dlq, lag, replay, note_report, tally]:
+for command in [*SCRIPT_COMMANDS, dlq, lag, replay, note_report, tally, grade]:
     main.add_command(command)

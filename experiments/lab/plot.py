@@ -162,12 +162,12 @@ def _by_quantile(axes: Axes, run: Run) -> None:
     for name, colour in zip(names, LOADS * 4, strict=False):
         times = figures.Latencies(figures.latency(o) for o in run.operations if o.phase == name and o.result == "ok")
         if len(times):
-            axes.plot([100 * q for q in quantiles], [times.quantile(q) for q in quantiles], color=colour, label=name)
+            axes.plot([100 * q for q in quantiles], times.quantiles(quantiles), color=colour, label=name)
         if run.asynchronous:
             operations = [o for o in run.operations if o.phase == name]
             later = figures.Latencies(latency for _, latency in figures.completions(run, operations))
             if len(later):
-                axes.plot([100 * q for q in quantiles], [later.quantile(q) for q in quantiles], "--", color=colour)
+                axes.plot([100 * q for q in quantiles], later.quantiles(quantiles), "--", color=colour)
     axes.set_yscale("log")
     axes.set_ylabel("seconds (log)")
     axes.set_xlabel("% of the orders within")

@@ -1,0 +1,632 @@
+"""Grading notices evidence that was tampered with, each kind by its own reason; untouched evidence passes.
+
+Everything is tried on a clone of this repository, and on what is committed there.
+"""
+
+import copy
+import csv
+import gzip
+import io
+import json
+import random
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from campus.orders import drawn
+from click.testing import CliRunner
+from lab import authentic, evidence, grade, grading, history, load, report, rubric, telling
+from lab.grading import Graded
+from lab.history import HISTORY, STATE
+from lab.places import ROOT, LabError
+from lab.repository import Repository
+
+A5, A3, B4 = "results/sync-rest/a5_outage", "results/sync-rest/a3_failure", "results/async-rabbitmq/b4_poison"
+BENCH = "results/bench/sync-rest"
+QUICK = "A refusal is quick (p50)"
+Line = dict[str, Any]
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ("-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
+    done = subprocess.run(["git", "-C", str(folder), *who, *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@dataclass
+class Clone:
+    """A student's clone, in which evidence is changed and committed."""
+
+    root: Path
+
+    def commit(self) -> None:
+        git(self.root, "add", "--all")
+        git(self.root, "commit", "--quiet", "--allow-empty", "-m", "my work")
+
+    def graded(self, folder: str) -> Graded:
+        """Commit everything, and grade one run."""
+        self.commit()
+        [exhibit] = [e for e in grading.exhibited(Repository(self.root)) if e.folder == folder]
+        return grading.grade_exhibit(exhibit)
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        text = (self.root / path).read_text()
+        assert old in text
+        (self.root / path).write_text(text.replace(old, new, 1))
+
+    def edit(self, path: str, words: str, old: str, new: str) -> int:
+        """Replace what a pattern finds in the first line that has these words, and return the line's number."""
+        lines = (self.root / path).read_text().split("\n")
+        number = next(n for n, line in enumerate(lines) if words in line)
+        edited = re.sub(old, new, lines[number], count=1)
+        assert edited != lines[number]
+        lines[number] = edited
+        (self.root / path).write_text("\n".join(lines))
+        return number + 1
+
+    def run(self, folder: str) -> history.Run:
+        return history.read(self.root / folder)
+
+    def write(self, folder: str, run: history.Run, *, anew: bool = True) -> None:
+        """Write raw files as the laboratory does, and its reports."""
+        place = self.root / folder
+        history.write_lines(place / HISTORY, [run.head, *sorted(run.events, key=lambda e: e["at"])])
+        history.write_lines(place / STATE, run.state)
+        if anew:
+            summary = report.make(place)
+            log = [f"— {run.head['experiment']}"]
+            for p in summary["predictions"]:
+                text, predicted, measured, _ = report.prediction_row(p)
+                log.append(f"  {p['verdict']:7} {text}: predicted {predicted}, measured {measured}")
+            log.append(f"{summary['verdict']}: {report.verdict_sentence(summary)}")
+            (place / "run.log").write_text("\n".join(log))
+
+    def keep(self, *folders: str) -> None:
+        """Remove all runs but these."""
+        for folder in self.root.glob("results/*/*"):
+            if folder.is_dir() and str(folder.relative_to(self.root)) not in folders:
+                shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("clones") / "student"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(root)], check=True)
+    git(root, "tag", "as-cloned")
+    return root
+
+
+@pytest.fixture
+def clone(origin) -> Clone:
+    """The clone as it was cloned."""
+    git(origin, "reset", "--quiet", "--hard", "as-cloned")
+    git(origin, "clean", "--quiet", "-dfx")
+    return Clone(origin)
+
+
+@pytest.fixture
+def forger(clone, monkeypatch) -> Clone:
+    """The same, with pictures that cost no time: whoever makes the reports anew gets them right."""
+    monkeypatch.setattr(report.plot, "draw", lambda run, path: path.write_text(f"{len(run.events)} events\n"))
+    return clone
+
+
+def reasons(found: Graded) -> list[str]:
+    return [sentence for broken in found.broken for sentence in broken.sentences]
+
+
+def breaks(found: Graded, *words: str, verdict: str = "fail") -> bool:
+    """Whether one reason says all these words, and the run is judged so."""
+    assert found.verdict == verdict, found
+    return any(all(word in reason for word in words) for reason in reasons(found))
+
+
+@pytest.mark.parametrize("folder", [A5, A3, B4, BENCH])
+def test_untouched_evidence_passes(clone, folder):
+    found = clone.graded(folder)
+    assert (found.broken, found.summary["verdict"]) == ([], "pass")
+
+
+def test_a_figure_edited_in_a_table(clone):
+    line = clone.edit(f"{A5}/report.md", QUICK, r"[\d.]+ ms \| ✔", "0.123 ms | ✔")
+    found = clone.graded(A5)
+    assert breaks(found, f"report.md line {line} is `| {QUICK} | at most 20 ms | 0.123 ms", "and the raw files give")
+    assert len(reasons(found)) == 1
+
+
+def test_a_figure_edited_in_the_summary(clone):
+    clone.replace(f"{A5}/summary.json", '"dropped": 0', '"dropped": 1')
+    assert breaks(clone.graded(A5), "summary.json line", '`"dropped": 1,`, and the raw files give `"dropped": 0,`')
+
+
+@pytest.mark.parametrize("name", ["completions.csv", "plot.svg", "summary.json"])
+def test_a_file_that_was_made_and_is_missing(clone, name):
+    (clone.root / A5 / name).unlink()
+    assert breaks(clone.graded(A5), f"{name} is missing")
+
+
+def test_a_benchmark_with_an_edited_figure(clone):
+    line = clone.edit(f"{BENCH}/report.md", "naive chain |", r"[\d.]+ \(rounds", "9.99 (rounds")
+    assert breaks(clone.graded(BENCH), f"report.md line {line} is", "9.99 (rounds", "and the raw files give")
+
+
+def test_a_deleted_order(forger):
+    run = forger.run(A5)
+    run.events = [e for e in run.events if e.get("op") != "no_inventory-000300"]
+    forger.write(A5, run)
+    assert breaks(forger.graded(A5), "order no_inventory-000300 was never sent")
+
+
+def test_a_deleted_invoke(clone):
+    run = clone.run(A5)
+    run.events = [e for e in run.events if (e["type"], e.get("op")) != ("invoke", "no_inventory-000300")]
+    clone.write(A5, run, anew=False)
+    found = clone.graded(A5)
+    assert breaks(found, "order no_inventory-000300 was never sent")
+    assert breaks(found, "order no_inventory-000300 was answered and never sent")
+    assert breaks(found, "no report can be made from the raw files")
+
+
+def test_a_deleted_result(forger):
+    run = forger.run(A5)
+    run.events = [e for e in run.events if (e["type"], e.get("op")) != ("ok", "warm-000003")]
+    forger.write(A5, run)
+    assert breaks(forger.graded(A5), "order warm-000003 was sent and has no end")
+
+
+def test_a_deleted_fault(forger):
+    run = forger.run(A5)
+    run.events = [e for e in run.events if (e["type"], e.get("service")) != ("fault", "notification")]
+    forger.write(A5, run)
+    found = forger.graded(A5)
+    assert breaks(found, "the history has nothing where the script says `kill notification`, `start notification`")
+
+
+def test_an_order_that_was_added_and_one_that_was_changed(forger):
+    run = forger.run(A5)
+    added = [dict(e, op="warm-000100") for e in run.events if e.get("op") == "warm-000099"]
+    for e in run.events:
+        if e["type"] == "invoke" and e["op"] == "warm-000001":
+            e["items"] = [{"sku": "sushi", "qty": 9}]
+    forger.write(A5, history.Run(run.head, run.events + added, run.state))
+    found = forger.graded(A5)
+    assert breaks(found, "order warm-000100 is none that the load warm draws")
+    assert breaks(found, "order warm-000001 is of [{'sku': 'sushi', 'qty': 9}], and its seed draws")
+
+
+def test_an_order_that_was_meant_for_another_time(forger):
+    run = forger.run(A5)
+    for e in run.events:
+        if e["type"] == "invoke" and e["op"] == "no_inventory-000007":
+            e["intended"] -= 0.001
+    forger.write(A5, run)
+    assert breaks(forger.graded(A5), "order no_inventory-000007 was meant for", "and its seed draws")
+
+
+def test_an_answer_that_means_something_else(forger):
+    run = forger.run(A5)
+    refused = [e for e in run.events if e["type"] == "fail"]
+    refused[0]["type"] = "ok"
+    forger.write(A5, run)
+    assert breaks(forger.graded(A5), "was answered 503, which is not `ok`")
+
+
+def later(utc: str, seconds: float) -> str:
+    moved = datetime.fromisoformat(utc) + timedelta(seconds=seconds)
+    return moved.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def test_an_edited_state_line(forger):
+    run = forger.run(A5)
+    order = next(o for o in run.held("order") if o["user_id"] == "no_notification-000200")
+    for step in order["timeline"]:
+        step["at"] = later(step["at"], -3)
+    forger.write(A5, run)
+    found = forger.graded(A5)
+    assert breaks(found, f"order {order['order_id']} was placed at", "and its id was made at")
+    assert breaks(found, f"order {order['order_id']} was placed at", "and no_notification-000200 was sent at")
+
+
+def test_a_notification_that_came_sooner_than_it_was_sent(forger):
+    run = forger.run(A5)
+    order = next(o for o in run.held("order") if o["user_id"] == "no_notification-000200")
+    order["timeline"][-1]["at"] = later(order["timeline"][0]["at"], 0.01)
+    forger.write(A5, run)
+    assert breaks(forger.graded(A5), f"order {order['order_id']} has a notification of")
+
+
+def test_an_edited_state_under_the_old_reports(clone):
+    run = clone.run(A5)
+    order = next(o for o in run.held("order") if o["user_id"] == "no_notification-000200")
+    order["status"] = "reserved"
+    order["timeline"].pop()
+    clone.write(A5, run, anew=False)
+    found = clone.graded(A5)
+    assert breaks(found, "report.md line 5", "and the raw files give `**✘ fail**")
+    assert [i["number"] for i in found.summary["invariants"] if i["verdict"] == "fail"]
+
+
+def test_lines_out_of_order(clone):
+    run = clone.run(A5)
+    run.events.insert(5, run.events.pop(50))
+    place = clone.root / A5 / HISTORY
+    history.write_lines(place, [run.head, *run.events])
+    assert breaks(clone.graded(A5), "history.jsonl.gz line 8", "after one at")
+
+
+def test_a_raw_file_that_an_editor_wrote(clone):
+    place = clone.root / A5 / STATE
+    text = gzip.decompress(place.read_bytes()).decode()
+    place.write_bytes(gzip.compress(text.replace('"what":', '"what": ', 1).encode(), mtime=1))
+    found = clone.graded(A5)
+    assert breaks(found, 'state.jsonl.gz line 1 was not written by the laboratory: {"what": "')
+    assert breaks(found, "state.jsonl.gz was compressed by something else")
+
+
+def invented(run: history.Run, told: telling.Told) -> history.Run:
+    """Return a run that nobody ran: the story of a script, with plausible orders that all are notified."""
+    chance, at, events, state = random.Random(5), 1.0, [], []
+    head = copy.deepcopy(run.head)
+    for step in told.steps:
+        at += 0.3
+        if step.kind == "predict":
+            events.append({"at": at, "type": "predict", "text": step.name, **json.loads(step.detail)})
+        elif step.kind == "load":
+            params = {key: json.loads(value) for key, _, value in (w.partition("=") for w in step.detail.split()[1:])}
+            plan = {"loop": step.detail.split()[0].removeprefix("loop=")} | params
+            count = int(plan.get("count") or plan["rate"] * plan["seconds"])
+            events.append({"at": at, "type": "begins", "phase": step.name})
+            for n in range(count):
+                op, sent = f"{step.name}-{n:06d}", round(at + n / plan.get("rate", 100), 6)
+                items = [{"sku": chance.choice(("burger", "taco")), "qty": 1}]
+                events.append(
+                    {"at": sent, "type": "invoke", "op": op, "phase": step.name, "intended": sent, "items": items}
+                )
+                events.append({"at": sent + 0.005, "type": "ok", "op": op, "kind": "201", "order_id": f"{op}-id"})
+            events.append({"at": at, "type": "phase", "phase": step.name, "params": plan, "until": at + count / 20})
+        elif step.kind == "settle":
+            events.append({"at": at + 60, "type": "settled", "done": True, "took": 0.1})
+        else:
+            events.append({"at": at, "type": "fault", "verb": step.kind, "service": step.name})
+    state.append({"what": "stock", "sku": "burger", "initial": 10, "on_hand": 10, "reserved": 0})
+    return history.Run(head, events, state)
+
+
+def script_of(clone: Clone, name: str) -> bytes:
+    return (clone.root / f"experiments/{name}.sh").read_bytes()
+
+
+def test_an_invented_run(forger):
+    told = telling.tell(script_of(forger, "a5_outage"))
+    forger.write(A5, invented(forger.run(A5), told))
+    found = forger.graded(A5)
+    assert breaks(found, "order warm-000000 is of", "and its seed draws")
+    assert breaks(found, "inventory was away for 0.3 s (kill), and the script says 20 s")
+    assert not breaks(found, "the script says `load")
+
+
+def test_orders_whose_ids_are_of_another_time(forger):
+    run = forger.run(A5)
+    run.head["began_at"] = later(run.head["began_at"], 86400).replace("Z", "+00:00")
+    for line in run.state:
+        for stamped in [line, *line.get("timeline", [])]:
+            if "at" in stamped:
+                stamped["at"] = later(stamped["at"], 86400)
+    forger.write(A5, run)
+    assert breaks(forger.graded(A5), "and its id was made at -86")
+
+
+def test_results_of_another_experiment(clone):
+    shutil.rmtree(clone.root / A5)
+    shutil.copytree(clone.root / A3, clone.root / A5)
+    found = clone.graded(A5)
+    assert breaks(found, f"the run says that its experiment is a3_failure, and it lies in {A5}")
+    assert breaks(found, "the history has", "where the script says", "load no_inventory")
+
+
+def test_results_of_another_experiment_under_its_name(forger):
+    head, run = forger.run(A5).head, forger.run(A3)
+    forger.write(A5, history.Run(head, run.events, run.state))
+    found = forger.graded(A5)
+    assert not breaks(found, "the run says that its experiment")
+    assert breaks(found, "the history has", "where the script says", "load no_inventory")
+
+
+def test_a_quick_run(forger):
+    run = forger.run(A5)
+    run.head["quick"] = True
+    forger.write(A5, run)
+    assert breaks(forger.graded(A5), "it is a quick run, which is no full evidence")
+
+
+def test_a_quick_run_passed_off_as_full(forger):
+    quick = telling.tell(script_of(forger, "a5_outage"), quick=True)
+    forger.write(A5, invented(forger.run(A5), quick))
+    found = forger.graded(A5)
+    assert breaks(found, "its loads and disturbances are those of the script with --quick")
+    assert breaks(found, "load no_inventory", "seconds=4", "the script says", "seconds=30")
+
+
+def test_a_script_changed_after_the_run(clone):
+    clone.replace("experiments/a5_outage.sh", "down=$(full_or_quick 20 1)", "down=$(full_or_quick 60 1)")
+    found = clone.graded(A5)
+    assert breaks(found, "seconds=30", "where the script says", "seconds=70")
+    assert breaks(
+        found, "experiments/a5_outage.sh was changed after the run: at", "seconds=30", "now it says", "seconds=70"
+    )
+
+
+def test_a_comment_changed_after_the_run(clone):
+    clone.replace("experiments/a5_outage.sh", "is down every order", "is down no order")
+    found = clone.graded(A5)
+    assert breaks(found, "the run says in its Shows `While inventory is down every")
+    assert len(reasons(found)) == 1
+
+
+def test_a_script_that_was_made_after_the_run(clone):
+    there, new = clone.root / A5, clone.root / "results/sync-rest/a9_new"
+    (clone.root / "experiments/a9_new.sh").write_bytes(script_of(clone, "a5_outage"))
+    shutil.copytree(there, new)
+    assert breaks(clone.graded("results/sync-rest/a9_new"), "there was no experiments/a9_new.sh at commit")
+
+
+def test_an_outage_shorter_than_the_script_says(forger):
+    run = forger.run(A5)
+    kill, start = [e for e in run.events if e["type"] == "fault"][:2]
+    start["at"] -= 8
+    forger.write(A5, run)
+    found = forger.graded(A5)
+    lasted = start["at"] - kill["at"]
+    assert breaks(found, f"inventory was away for {lasted:.1f} s (kill), and the script says 20 s")
+    assert breaks(found, "`start inventory` was done", "s into the load no_inventory, and the script says 25 s")
+
+
+def test_a_load_that_did_not_last(forger):
+    run = forger.run(A5)
+    next(p for p in run.phases if p["phase"] == "no_inventory")["until"] -= 4
+    forger.write(A5, run)
+    assert breaks(forger.graded(A5), "the load no_inventory ended at", "and its last reply came at")
+
+
+@pytest.mark.parametrize(
+    ("commit", "verdict", "why"),
+    [
+        ("0123456789ab", "fail", "commit 0123456789ab, which it names, is not in the history"),
+        ("320652fa59ab+changes", "unknown", "was made with uncommitted changes"),
+        ("none", "unknown", "was made outside of git"),
+    ],
+)
+def test_a_commit_that_nobody_can_look_up(forger, commit, verdict, why):
+    run = forger.run(A5)
+    run.head["environment"]["commit"] = commit
+    forger.write(A5, run)
+    assert breaks(forger.graded(A5), why, verdict=verdict)
+
+
+def test_a_log_of_another_run(clone):
+    clone.edit(f"{A5}/run.log", QUICK, "measured", "measured 1")
+    assert breaks(clone.graded(A5), f"run.log does not say `pass    {QUICK}")
+
+
+def test_a_report_without_raw_files(clone):
+    (clone.root / A5 / HISTORY).unlink()
+    assert breaks(clone.graded(A5), "there is no history.jsonl.gz, so nothing shows that it was run")
+
+
+HEAD = b'{"experiment":"a5_outage","part":"sync-rest","quick":false,"environment":{"commit":"abc"}}'
+
+
+NONSENSE = {
+    "nothing": b"",
+    "text": b"burger please",
+    "cut off": gzip.compress(HEAD)[:-9],
+    "a broken stream": gzip.compress(HEAD)[:20] + b"!!!!" + gzip.compress(HEAD)[24:],
+    "a list": gzip.compress(b"[1, 2]"),
+    "numbers": gzip.compress(b"7\n8"),
+    "empty objects": gzip.compress(b"{}\n{}"),
+    "only a head": gzip.compress(HEAD),
+    "an order without a name": gzip.compress(HEAD + b'\n{"at":1,"type":"invoke"}'),
+    "a time that is none": gzip.compress(HEAD + b'\n{"at":"soon","type":"phase","phase":"a"}\n[]'),
+    "not UTF-8": gzip.compress(b"\xff\xfe"),
+}
+
+
+@pytest.mark.parametrize("raw", NONSENSE.values(), ids=NONSENSE.keys())
+@pytest.mark.parametrize("name", [HISTORY, STATE])
+def test_raw_files_that_make_no_sense_fail_and_are_told(name, raw):
+    committed = Repository(ROOT).read(f"{A5}/{n}" for n in (HISTORY, STATE))
+    files = {Path(path).name: content for path, content in committed.items()} | {name: raw}
+    found = grading.grade_exhibit(grading.Exhibit(A5, files, b"", b"", True, False))
+    assert found.verdict == "fail"
+    assert all(reasons(found))
+
+
+def test_a_repository_with_a_raw_file_that_is_none_is_graded(clone):
+    (clone.root / A5 / HISTORY).write_bytes(gzip.compress(HEAD)[:20] + b"!!!!")
+    assert breaks(clone.graded(A5), "its raw files cannot be read")
+
+
+# the rubric
+
+
+def lines_of(clone: Clone, *folders: str, change: Callable[[], None] = lambda: None) -> dict[str, rubric.Judged]:
+    """Return the lines of the rubric for a clone that has these runs only."""
+    clone.keep(*folders)
+    change()
+    clone.commit()
+    repository = Repository(clone.root)
+    found = [grading.grade_exhibit(e) for e in grading.exhibited(repository)]
+    return {line.id: line for line in rubric.judge(repository, found)}
+
+
+def test_the_rubric_has_20_points(clone):
+    points = {part: sum(line["points"] for line in rubric.lines() if line["part"] == part) for part in "ABC"}
+    assert points == {"A": 6, "B": 7, "C": 7}
+    assert len({line["id"] for line in rubric.lines()}) == len(rubric.lines())
+
+
+def test_each_line_has_its_verdict_and_says_why(clone):
+    lines = lines_of(clone, A5)
+    assert (lines["A5a"].verdict, lines["A5a"].reason) == ("pass", "4 predictions and 7 invariants hold")
+    assert lines["A5a"].evidence == [f"{A5}/report.md"]
+    assert lines["A3"].verdict == "unknown"
+    assert lines["A3"].reason == f"there is no {A3}: run experiments/a3_failure.sh and commit what it makes"
+    assert lines["B7"].reason.startswith("there is no results/bench/async-rabbitmq: run ./lab bench async-rabbitmq")
+
+
+def cheat(clone: Clone) -> int:
+    """Edit a figure, and return its line."""
+    return clone.edit(f"{A5}/report.md", QUICK, r"[\d.]+ ms \| ✔", "0.123 ms | ✔")
+
+
+def test_evidence_that_was_tampered_with_earns_nothing(clone):
+    lines = lines_of(clone, A5, change=lambda: cheat(clone))
+    assert {lines[name].verdict for name in ("A5a", "A5b")} == {"fail"}
+    assert "0.123 ms" in lines["A5b"].reason
+
+
+def test_a_prediction_that_does_not_hold_fails_only_its_line(forger):
+    def slower() -> None:
+        run = forger.run(A5)
+        for e in run.events:
+            if e["type"] == "fail":
+                e["at"] = round(e["at"] + 0.05, 6)
+        forger.write(A5, run)
+
+    lines = lines_of(forger, A5, change=slower)
+    assert lines["A5a"].verdict == "fail"
+    assert lines["A5a"].reason.startswith(f"`{QUICK}`: predicted at most 20 ms, measured")
+    assert lines["A5b"].verdict == "pass"
+
+
+def test_a_weaker_prediction_is_not_ours(forger):
+    def weaken() -> None:
+        forger.replace("experiments/a5_outage.sh", "0.5)' --at-most 0.02", "0.5)' --at-most 2")
+        forger.commit()
+        run = forger.run(A5)
+        next(e for e in run.events if e["type"] == "predict" and e["expect"] == "0.02")["expect"] = "2"
+        run.head["environment"]["commit"] = git(forger.root, "rev-parse", "--short=12", "HEAD")
+        forger.write(A5, run)
+
+    lines = lines_of(forger, A5, change=weaken)
+    assert (lines["A5a"].verdict, lines["A5b"].verdict) == ("unknown", "pass")
+    assert f"`{QUICK}` is another prediction than ours, judge yourself" in lines["A5a"].reason
+
+
+def test_a_broken_invariant_fails_all_lines_of_its_run(forger):
+    def doubled() -> None:
+        run = forger.run(A5)
+        run.state.append(copy.deepcopy(run.held("reservation")[0]))
+        forger.write(A5, run)
+
+    lines = lines_of(forger, A5, change=doubled)
+    assert {lines[name].verdict for name in ("A5a", "A5b")} == {"fail"}
+    assert lines["A5a"].reason.startswith("invariant 2: Broken 1 times")
+
+
+def test_a_section_that_is_missing(clone):
+    readme = "async-rabbitmq/README.md"
+    lines = lines_of(clone, change=lambda: clone.replace(readme, "## Idempotency", "## Something else"))
+    assert (lines["B3"].verdict, lines["B3"].reason) == ("fail", f"{readme} has no section `Idempotency`")
+
+
+# the command
+
+
+def told(*words: Path | str) -> tuple[int, str]:
+    done = CliRunner().invoke(grade.grade, [str(word) for word in words])
+    return done.exit_code, done.stdout
+
+
+def test_the_command_prints_points_reasons_and_links(clone):
+    clone.keep(A5)
+    clone.commit()
+    status, said = told(clone.root)
+    assert status == 2
+    assert "1 of 1 runs and benchmarks are what their scripts make" in said
+    assert "→ results/sync-rest/a5_outage/report.md" in said
+    assert "1 of 20 points (A 1 of 6, B 0 of 7, C 0 of 7); 19 cannot be told" in said
+
+
+def test_what_is_not_committed_is_said_and_not_graded(clone):
+    clone.keep(A5)
+    clone.commit()
+    cheat(clone)
+    (clone.root / "results/sync-rest/a9_new").mkdir()
+    (clone.root / "results/sync-rest/a9_new" / HISTORY).write_bytes(b"")
+    status, said = told(clone.root)
+    assert status == 2
+    assert f"not committed, so not graded: {A5}/report.md" in said
+    assert "not committed, so not graded: results/sync-rest/a9_new/" in said
+    assert "FAIL" not in said
+
+
+def test_json_and_csv_for_a_class(clone, tmp_path):
+    clone.keep(A5, BENCH)
+    line = cheat(clone)
+    clone.commit()
+    status, said = told(clone.root, "--json")
+    document = json.loads(said)
+    assert (status, document["status"], document["points"], document["of"]) == (1, 1, 0, 20)
+    assert [run["verdict"] for run in document["runs"]] == ["pass", "fail"]
+    assert [line["id"] for line in document["lines"] if line["verdict"] == "fail"] == ["A5a", "A5b"]
+    (tmp_path / "nothing").mkdir()
+    status, said = told(tmp_path / "nothing", clone.root, "--csv")
+    head, nothing, graded = csv.reader(io.StringIO(said))
+    assert status == 1
+    assert head == ["folder", "points", "of", "failed", "cannot tell", "notices"]
+    assert nothing[-1].endswith("is no git repository with a commit")
+    assert graded[:4] == [str(clone.root), "0", "20", "A5a A5b"]
+    assert graded[-1].startswith(f"{A5}: report.md line {line} is")
+
+
+def test_a_folder_that_is_no_repository(tmp_path):
+    with pytest.raises(LabError, match="is no git repository"):
+        Repository(tmp_path)
+
+
+def test_a_shallow_clone_cannot_tell_of_earlier_commits(clone, tmp_path):
+    shallow = tmp_path / "shallow"
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{clone.root}", str(shallow)], check=True)
+    [exhibit] = [e for e in grading.exhibited(Repository(shallow)) if e.folder == A5]
+    found = grading.grade_exhibit(exhibit)
+    assert breaks(found, "may be beyond the end of this shallow clone", verdict="unknown")
+
+
+# loads that no committed run has yet
+
+
+def sent_by(plan: load.Plan, orders: Iterable[tuple[str, list]], times: Iterable[float]) -> evidence.Evidence:
+    """Return the evidence of one load that sent these orders, from 1.0 s on."""
+    began = {"at": 1.0, "type": "phase", "phase": plan.phase, "params": plan.params(), "until": 9.0}
+    invokes = [
+        {"at": at, "type": "invoke", "op": op, "phase": plan.phase, "intended": at, "items": items}
+        for (op, items), at in zip(orders, times, strict=False)
+    ]
+    return evidence.Evidence(None, history.Run({}, [began, *invokes]), {}, None)
+
+
+BULK = load.Plan("burst", bulk=True, count=5)
+CLOSED = load.Plan("closed", clients=1, seconds=4.0)
+
+
+@pytest.mark.parametrize(
+    ("plan", "orders", "times", "wrong"),
+    [
+        (BULK, drawn(5, 1), [1.0] * 5, []),
+        (BULK, list(drawn(5, 1))[:4], [1.0] * 4, ["order bulk-1-000004 was never sent"]),
+        (BULK, drawn(5, 1), [1.0] * 4 + [1.5], ["order bulk-1-000004 was meant for 1.500000 s"]),
+        (CLOSED, load.orders(CLOSED), [1.0, 2.0, 4.9], []),
+        (CLOSED, load.orders(CLOSED), [1.0, 2.0, 5.1], ["order closed-000002 was sent at 5.100 s, outside its load"]),
+    ],
+)
+def test_the_orders_of_other_loads_are_drawn_too(plan, orders, times, wrong):
+    found = list(authentic.loads_are_seeded(sent_by(plan, orders, times)))
+    assert len(found) == len(wrong)
+    assert all(any(words in reason for reason in found) for words in wrong)
