@@ -73,6 +73,7 @@ class Producer:
                     request_timeout_ms=2000,
                     max_block_ms=1000,
                     reconnect_backoff_max_ms=1000,
+                    **clients.LEAN,
                 )
             except KafkaError as error:
                 raise NotSent(f"Kafka cannot be reached: {type(error).__name__}: {error}") from error
