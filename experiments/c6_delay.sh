@@ -27,7 +27,7 @@ lab predict "Orders that were not accepted" --measure 'delayed.fail + delayed.in
 lab predict "Orders done by one consumer that takes $delay s for each, whatever the partitions" \
   --measure "done_rate('inventory', $first - $delay / 2, $first + $delay * ($many - 0.5))" --within "1 / $delay" 10% --unit orders/s
 lab predict "The lag grows by rate − 1 ÷ delay" \
-  --measure "lag_slope('inventory', $since + 1, $until - 1)" --within "$rate - 1 / $delay" 5% --unit records/s
+  --measure "lag_slope('inventory', $since + 1, delayed.began + $seconds - 0.5)" --within "$rate - 1 / $delay" 5% --unit records/s
 lab predict "Completion of the orders that wait for the reset: p50 is half the load, and one last delay" \
   --measure 'completed(delayed, 0.5)' --within "$until - delayed.began - 0.5 * $seconds + 0.5 * $delay" "$(full_or_quick 10% 30%)" --unit s
 lab predict "After the reset: until no order waits, one last delay and the backlog" \

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab import brokers, compose, ports, processes
@@ -61,9 +62,17 @@ class LocalRuntime:
             record.stop()  # waits until it is gone
 
     def remove(self, part: str, *, keep_brokers: bool = False) -> None:
-        """Stop every service of a part, callers first; a broker goes on where it is to be kept."""
-        for service in reversed(compose.services(part).values()):
-            if not (keep_brokers and service.is_broker):
+        """Stop every service of a part: the one that all orders come through, the others, then the brokers.
+
+        A broker goes on where it is to be kept.
+        """
+        brokers_first = list(compose.services(part).values())
+        *others, order = [service for service in brokers_first if not service.is_broker]
+        self.stop(order)
+        with ThreadPoolExecutor() as all_at_once:
+            list(all_at_once.map(self.stop, others))
+        for service in brokers_first:
+            if service.is_broker and not keep_brokers:
                 self.stop(service)
 
     def state(self, service: Service) -> str:

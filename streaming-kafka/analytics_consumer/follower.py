@@ -107,7 +107,7 @@ class Follower:
     def _connected(self) -> KafkaConsumer:
         if self._consumer is None:
             clients.ensure_topics(self._bootstrap)
-            self._consumer = clients.reader(self._bootstrap, GROUP, list(EXPECTED), gather_ms=clients.LATER_MS)
+            self._consumer = clients.reader(self._bootstrap, GROUP, list(EXPECTED), gathers=True)
             self._member_at = None
             log.info("%s: connected to Kafka", GROUP)
         return self._consumer

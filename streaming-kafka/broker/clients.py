@@ -15,7 +15,6 @@ from broker import topics
 
 SESSION_MS = int(os.environ.get("SESSION_MS", "10000"))  # after this long in silence others get a member's partitions
 WAIT_MS = 200
-SOON_MS, LATER_MS = 10, 100  # for work that a student waits for, and for a view that may be a little behind
 GATHER_BYTES = 20_000
 PUBLISH_SECONDS = 10
 
@@ -51,11 +50,11 @@ def writer(bootstrap: str, group: str) -> KafkaProducer:
     return producer
 
 
-def reader(bootstrap: str, group: str, reads: Sequence[str], *, gather_ms: int = SOON_MS) -> KafkaConsumer:
+def reader(bootstrap: str, group: str, reads: Sequence[str], *, gathers: bool = False) -> KafkaConsumer:
     """Return a consumer that will join the group when it is polled.
 
-    The broker keeps a message back for up to `gather_ms`, unless there are many, so that those that come close together
-    are one batch: a transaction costs the same for one as for a hundred.
+    One that `gathers` is given messages up to 0.2 s later, together with those that came meanwhile: for a view that
+    may be a little behind, and should cost little.
     """
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -66,8 +65,8 @@ def reader(bootstrap: str, group: str, reads: Sequence[str], *, gather_ms: int =
         isolation_level="read_committed",
         session_timeout_ms=SESSION_MS,
         heartbeat_interval_ms=SESSION_MS // 5,
-        fetch_min_bytes=GATHER_BYTES,
-        fetch_max_wait_ms=gather_ms,
+        fetch_min_bytes=GATHER_BYTES if gathers else 1,
+        fetch_max_wait_ms=WAIT_MS,  # a partition that is taken up again waits for the fetch that is under way
         **_QUICK,
     )
     consumer.subscribe(list(reads))

@@ -15,7 +15,7 @@ from broker import clients, topics
 
 log = logging.getLogger("campus")
 
-DELIVERY_SECONDS = 4.0
+DELIVERY_SECONDS = 3.5
 MOST_WAITING = 5000  # events that are sent and not acknowledged yet
 
 

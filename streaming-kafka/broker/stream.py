@@ -77,11 +77,11 @@ class Stream:
         handle: Handle,
         registry: CollectorRegistry,
         injects: bool = True,
-        gather_ms: int = clients.SOON_MS,
+        gathers: bool = False,
     ) -> None:
         self._bootstrap, self._group, self._reads, self._expects = bootstrap, group, reads, expects
         self._database, self._faults, self._handle, self._injects = database, faults, handle, injects
-        self._gather_ms = gather_ms
+        self._gathers = gathers
         self._told = Told(database)
         self._consumer: KafkaConsumer | None = None
         self._producer: KafkaProducer | None = None
@@ -133,7 +133,7 @@ class Stream:
         if self._consumer is None:
             clients.ensure_topics(self._bootstrap)
             self._producer = clients.writer(self._bootstrap, self._group)
-            self._consumer = clients.reader(self._bootstrap, self._group, self._reads, gather_ms=self._gather_ms)
+            self._consumer = clients.reader(self._bootstrap, self._group, self._reads, gathers=self._gathers)
             self._member_at = None
             log.info("%s: connected to Kafka", self._group)
         return self._consumer

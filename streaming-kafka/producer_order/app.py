@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from threading import Lock
 
 from broker import topics
-from broker.clients import LATER_MS
 from broker.producer import Producer
 from broker.stream import Stream
 from campus import order_book
@@ -65,7 +64,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         faults=faults,
         handle=follow,
         registry=app.extensions["campus"].registry,
-        gather_ms=LATER_MS,
+        gathers=True,
         injects=False,  # this service's faults are those of POST /order
     )
 
