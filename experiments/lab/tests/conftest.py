@@ -193,6 +193,8 @@ class KafkaNode:
 @pytest.fixture(scope="session")
 def kafka_node(tmp_path_factory) -> Iterator[KafkaNode]:
     """One node, for all tests that need one."""
+    if os.environ.get("CAMPUS_WITHOUT_KAFKA") == "1":
+        pytest.skip("without Kafka, as CAMPUS_WITHOUT_KAFKA=1 says")
     node = KafkaNode(tmp_path_factory.mktemp("kafka"))
     try:
         node.start()
