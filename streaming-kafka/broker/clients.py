@@ -16,6 +16,7 @@ from broker import topics
 SESSION_MS = int(os.environ.get("SESSION_MS", "10000"))  # after this long in silence others get a member's partitions
 WAIT_MS = 200
 GATHER_BYTES = 20_000
+FETCH_BYTES = 128 * 1024  # of one partition at a time: several batches, and not the megabyte that is usual
 PUBLISH_SECONDS = 10
 
 # Of what it can measure of itself nothing is asked, and it costs; larger batches cost less for each message.
@@ -65,6 +66,7 @@ def reader(bootstrap: str, group: str, reads: Sequence[str], *, gathers: bool = 
         isolation_level="read_committed",
         session_timeout_ms=SESSION_MS,
         heartbeat_interval_ms=SESSION_MS // 5,
+        max_partition_fetch_bytes=FETCH_BYTES,
         fetch_min_bytes=GATHER_BYTES if gathers else 1,
         fetch_max_wait_ms=WAIT_MS,  # a partition that is taken up again waits for the fetch that is under way
         **_QUICK,
