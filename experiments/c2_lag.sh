@@ -3,7 +3,8 @@
 #
 # Shows: Orders come at a steady rate, through three phases. Normal: the lag stays near nothing. Throttled: inventory rests
 #   after each order, and its lag grows as fast as predicted, in every partition. Released: it reads on at full speed,
-#   and the lag is gone within a second or two. `./lab lag` says OK, WARN and OK again.
+#   and the lag is gone within a second or two. `./lab lag` says OK; then WARN for the partition that is being read and
+#   STALL for those that wait their turn; and OK again.
 # Why: Lag grows by what comes minus what is done: rate − 1 ÷ (throttle + the time for one order). Whether a lag is a
 #   problem cannot be seen from one number: it is the trend that counts. When it is released, inventory takes batches of
 #   up to 500, one transaction each, and so works off many times the rate.

@@ -64,7 +64,7 @@ def test_only_one_experiment_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(story, "RUNNING", tmp_path / "experiment.json")
     processes.save(processes.record_of(os.getpid()), story.RUNNING)
     with pytest.raises(LabError, match=f"another experiment is running .process {os.getpid()}."):
-        story.begin(SCRIPTS[0], "sync-rest", quick=True, owner=1, say=print)
+        story.begin(SCRIPTS[0], "sync-rest", quick=True, keep_brokers=False, owner=1, say=print)
     assert processes.load(story.RUNNING).pid == os.getpid()
 
 
