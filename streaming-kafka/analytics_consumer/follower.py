@@ -28,6 +28,7 @@ log = logging.getLogger("campus")
 GROUP = "analytics-consumer-group"
 EXPECTED = {topics.ORDERS: (ORDER_PLACED,), topics.INVENTORY: (INVENTORY_RESERVED, INVENTORY_FAILED)}
 BATCH = 2000
+FETCH_BYTES = 2**20  # of one partition at a time: who reads a whole log again should not ask for it in small pieces
 KAFKA_MS = 3000
 SHOW_SECONDS = 1.0
 
@@ -107,7 +108,9 @@ class Follower:
     def _connected(self) -> KafkaConsumer:
         if self._consumer is None:
             clients.ensure_topics(self._bootstrap)
-            self._consumer = clients.reader(self._bootstrap, GROUP, list(EXPECTED), gathers=True)
+            self._consumer = clients.reader(
+                self._bootstrap, GROUP, list(EXPECTED), gathers=True, fetch_bytes=FETCH_BYTES
+            )
             self._member_at = None
             log.info("%s: connected to Kafka", GROUP)
         return self._consumer

@@ -51,7 +51,9 @@ def writer(bootstrap: str, group: str) -> KafkaProducer:
     return producer
 
 
-def reader(bootstrap: str, group: str, reads: Sequence[str], *, gathers: bool = False) -> KafkaConsumer:
+def reader(
+    bootstrap: str, group: str, reads: Sequence[str], *, gathers: bool = False, fetch_bytes: int = FETCH_BYTES
+) -> KafkaConsumer:
     """Return a consumer that will join the group when it is polled.
 
     One that `gathers` is given messages up to 0.2 s later, together with those that came meanwhile: for a view that
@@ -66,7 +68,7 @@ def reader(bootstrap: str, group: str, reads: Sequence[str], *, gathers: bool = 
         isolation_level="read_committed",
         session_timeout_ms=SESSION_MS,
         heartbeat_interval_ms=SESSION_MS // 5,
-        max_partition_fetch_bytes=FETCH_BYTES,
+        max_partition_fetch_bytes=fetch_bytes,
         fetch_min_bytes=GATHER_BYTES if gathers else 1,
         fetch_max_wait_ms=WAIT_MS,  # a partition that is taken up again waits for the fetch that is under way
         **_QUICK,
