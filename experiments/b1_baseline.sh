@@ -9,7 +9,7 @@
 #   completed at the rate at which they come.
 # Not shown: Clients, services, broker and load generator share one machine, so the absolute figures are this machine's.
 #   The closed loops push as fast as orders are accepted, which is faster than a real rush. Nothing fails here: see B2 to B6.
-# Takes: 65 s; --quick 19 s
+# Takes: 65 s; --quick 22 s
 # Usage: experiments/b1_baseline.sh [--quick]
 source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
 

@@ -10,14 +10,14 @@
 #   delivered again, and its inbox knows what was done before.
 # Not shown: The queue has room for this outage; one that lasts for days fills the broker's disk. And the students were
 #   told 202 and heard nothing more for as long as it lasted: compare A5, where they were told at once.
-# Takes: 95 s; --quick 20 s
+# Takes: 95 s; --quick 16 s
 # Usage: experiments/b2_outage.sh [--quick]
 source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
 
 rate=20
 before=$(full_or_quick 5 1)
 down=$(full_or_quick 60 4)
-seconds=$((before + down + $(full_or_quick 10 3)))
+seconds=$((before + down + $(full_or_quick 10 2)))
 killed="began('inventory', 'killed')"
 back="resumed('inventory', $killed + 1)" # the first order that the new process dealt with
 missed="$rate * (least($back, outage.began + $seconds) - $killed)"

@@ -14,8 +14,8 @@
 # Usage: experiments/b3_redelivery.sh [--quick]
 source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
 
-orders=$(full_or_quick 400 120)
-twins=$(full_or_quick 50 20)
+orders=$(full_or_quick 400 60)
+twins=$(full_or_quick 50 10)
 
 for again in later restarted shuffled; do
   lab predict "Rows that changed: $again" --measure "changed('before $again', 'after $again')" --within 0 0 --unit rows

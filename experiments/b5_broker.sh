@@ -15,7 +15,7 @@ source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
 rate=20
 before=$(full_or_quick 5 1)
 down=$(full_or_quick 15 2)
-seconds=$((before + down + $(full_or_quick 15 7)))
+seconds=$((before + down + $(full_or_quick 15 6)))
 killed="began('rabbitmq', 'killed')"
 back="ended('rabbitmq', 'killed')"
 missed="$rate * (least($back, outage.began + $seconds) - $killed)"

@@ -10,7 +10,7 @@
 #   does not take up a rate that is too high for ever.
 # Not shown: More consumers would help here, and are not started. Nor is the queue bounded: who accepts without limit
 #   while nothing is done makes promises that he cannot keep.
-# Takes: 60 s; --quick 22 s
+# Takes: 60 s; --quick 18 s
 # Usage: experiments/b6_delay.sh [--quick]
 source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
 
@@ -35,7 +35,7 @@ lab predict "Accepted orders whose student was notified in the end" \
   --measure 'became(delayed, "notified")' --within delayed.ok 0 --unit orders
 
 lab load warm --clients 4 --count 100
-lab load healthy --rate "$rate" --seconds "$seconds"
+lab load healthy --rate "$rate" --seconds "$(full_or_quick "$seconds" 3)"
 step "inventory now takes $delay s for each order"
 lab configure inventory delay="$delay"
 lab load delayed --rate "$rate" --seconds "$seconds"

@@ -29,6 +29,7 @@ finish() {
   step "waiting until every order is in a final state"
   lab settle
   lab finish
+  stopped=yes
 }
 
 stop_everything() {
@@ -37,11 +38,12 @@ stop_everything() {
   [[ $status -ne 130 && $status -ne 143 ]] || printf 'interrupted: stopping %s\n' "$part"
   local load
   for load in $(jobs -p); do kill "$load" 2>/dev/null || true; done
-  LAB_RUN='' lab down "$part" >/dev/null 2>&1 || true
+  [[ -n $stopped ]] || LAB_RUN='' lab down "$part" >/dev/null 2>&1 || true
   exit "$status"
 }
 
 quick=''
+stopped=''
 for word in "$@"; do
   case $word in
     -h | --help) sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$script"; exit 0 ;;
