@@ -9,7 +9,7 @@
 #   without taking them from each other. Lag is the distance between the end of the log and a group's offset.
 # Not shown: Clients, broker and services share one machine, so the absolute figures are this machine's. The orders are
 #   spread over 6 partitions, but one process reads them all: more processes would share them.
-# Takes: 30 s; --quick 15 s
+# Takes: 30 s; --quick 20 s
 # Usage: experiments/c1_produce_10k.sh [--quick]
 source "$(dirname "$0")/story.sh" streaming-kafka "$@"
 

@@ -10,7 +10,7 @@
 #   up to 500, one transaction each, and so works off many times the rate.
 # Not shown: A lag in one partition only, from one key with too many events (a hot partition): the keys here are order
 #   ids, which spread evenly.
-# Takes: 55 s; --quick 18 s
+# Takes: 55 s; --quick 24 s
 # Usage: experiments/c2_lag.sh [--quick]
 source "$(dirname "$0")/story.sh" streaming-kafka "$@"
 

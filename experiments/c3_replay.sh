@@ -10,7 +10,7 @@
 #   the transaction that counts, so what it counted and where it stands never differ, also after a crash.
 # Not shown: A log that is no longer whole. Kafka forgets after a week unless told otherwise; a topic that is to be
 #   replayed must be kept.
-# Takes: 50 s; --quick 22 s
+# Takes: 50 s; --quick 26 s
 # Usage: experiments/c3_replay.sh [--quick]
 source "$(dirname "$0")/story.sh" streaming-kafka "$@"
 

@@ -11,7 +11,7 @@
 #   have been written all the same; as the event has the same id whenever it is told, telling it again is safe.
 # Not shown: Three brokers: with copies of each partition on others, the death of one would cost a second or so, and no
 #   order. And acknowledged here means in the broker's memory on its way to the disk: a power cut could lose it on a single node.
-# Takes: 60 s; --quick 26 s
+# Takes: 60 s; --quick 30 s
 # Usage: experiments/c5_broker.sh [--quick]
 source "$(dirname "$0")/story.sh" streaming-kafka "$@"
 
