@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from lab import bench_orders, bench_tools, http, local
+from lab import bench_orders, bench_tools, http, kafka, local
 from lab.bench_orders import Lines, Services
 from lab.compose import Service
 from lab.places import LabError
@@ -162,11 +162,9 @@ def _loop(services: Services, beside: str, script: str, *words: str) -> dict[str
 
 
 @contextlib.contextmanager
-def _admin(kafka: Service) -> Iterator["KafkaAdminClient"]:
+def _admin(broker: Service) -> Iterator["KafkaAdminClient"]:
     """Open an admin client, and make a topic for the bare loops that is deleted at the end."""
-    from kafka import KafkaAdminClient
-
-    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka.url)) as admin:
+    with kafka.asking(broker) as admin:
         shape = {"num_partitions": len(PARTITIONS), "replication_factor": 1, "configs": {}}
         admin.create_topics({SCRATCH: shape}, wait_for_metadata=True)
         try:

@@ -1,4 +1,4 @@
-"""What the scripts share that measure where the processor time of Parts B and C goes: part by part, in one process."""
+"""What the scripts share that measure where the processor time of a part goes: piece by piece, in one process."""
 
 import io
 import json
@@ -62,20 +62,25 @@ def web(service: Flask, whole: str) -> Parts:
     alone = app_alone.create_app()
     logging.getLogger("campus").handlers[0].setStream(open(os.devnull, "w"))  # noqa: SIM115 - until the end
     form = {"user_id": "u1", "items": ITEMS}
+
+    def order() -> dict[str, Any]:
+        return form
+
     return {
         "request rules: an order's body": (lambda: read_order(form), 1),
-        "web: POST /order, the app alone": (_request(alone), 1),
-        whole: (_request(service), 1),
+        "web: POST /order, the app alone": (request(alone, "/order", order), 1),
+        whole: (request(service, "/order", order), 1),
     }
 
 
-def _request(app: Flask) -> Callable[[], Any]:
-    body = json.dumps({"user_id": "u1", "items": ITEMS}).encode()
+def request(app: Flask, path: str, form: Callable[[], dict[str, Any]]) -> Callable[[], Any]:
+    """Return what sends a POST request with this form to an app, without a server."""
 
     def call() -> None:
+        body = json.dumps(form()).encode()
         environ = {
             "REQUEST_METHOD": "POST",
-            "PATH_INFO": "/order",
+            "PATH_INFO": path,
             "QUERY_STRING": "",
             "SERVER_NAME": "x",
             "SERVER_PORT": "80",

@@ -52,7 +52,3 @@ class LagSeries:
     def peak(self) -> tuple[int, float]:
         """Return the largest lag of all partitions together, and when it was."""
         return max(((self.total(at), at) for at in self.times), key=lambda sample: sample[0], default=(0, 0.0))
-
-    def gone(self, since: float) -> float | None:
-        """Return when, at or after `since`, there was no lag for the first time."""
-        return next((at for at in self.times if at >= since and self.total(at) == 0), None)

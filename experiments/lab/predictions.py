@@ -28,7 +28,7 @@ and where orders are accepted first and done later, these, in which `backlog` is
     buried("bad")                  how many of those published under that name lie there, once each, with a reason
     lag("inventory", t)            records that a service's group had not read yet at second t, all partitions together
     lag_of("inventory", 3, t)      the same, of partition 3 of the topics that it reads
-    lag_peak("inventory"), lag_slope("inventory", t, u), lag_gone("inventory", t)   as with the backlog
+    lag_peak("inventory"), lag_slope("inventory", t, u)   as with the backlog
     owned("paused", "inventory")   partitions that had an owner in the group, in the lag table noted under that name
     figure("before", "totalOrdersSeen")   a figure of a report that was noted under that name
     differing("before", "after")   figures that differ between two reports, of all that the digest covers
@@ -76,7 +76,7 @@ class Formulas:
             "depth",
         )
         functions += ("published", "dead_lettered", "buried", "changed", "handled", "figure", "differing")
-        functions += ("lag", "lag_of", "lag_peak", "lag_slope", "lag_gone", "owned")
+        functions += ("lag", "lag_of", "lag_peak", "lag_slope", "owned")
         named |= {name: getattr(self, f"_{name}") for name in functions}
         named |= {"first_ok": self._first_ok, "last_notified": self._last_notified, "least": min, "most": max}
         self._evaluator = EvalWithCompoundTypes(names=phases, functions=named)
@@ -219,15 +219,12 @@ class Formulas:
         series = self._lags(service)
         return (series.total(until) - series.total(since)) / (until - since)
 
-    def _lag_gone(self, service: str, since: float) -> float:
-        return _known(self._lags(service).gone(since))
-
     def _owned(self, name: str, service: str) -> int:
         noted = _known(next((e for e in self._run.of_type("lag table") if e["name"] == name), None))
         return sum(row["group"] == f"{service}-consumer-group" and bool(row["client"]) for row in noted["rows"])
 
     def _report(self, name: str) -> dict[str, Any]:
-        return _known(next((e["report"] for e in self._run.of_type("report") if e["name"] == name), None))
+        return _known(analytics.reports(self._run).get(name))
 
     def _figure(self, name: str, figure: str) -> float:
         return self._report(name)[figure]

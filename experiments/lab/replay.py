@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lab import compose, http, kafka, runtime
+from lab import analytics, compose, http, kafka, runtime
 from lab.compose import Service
 from lab.groups import Groups
 from lab.journal import Journal
@@ -108,14 +108,12 @@ def noted_report(name: str, service: Service) -> dict[str, Any]:
 
 def compared(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """Return two reports side by side, and whether they are the same, in lines."""
-    names = [name for name in before | after if name != "ordersPerMinuteBucket"]
-    cells = [("", "before", "after"), *((name, str(before.get(name)), str(after.get(name))) for name in names)]
-    minutes = before.get("ordersPerMinuteBucket", {}) | after.get("ordersPerMinuteBucket", {})
-    for minute in sorted(minutes):
-        cells.append((minute, *(str(r.get("ordersPerMinuteBucket", {}).get(minute)) for r in (before, after))))
-    one, two, three = (max(map(len, column)) for column in zip(*cells, strict=True))
-    lines = [f"{a:{one}}  {b:{two}}  {c:{three}}".rstrip() for a, b, c in cells]
-    differ = [a for a, b, c in cells[1:] if b != c and a != "generatedAtUnix"]
+    names = [*(analytics.flat(before) | analytics.flat(after)), *analytics.UNCOUNTED]
+    one, other = (before | analytics.flat(before), after | analytics.flat(after))
+    cells = [("", "before", "after"), *((name, str(one.get(name)), str(other.get(name))) for name in names)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+    differ = [name for name in names if one.get(name) != other.get(name) and name != "generatedAtUnix"]
     return [*lines, f"different: {', '.join(differ)}" if differ else "the same, by digest and in every number"]
 
 

@@ -239,7 +239,8 @@ def _again(run: Run, summary: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in env["versions"].items())
     kinds = ("completions", *(kind for kind in ("depth", "lag") if run.of_type(kind)))
     series = ", ".join(f"`{kind}.csv`" for kind in kinds)
-    script = f"experiments/{summary['experiment']}.sh{' --quick' if summary['quick'] else ''}"
+    script = run.head.get("again", f"experiments/{summary['experiment']}.sh")
+    script += " --quick" if summary["quick"] else ""
     return (
         f"```\n{script}\n```\n\n"
         f"This one: {summary['began_at'][:19].replace('T', ' ')} UTC, commit `{env['commit']}`, "

@@ -20,10 +20,16 @@ KEEP = "LAB_KEEP_BROKERS"  # set by run_all.sh: starting a broker takes longer t
 @click.option("--quick", is_flag=True)
 @click.option("--keep-brokers", is_flag=True, envvar=KEEP, help="Empty a broker that runs, and do not start it anew.")
 @click.option("--owner", type=int, required=True, help="The process of the script.")
-def begin(script: Path, part: str, quick: bool, keep_brokers: bool, owner: int) -> None:
+@click.option("--place", help="Where the run goes, below results/; PART/SCRIPT unless given.")
+@click.option("--again", help="The command that makes the run again; experiments/SCRIPT unless given.")
+def begin(
+    script: Path, part: str, quick: bool, keep_brokers: bool, owner: int, place: str | None, again: str | None
+) -> None:
     """Start PART with empty databases and open a run for SCRIPT; print the run's folder."""
     named = places.part_named(part)
-    journal = story.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, say=_say)
+    told = {"place": place, "again": again}
+    more = {key: value for key, value in told.items() if value}
+    journal = story.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, more=more, say=_say)
     click.echo(journal.folder)
 
 

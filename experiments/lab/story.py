@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,27 +28,35 @@ HELD = {"order": ("orders", "order"), "inventory": ("reservations", "reservation
 
 
 def begin(
-    script: Path, part: str, *, quick: bool, keep_brokers: bool, owner: int, say: Callable[[str], None]
+    script: Path,
+    part: str,
+    *,
+    quick: bool,
+    keep_brokers: bool,
+    owner: int,
+    more: Mapping[str, Any] | None = None,
+    say: Callable[[str], None],
 ) -> Journal:
     """Start the part with empty databases and open a run for this script. Raises LabError.
 
-    `owner` is the process of the script: while it lives, no other experiment may begin.
+    `owner` is the process of the script: while it lives, no other experiment may begin. `more` of the run's head:
+    `place`, its folder below `results/`, and `again`, the command that makes it again, if they are not the usual ones.
     """
     other = processes.load(RUNNING)
     if other is not None and other.pid != owner and other.process() is not None:
         raise LabError(f"another experiment is running (process {other.pid})", "wait for it, or stop it with Ctrl-C")
     processes.save(processes.record_of(owner), RUNNING)
     title, about = read_header(script)
-    folder = RUNS / script.stem
-    shutil.rmtree(folder, ignore_errors=True)
     chosen = runtime.choose()
     for name in runtime.parts_up(chosen):
         if name == part and keep_brokers:
             continue
         say(f"stopping {name}, which was up")
         runtime.down(chosen, name)
-    head = {"experiment": script.stem, "part": part, "title": title, "about": about, "quick": quick}
+    head = {"experiment": script.stem, "part": part, "title": title, "about": about, "quick": quick, **(more or {})}
     head["environment"] = environment(chosen.name)
+    folder = RUNS / head.get("place", script.stem).replace("/", "-")
+    shutil.rmtree(folder, ignore_errors=True)
     runtime.up(chosen, part, fresh=True, keep_brokers=keep_brokers, say=say)
     journal = Journal.begin(folder, head)
     sampler.start(journal, owner)
@@ -125,7 +133,7 @@ def collect(journal: Journal) -> None:
 def publish(journal: Journal) -> Path:
     """Move the finished run to its place: `results/` for a full run, `.lab/quick/` for a quick one."""
     home = HIDDEN / "quick" if journal.head["quick"] else RESULTS
-    place = home / journal.head["part"] / journal.head["experiment"]
+    place = home / journal.head.get("place", f"{journal.head['part']}/{journal.head['experiment']}")
     place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(f".{place.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)

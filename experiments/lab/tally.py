@@ -38,7 +38,7 @@ def tally(name: str, by: str, fail: float, seed: int | None) -> None:
 def count(service: Service, *, by: str = EVENT_TIME, fail: float = 0.0, seed: int | None = None) -> dict[str, Any]:
     """Return the metrics of what is in the log now, each order counted once. Raises LabError."""
     from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Poison, read
-    from campus.metrics import metrics
+    from campus.metrics import metrics, minute
 
     expected = {kafka.PLACED: (ORDER_PLACED,), kafka.RESERVED: (INVENTORY_RESERVED, INVENTORY_FAILED)}
     placed: dict[str, str] = {}  # order → when
@@ -49,7 +49,7 @@ def count(service: Service, *, by: str = EVENT_TIME, fail: float = 0.0, seed: in
         except Poison:
             continue
         if record.topic == kafka.PLACED:
-            placed.setdefault(message.order_id, message.occurred_at[:16] if by == EVENT_TIME else _this_second())
+            placed.setdefault(message.order_id, minute(message.occurred_at) if by == EVENT_TIME else _this_second())
         else:
             verdicts.setdefault(message.order_id, message.event_type)
     lost = _lost(placed, fail, seed)

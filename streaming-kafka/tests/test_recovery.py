@@ -136,8 +136,9 @@ def test_a_second_replica_joins_and_leaves_under_load(node, replicas):
 def order(node, tmp_path):
     """An order service, and an inventory service behind it."""
     node.start()
-    node.evict(GROUP)
-    node.skip(GROUP)
+    for group in (GROUP, "order-status-group"):
+        node.evict(group)
+        node.skip(group)
     inventory = Inventory(node, tmp_path)
     service = Service(PART, "order", tmp_path, package="producer_order", KAFKA_BOOTSTRAP=node.bootstrap, **SESSION)
     service.inventory = inventory

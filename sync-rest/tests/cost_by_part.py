@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import io
 import json
 import logging
 import os
@@ -26,9 +25,8 @@ from campus.order_book import Debt
 from campus.orders import NOTIFIED, RESERVED, Order, new_order_id
 from flask import Flask, request
 from inventory_service.app import create_app
-
-ITEMS = [{"sku": "burger", "qty": 1}]
-TIMES = 1500
+from lab.cost_parts import ITEMS, TIMES
+from lab.cost_parts import request as request_of
 
 
 def main() -> None:
@@ -98,30 +96,14 @@ def _web(folder: str) -> dict[str, Callable[[], Any]]:
     form = {"user_id": "u1", "items": ITEMS}
     return {
         "request rules: an order's body": lambda: read_order(form),
-        "web: Flask alone, one request": _request(bare, "/reserve"),
-        "web: the frame (ids, log line, metrics, error), one request": _request(app, "/nothing"),
-        "web and storage: POST /reserve as a whole": _request(app, "/reserve"),
+        "web: Flask alone, one request": request_of(bare, "/reserve", _form),
+        "web: the frame (ids, log line, metrics, error), one request": request_of(app, "/nothing", _form),
+        "web and storage: POST /reserve as a whole": request_of(app, "/reserve", _form),
     }
 
 
-def _request(app: Flask, path: str) -> Callable[[], Any]:
-    def call() -> None:
-        body = json.dumps({"order_id": new_order_id(), "items": ITEMS}).encode()
-        environ = {
-            "REQUEST_METHOD": "POST",
-            "PATH_INFO": path,
-            "QUERY_STRING": "",
-            "SERVER_NAME": "x",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(body),
-        }
-        b"".join(app(environ, lambda *_: None))
-
-    return call
+def _form() -> dict[str, Any]:
+    return {"order_id": new_order_id(), "items": ITEMS}
 
 
 def _clients(port: int) -> dict[str, Callable[[], Any]]:

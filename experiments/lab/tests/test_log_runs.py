@@ -25,7 +25,6 @@ def test_a_sample_stands_until_the_next_of_its_partition():
     assert series.partitions == [("order-events", 0), ("order-events", 1)]
     assert [series.total(second) for second in (0.5, 2.9, 3.0, 4.5, 6.0, 7.0)] == [0, 0, 2, 3, 4, 0]
     assert series.peak() == (4, 5.0)
-    assert (series.gone(2.0), series.gone(7.5)) == (7.0, None)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +34,6 @@ def test_a_sample_stands_until_the_next_of_its_partition():
         ('lag_of("inventory", 1, 6)', 1),
         ('lag_peak("inventory")', 4),
         ('lag_slope("inventory", 1, 5)', 1.0),
-        ('lag_gone("inventory", 2)', 7.0),
         ('owned("late", "inventory")', 1),
         ('figure("lost", "totalInventoryEvents")', 4),
         ('differing("before replay", "after replay")', 0),
@@ -53,7 +51,6 @@ def test_what_a_formula_may_use(formula, expected):
         'owned("early", "inventory")',
         'figure("nosuch", "totalOrdersSeen")',
         'figure("lost", "nosuch")',
-        'lag_gone("inventory", 8)',
     ],
 )
 def test_what_was_not_seen_has_no_value(formula):

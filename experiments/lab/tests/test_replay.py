@@ -164,8 +164,8 @@ def test_two_reports_side_by_side():
     other = {"totalOrdersSeen": 3, "ordersPerMinuteBucket": {"12:01": 3}, "generatedAtUnix": 2, "digest": "b"}
     assert replay.compared(one, one | {"generatedAtUnix": 2})[-1] == "the same, by digest and in every number"
     lines = replay.compared(one, other)
-    assert lines[-1] == "different: digest, 12:00, 12:01"
-    assert lines[-2].split() == ["12:01", "None", "3"]
+    assert lines[-1] == "different: 12:00, 12:01, digest"
+    assert ["12:01", "None", "3"] in [line.split() for line in lines]
 
 
 def test_a_run_keeps_the_reports_and_then_the_replay(log, tmp_path, monkeypatch):
