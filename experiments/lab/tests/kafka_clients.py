@@ -54,7 +54,6 @@ class Member:
 
     def __init__(self, node: Service, group: str, topic: str, *, client: str = "member", lazy: bool = False) -> None:
         self._consumer = KafkaConsumer(
-            topic,
             bootstrap_servers=node.url,
             group_id=group,
             client_id=client,
@@ -62,6 +61,8 @@ class Member:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
         )
+        self._consumer.subscribe([topic])
+        self._consumer.partitions_for_topic(topic)  # as the services do: learnt while it joins, it may join for ever
         self.bodies: list[bytes] = []
         self.joined = False
         self._lazy, self._ended = lazy, threading.Event()
