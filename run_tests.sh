@@ -19,6 +19,8 @@ export LAB_RUNTIME=local
 bin=$PWD/.lab/venv/bin
 shell_files=(lab run_tests.sh .ci/run experiments/*.sh)
 selection=$# # how many arguments pytest gets: with some, it may be that nothing is selected
+two='' # whether two files are tested at a time: not with arguments, as --pdb and the like want one process
+[[ $# -gt 0 ]] || two=yes
 table=()
 failed=0
 
@@ -54,9 +56,9 @@ need_postgres() {
   exit 2
 }
 
-# need BROKER PART SWITCH: lab's own way to a broker: it finds it, installs it, or says which command does.
+# need BROKER SWITCH: lab's own way to a broker: it finds it, installs it, or says which command does.
 need() {
-  if [[ ${!3:-} == 1 || ! -d $2/tests ]]; then return; fi
+  if [[ ${!2:-} == 1 ]]; then return; fi
   if PYTHONPATH=experiments:common "$bin/python" - "$1" <<'PYTHON'; then return; fi
 import sys
 from lab import brokers
@@ -66,7 +68,7 @@ try:
 except LabError as error:
     sys.exit(f"run_tests: {error}\n  {getattr(error, 'hint', '') or ''}")
 PYTHON
-  say "  or without it:  $3=1 ./run_tests.sh"
+  say "  or without it:  $2=1 ./run_tests.sh"
   exit 2
 }
 
@@ -95,17 +97,17 @@ tests() {
 
 ./lab --version >/dev/null # prepares .lab/venv on first use
 need_postgres
-need rabbitmq async-rabbitmq CAMPUS_WITHOUT_RABBITMQ
-need kafka streaming-kafka CAMPUS_WITHOUT_KAFKA
+need rabbitmq CAMPUS_WITHOUT_RABBITMQ
+need kafka CAMPUS_WITHOUT_KAFKA
 
 step "ruff check" "$bin/ruff" check .
 step "ruff format" "$bin/ruff" format --check .
 step "shellcheck" "$bin/shellcheck" "${shell_files[@]}"
 step "common/tests" tests common:experiments common/tests "$@"
-for part in sync-rest async-rabbitmq streaming-kafka; do
-  if [[ -d $part/tests ]]; then step "$part/tests" tests "common:$part:experiments" "$part/tests" "$@"; fi
-done
-step "experiments/lab/tests" tests experiments:common experiments/lab/tests "$@"
+step "sync-rest/tests" tests common:sync-rest:experiments sync-rest/tests "$@"
+step "async-rabbitmq/tests" tests common:async-rabbitmq:experiments async-rabbitmq/tests "$@"
+step "streaming-kafka/tests" tests common:streaming-kafka:experiments streaming-kafka/tests ${two:+-n 2 --dist loadfile} "$@"
+step "experiments/lab/tests" tests experiments:common experiments/lab/tests ${two:+-n 2 --dist loadfile} "$@"
 
 printf '\n%-24s %-8s %4s\n' step result s
 printf '%s\n' "${table[@]}" "$(printf '%-24s %-8s %4d' all "$([[ $failed -eq 0 ]] && echo ok || echo FAILED)" "$SECONDS")"
