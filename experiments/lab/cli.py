@@ -1,28 +1,38 @@
-"""`./lab`: the commands that people use. Those for experiment scripts are in `script_commands`."""
+"""`./lab`: finds a command in its module, which alone is loaded: a script runs dozens of them."""
 
-import functools
-import json
-import os
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from importlib import import_module
 from typing import Any
 
 import click
 
-from lab import __version__, compose, http, places, runtime
-from lab.dlq import dlq
-from lab.grade import grade
-from lab.journal import Journal
-from lab.lag import lag
+from lab import __version__
 from lab.places import LabError
-from lab.replay import note_report, replay
-from lab.script_commands import KEEP, SCRIPT_COMMANDS
-from lab.tally import tally
+
+MODULES = {
+    "service_commands": "up down status logs start stop kill pause unpause configure order env",
+    "result_commands": "report summary bench",
+    "script_commands": "begin predict load at settle snapshot redeliver poison sample finish",
+    "dlq": "dlq",
+    "lag": "lag",
+    "replay": "replay note-report",
+    "tally": "tally",
+    "grade": "grade",
+}
+COMMANDS = {name: module for module, names in MODULES.items() for name in names.split()}
 
 
 class Lab(click.Group):
     """Ends with a plain sentence and status 2 where something is not as it must be, and with 130 after Ctrl-C."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return the command with this name from its module, where it is called the same."""
+        if name not in COMMANDS:
+            return None
+        return getattr(import_module(f"lab.{COMMANDS[name]}"), name.replace("-", "_"))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -52,234 +62,3 @@ def main() -> None:
                       ./lab down
     All experiments:  experiments/run_all.sh      (--quick for a short look)
     """
-
-
-def say(text: str) -> None:
-    """Print progress where it does not mix with a command's answer."""
-    click.echo(text, err=True)
-
-
-@main.command()
-@click.argument("part")
-@click.option("--fresh", is_flag=True, help="Forget the data of earlier runs.")
-def up(part: str, fresh: bool) -> None:
-    """Start the services of PART and wait until they are ready."""
-    runtime.up(runtime.choose(), places.part_named(part), fresh=fresh, say=say)
-    say("try: ./lab order      and: ./lab --help")
-
-
-@main.command()
-@click.argument("part", required=False)
-@click.option("--keep-brokers", is_flag=True, hidden=True, envvar=KEEP)
-def down(part: str | None, keep_brokers: bool) -> None:
-    """Stop the services of PART, or of all parts that are up."""
-    from lab import sampler
-
-    chosen = runtime.choose()
-    sampler.stop()
-    parts = [places.part_named(part)] if part else runtime.parts_up(chosen)
-    for name in parts:
-        runtime.down(chosen, name, keep_brokers=keep_brokers)
-        say(f"{name} is down")
-    if not parts:
-        say("nothing is up")
-
-
-@main.command()
-def status() -> None:
-    """Show which services run, where, and which faults they have."""
-    from rich.console import Console
-    from rich.table import Table
-
-    chosen = runtime.choose()
-    parts = runtime.parts_up(chosen)
-    if not parts:
-        say("nothing is up; ./lab up sync-rest")
-        return
-    table = Table("service", "state", "ready", "port", "process", "faults", title=" and ".join(parts))
-    for part in parts:
-        for service in compose.services(part).values():
-            state = chosen.state(service)
-            ready, faults = _look(service) if state == "running" else ("no", "")
-            name = service.name if len(parts) == 1 else f"{part}/{service.name}"
-            port, pid = str(service.port), str(chosen.pid(service) or "")
-            table.add_row(name, state, ready, port, pid, faults)
-    Console().print(table)
-
-
-def _look(service: compose.Service) -> tuple[str, str]:
-    if service.is_broker:
-        return "yes" if runtime.is_ready(service, timeout=3.0) else "no answer", ""
-    url = service.url
-    answer = http.try_get(f"{url}/ready", timeout=3.0)
-    if answer is None:
-        return "no answer", ""
-    checks = answer.json()["checks"]
-    bad: dict[str, list[str]] = {}
-    for what, said in checks.items():
-        if said != "ok":
-            bad.setdefault(said, []).append(what)
-    config = http.call("GET", f"{url}/configure", headers=_token()).json().get("config", {})
-    usual = {"failure_mode": "error", "timeout": config.get("timeout")}
-    faults = [f"{key}={value}" for key, value in config.items() if value and value != usual.get(key)]
-    return "; ".join(f"{', '.join(whats)}: {said}" for said, whats in bad.items()) or "yes", " ".join(faults)
-
-
-@main.command()
-@click.argument("service")
-@click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until Ctrl-C.")
-@click.option("-n", "--lines", default=40, show_default=True, help="How many lines.")
-def logs(service: str, follow: bool, lines: int) -> None:
-    """Show what SERVICE said last."""
-    chosen = runtime.choose()
-    found = runtime.find(chosen, service)
-    if follow:
-        command = chosen.follow_command(found, lines)
-        os.execvp(command[0], command)
-    click.echo(chosen.logs(found, lines))
-
-
-def _service_command(verb: str, text: str, act: Callable[[Any, Any], None]) -> None:
-    @main.command(verb, help=text)
-    @click.argument("service")
-    @click.pass_context
-    def command(ctx: click.Context, service: str) -> None:
-        chosen = runtime.choose()
-        found = runtime.find(chosen, service)
-        journal = Journal.current()
-        if journal and verb in ("kill", "stop", "pause"):  # the disturbance begins when we begin
-            journal.note(type="fault", verb=verb, service=found.name)
-        act(chosen, found)
-        if journal and verb in ("start", "unpause"):  # and ends when the service works again
-            journal.note(type="fault", verb=verb, service=found.name)
-        say(f"{verb} {found.part}/{found.name}: done")
-
-
-def _start(chosen: runtime.Runtime, service: compose.Service) -> None:
-    chosen.start(service)
-    runtime.wait_ready(chosen, service)
-
-
-def _signal(verb: str) -> Callable[[runtime.Runtime, compose.Service], None]:
-    return lambda chosen, service: chosen.signal(service, verb)
-
-
-_service_command("start", "Start SERVICE and wait until it is ready.", _start)
-_service_command("stop", "Ask SERVICE to end in good order.", lambda chosen, service: chosen.stop(service))
-_service_command("kill", "Kill SERVICE at once, as a power cut would.", _signal("kill"))
-_service_command("pause", "Freeze SERVICE: connections are accepted, nothing is answered.", _signal("pause"))
-_service_command("unpause", "Let a frozen SERVICE go on.", _signal("unpause"))
-
-
-@main.command()
-@click.argument("service")
-@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--reset", is_flag=True, help="Put every fault back to none.")
-def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
-    """Inject faults into SERVICE while it runs, or show them.
-
-    \b
-    delay=2 jitter=0.5            wait 2 s ± 0.5 s before the work
-    failure_rate=0.3 seed=7       three requests of ten fail, the same ones each time
-    failure_mode=error            how they fail: error, reject, hang, drop
-    crash_point=after_commit      kill yourself there, once
-    timeout=1                     (order) wait 1 s for another service
-    expires_in=30                 all of it ends by itself
-    """
-    found = runtime.find(runtime.choose(), service)
-    if found.is_broker:
-        raise LabError(f"{found.name} is a broker and has no faults of ours", f"./lab kill {found.name}, pause, stop")
-    url, journal = f"{found.url}/configure", Journal.current()
-    if reset:
-        reply = http.call("DELETE", url, headers=_token())
-    elif settings:
-        reply = http.call("POST", url, json=_settings(settings), headers=_token())
-    else:
-        reply = http.call("GET", url, headers=_token())
-    if reply.status_code != 200:
-        _refused(reply)
-    if journal and (reset or settings):
-        verb = "reset" if reset else "configure"
-        journal.note(type="fault", verb=verb, service=found.name, value={} if reset else _settings(settings))
-    click.echo(json.dumps(reply.json()["config"]))
-
-
-def _settings(words: tuple[str, ...]) -> dict[str, Any]:
-    settings = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise LabError(f"{word} is not KEY=VALUE", "for example: ./lab configure inventory delay=2")
-        try:
-            settings[key] = json.loads(value)
-        except ValueError:
-            settings[key] = value
-    return settings
-
-
-def _refused(reply: Any) -> None:
-    try:
-        problem = reply.json()
-    except ValueError:
-        raise LabError(f"the service answered {reply.status_code}") from None
-    why = "; ".join(f"{e['field']}: {e['why']}" for e in problem.get("errors", [])) or problem.get("detail", "")
-    raise LabError(f"the service refused it ({reply.status_code}): {why}")
-
-
-def _token() -> dict[str, str]:
-    token = os.environ.get("CONFIGURE_TOKEN")
-    return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-@main.command()
-@click.option("--item", "items", multiple=True, metavar="SKU[=QTY]", help="What to order (burger=1); may be repeated.")
-@click.option("--user", default="you", show_default=True, help="Who orders.")
-@click.option("--key", help="Idempotency-Key: the same key gives the same order.")
-@click.option("--part", help="To which part, if more than one is up.")
-def order(items: tuple[str, ...], user: str, key: str | None, part: str | None) -> None:
-    """Place one order and watch it until it is done."""
-    from lab.watch import place_and_watch
-
-    service = runtime.find(runtime.choose(), f"{part}/order" if part else "order")
-    lines = [{"sku": sku, "qty": int(qty) if qty.isdigit() else 1}
-             for sku, _, qty in (item.partition("=") for item in items or ("burger=1",))]  # fmt: skip
-    sys.exit(place_and_watch(service.url, {"user_id": user, "items": lines}, key))
-
-
-@main.command()
-@click.argument("part")
-def env(part: str) -> None:
-    """Print the addresses of PART's services as shell exports: eval "$(./lab env sync-rest)"."""
-    for name, url in compose.addresses(places.part_named(part)).items():
-        click.echo(f"export {name}={url}")
-
-
-@main.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
-def report(folders: tuple[Path, ...]) -> None:
-    """Make the reports in FOLDERS again from their raw data, byte for byte."""
-    from lab import report as reports
-
-    worst = 0
-    for folder in folders:
-        summary = reports.make(folder)
-        click.echo(f"{folder}: {summary['verdict']}: {reports.verdict_sentence(summary)}")
-        worst = max(worst, reports.EXIT_STATUS[summary["verdict"]])
-    sys.exit(worst)
-
-
-@main.command()
-@click.argument("what")
-@click.option("--quick", is_flag=True, help="A short run, for a look; written under .lab/ and not to results/.")
-def bench(what: str, quick: bool) -> None:
-    """Measure speed and memory.
-
-    WHAT is `sync-rest`, `async-rabbitmq`, `streaming-kafka`, or `load` for the load generator itself.
-    """
-    from lab import bench as benches
-
-    functools.partial(benches.run, what, quick=quick, say=say)()
-
-
-for command in [*SCRIPT_COMMANDS, dlq, lag, replay, note_report, tally, grade]:
-    main.add_command(command)

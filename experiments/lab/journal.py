@@ -65,3 +65,14 @@ class Journal:
         for file in sorted(self.folder.glob("*.jsonl")):
             found += [json.loads(line) for line in file.read_text().splitlines()]
         return sorted(found, key=lambda line: line["at"])
+
+    def wait_for(self, phase: str, seconds: float) -> None:
+        """Wait until this many seconds of a load have passed. Raises LabError when the load does not begin."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            began = [e["at"] for e in self.lines() if e["type"] == "begins" and e["phase"] == phase]
+            if began:
+                time.sleep(max(0.0, began[0] + seconds - self.now()))
+                return
+            time.sleep(0.05)
+        raise LabError(f"the load {phase} did not begin", "start it with & before waiting for it")

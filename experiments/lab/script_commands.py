@@ -7,18 +7,16 @@ from pathlib import Path
 
 import click
 
-from lab import history, places, runtime, story
+from lab import places
 from lab.journal import Journal
 from lab.places import LabError
-
-KEEP = "LAB_KEEP_BROKERS"  # set by run_all.sh: starting a broker takes longer than emptying it
 
 
 @click.command(hidden=True)
 @click.argument("script", type=click.Path(path_type=Path, exists=True))
 @click.argument("part")
 @click.option("--quick", is_flag=True)
-@click.option("--keep-brokers", is_flag=True, envvar=KEEP, help="Empty a broker that runs, and do not start it anew.")
+@click.option("--keep-brokers", is_flag=True, envvar="LAB_KEEP_BROKERS", help="Empty a broker that runs.")
 @click.option("--owner", type=int, required=True, help="The process of the script.")
 @click.option("--place", help="Where the run goes, below results/; PART/SCRIPT unless given.")
 @click.option("--again", help="The command that makes the run again; experiments/SCRIPT unless given.")
@@ -26,6 +24,8 @@ def begin(
     script: Path, part: str, quick: bool, keep_brokers: bool, owner: int, place: str | None, again: str | None
 ) -> None:
     """Start PART with empty databases and open a run for SCRIPT; print the run's folder."""
+    from lab import story
+
     named = places.part_named(part)
     told = {"place": place, "again": again}
     more = {key: value for key, value in told.items() if value}
@@ -69,7 +69,7 @@ def predict(
 @click.option("--part", help="To which part, if more than one is up.")
 def load(name: str, part: str | None, **options: float | bool | None) -> None:
     """Send orders to the part that is up and say what came of them."""
-    from lab import bulk, figures
+    from lab import bulk, figures, history, runtime
     from lab import load as loads
     from lab.units import shown_time
 
@@ -103,13 +103,15 @@ def load(name: str, part: str | None, **options: float | bool | None) -> None:
 @click.argument("seconds", type=float)
 def at(phase: str, seconds: float) -> None:
     """Wait until SECONDS of the load PHASE have passed."""
-    story.wait_for(Journal.required(), phase, seconds)
+    Journal.required().wait_for(phase, seconds)
 
 
 @click.command(hidden=True)
 @click.option("--seconds", default=60.0, help="How long at most.")
 def settle(seconds: float) -> None:
     """Wait until every order is in a final state."""
+    from lab import story
+
     done = story.settle(Journal.required(), seconds)
     _say("  all orders are final" if done else f"  after {seconds:.0f} s some orders are not final, or messages wait")
 
@@ -119,6 +121,7 @@ def settle(seconds: float) -> None:
 def snapshot(name: str) -> None:
     """Wait until nothing is on its way, and note under NAME what inventory and notification hold."""
     from lab import snapshot as snapshots
+    from lab import story
 
     journal = Journal.required()
     story.settle(journal, 60.0)
@@ -158,10 +161,12 @@ def sample(owner: int) -> None:
 
 
 @click.command(hidden=True)
-@click.option("--keep-brokers", is_flag=True, envvar=KEEP, help="Leave the broker to the next experiment.")
+@click.option(
+    "--keep-brokers", is_flag=True, envvar="LAB_KEEP_BROKERS", help="Leave the broker to the next experiment."
+)
 def finish(keep_brokers: bool) -> None:
     """Collect the raw data, stop the part, write the report, publish it; exit with the verdict's status."""
-    from lab import report
+    from lab import report, runtime, story
 
     journal = Journal.required()
     story.collect(journal)
@@ -180,17 +185,5 @@ def finish(keep_brokers: bool) -> None:
     sys.exit(report.EXIT_STATUS[summary["verdict"]])
 
 
-@click.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-def summary(folders: tuple[Path, ...]) -> None:
-    """Show the verdicts of the runs in FOLDERS in one table; the exit status is the worst of them."""
-    from lab.overview import show
-
-    sys.exit(show(folders))
-
-
 def _say(text: str) -> None:
     click.echo(text, err=True)
-
-
-SCRIPT_COMMANDS = [begin, predict, load, at, settle, snapshot, redeliver, poison, sample, finish, summary]

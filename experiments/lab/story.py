@@ -95,18 +95,6 @@ def environment(runtime_name: str) -> dict[str, Any]:
     }
 
 
-def wait_for(journal: Journal, phase: str, seconds: float) -> None:
-    """Wait until this many seconds of a load have passed. Raises LabError when the load does not begin."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        began = [e["at"] for e in journal.lines() if e["type"] == "begins" and e["phase"] == phase]
-        if began:
-            time.sleep(max(0.0, began[0] + seconds - journal.now()))
-            return
-        time.sleep(0.05)
-    raise LabError(f"the load {phase} did not begin", "start it with & before waiting for it")
-
-
 def settle(journal: Journal, seconds: float) -> bool:
     """Wait until every order is in a final state and no message waits; note how long it took, and whether it did."""
     began = journal.now()

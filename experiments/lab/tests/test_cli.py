@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import Copy, eventually
 from lab import processes
-from lab.cli import main
+from lab.cli import COMMANDS, main
 
 
 def commands() -> list[list[str]]:
@@ -63,6 +63,11 @@ def test_a_runtime_that_does_not_exist(monkeypatch):
     assert (done.exit_code, done.output.splitlines()[0]) == (2, "lab: LAB_RUNTIME is steam")
 
 
+def test_every_command_is_in_its_module():
+    assert [main.get_command(None, name).name for name in COMMANDS] == list(COMMANDS)
+    assert main.get_command(None, "nosuch") is None
+
+
 def test_a_report_of_no_run(tmp_path):
     done = CliRunner().invoke(main, ["report", str(tmp_path)])
     assert done.exit_code == 2
@@ -70,7 +75,7 @@ def test_a_report_of_no_run(tmp_path):
 
 
 def test_settings_are_read_as_json_where_they_are():
-    from lab.cli import _settings
+    from lab.service_commands import _settings
 
     words = ("delay=2", "failure_rate=0.3", "failure_mode=hang", "paused=true", "x=a=b")
     assert _settings(words) == {

@@ -129,7 +129,7 @@ def test_a_journal_orders_the_lines_of_all_writers(tmp_path):
 def test_waiting_for_a_moment_of_a_load(tmp_path):
     notes = journal(tmp_path)
     notes.note(type="begins", phase="a")
-    story.wait_for(notes, "a", 0.3)
+    notes.wait_for("a", 0.3)
     assert 0.3 <= notes.now() < 1.0
 
 
