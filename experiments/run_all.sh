@@ -57,4 +57,5 @@ for script in "${scripts[@]}"; do
 done
 
 printf '\n=== all: %d s\n' $((SECONDS - began))
+[[ -n $quick ]] || "$root/lab" readme || true # pages that quote these results
 "$root/lab" summary "${folders[@]}"

@@ -185,12 +185,12 @@ def _held(service: Service) -> list[dict[str, Any]]:
 
 
 def _commit() -> str:
-    """Return the commit, with `+changes` when the files other than results differ from it."""
+    """Return the commit, with `+changes` when the files other than results and pages differ from it."""
     git = ["git", "-C", str(ROOT)]
     commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
     if commit.returncode:
         return "none"
     changed = subprocess.run(
-        [*git, "status", "--porcelain", "--", ".", ":!results", ":!README.md"], capture_output=True, text=True
+        [*git, "status", "--porcelain", "--", ".", ":!results", ":!*.md"], capture_output=True, text=True
     )
     return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
