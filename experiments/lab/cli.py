@@ -10,8 +10,8 @@ from lab.places import LabError
 
 MODULES = {
     "service_commands": "up down status logs start stop kill pause unpause configure order env",
-    "result_commands": "report summary bench",
-    "script_commands": "begin predict load at settle snapshot redeliver poison sample finish",
+    "result_commands": "report summary bench chaos-report",
+    "script_commands": "begin predict load at settle snapshot redeliver poison chaos sample finish",
     "dlq": "dlq",
     "lag": "lag",
     "replay": "replay note-report",

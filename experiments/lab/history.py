@@ -14,6 +14,8 @@ since the run began):
     {"type": "lag", "group": …, "topic": …, "partition": 0, "current": …, "end": …, "lag": 7}   records not read yet
     {"type": "lag table", "name": …, "rows": […]}, {"type": "replay", "group": …, "to": …}   what the script asked for
     {"type": "report", "name": …, "report": {…}}                what analytics, or somebody else, counted
+    {"type": "schedule", "seed": 7, "minutes": 0.8, "faults": […]}   the faults that a seed drew
+    {"type": "carried out", "fault": 0, "began": …, "ended": …, "done": true, "said": …}   what came of each
     {"type": "snapshot", "name": …, "rows": […], "handled": {…}}   what the services held at that moment
 
 `op` is the `user_id` of its order: that is how an order is found whose reply was lost.

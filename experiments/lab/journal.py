@@ -68,11 +68,14 @@ class Journal:
 
     def wait_for(self, phase: str, seconds: float) -> None:
         """Wait until this many seconds of a load have passed. Raises LabError when the load does not begin."""
+        time.sleep(max(0.0, self.begun(phase) + seconds - self.now()))
+
+    def begun(self, phase: str) -> float:
+        """Wait until a load begins, and return when. Raises LabError when it does not."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             began = [e["at"] for e in self.lines() if e["type"] == "begins" and e["phase"] == phase]
             if began:
-                time.sleep(max(0.0, began[0] + seconds - self.now()))
-                return
+                return began[0]
             time.sleep(0.05)
         raise LabError(f"the load {phase} did not begin", "start it with & before waiting for it")

@@ -4,6 +4,7 @@ The same raw files give the same bytes: no date, fixed ids, text as text.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ COLOURS = {"ok": "#2b7a4b", "fail": "#c8502d", "info": "#7d4bb0", "notified": "#
 LABELS = {"ok": "done (2xx)", "fail": "refused (4xx, 502, 503)", "info": "outcome unknown (500, 504, no reply)"}
 ACCEPTED = {"ok": "accepted (202)"}
 FAULT = "#f0c24b"
+CROWDED, MOST_LETTERS = 6, 26  # more disturbances than that, and their names must be short
 LOADS = ("#2a6fb0", "#c8502d", "#2b7a4b", "#7d4bb0", "#b08a2a", "#3aa0a0", "#a03a6b", "#555555")
 STYLE = {
     "svg.hashsalt": "campus",
@@ -74,10 +76,10 @@ def _labels(run: Run) -> dict[str, str]:
 def _latency_over_time(axes: Axes, run: Run) -> None:
     axes.set_title("Latency of each order, at the time when it was meant to be sent", loc="left", fontsize=9)
     if run.asynchronous:
-        _dots(axes, figures.completions(run, run.operations), "notified", "notified")
+        _dots(axes, run, figures.completions(run, run.operations), "notified", "notified")
     for result in ("ok", "fail", "info"):
         found = [(op, figures.latency(op)) for op in run.operations if op.result == result]
-        _dots(axes, found, result, _labels(run)[result])
+        _dots(axes, run, found, result, _labels(run)[result])
     axes.set_yscale("log")
     axes.set_ylim(top=axes.get_ylim()[1] * (20 if run.windows else 1))  # room for the names of the faults
     axes.set_ylabel("seconds (log)")
@@ -85,11 +87,24 @@ def _latency_over_time(axes: Axes, run: Run) -> None:
     _legend(axes)
 
 
-def _dots(axes: Axes, found: list[tuple[Operation, float]], colour: str, label: str) -> None:
-    """Draw each latency at the time of its order, on a grid finer than the dots: nothing visible is lost."""
-    points = sorted({(round(op.intended, 1), float(f"{max(latency, 1e-4):.2g}")) for op, latency in found})
+def _dots(axes: Axes, run: Run, found: list[tuple[Operation, float]], colour: str, label: str) -> None:
+    """Draw each latency at the time of its order, on a grid finer than the dots: nothing visible is lost.
+
+    Under chaos no two latencies are alike, and the picture of a run would be larger than all else: there the grid is as
+    fine as the dots.
+    """
+    place = _roughly if run.of_type("schedule") else _nearly
+    points = sorted({place(op.intended, max(latency, 1e-4)) for op, latency in found})
     if points:
         axes.plot(*zip(*points, strict=True), ".", ms=3, color=COLOURS[colour], label=label)
+
+
+def _nearly(at: float, latency: float) -> tuple[float, float]:
+    return round(at, 1), float(f"{latency:.2g}")
+
+
+def _roughly(at: float, latency: float) -> tuple[float, float]:
+    return round(2 * at) / 2, 10 ** (round(8 * math.log10(latency)) / 8)
 
 
 def _per_second(axes: Axes, run: Run) -> None:
@@ -176,11 +191,15 @@ def _by_quantile(axes: Axes, run: Run) -> None:
 
 
 def _shade(axes: Axes, run: Run, last: float) -> None:
+    crowded = len(run.windows) > CROWDED
+    rows, apart = (5, 0.05) if crowded else (3, 0.07)
     for n, window in enumerate(run.windows):
         until = window.until if window.until is not None else last
         axes.axvspan(window.since, until, color=FAULT, alpha=0.3, lw=0)
-        place = (window.since, 1.0 - 0.07 * (n % 3))
+        place = (window.since, 1.0 - apart * (n % rows))
         text = f"{window.service}: {window.what}"
+        if crowded and len(text) > MOST_LETTERS:
+            text = f"{text[: MOST_LETTERS - 1]}…"
         axes.annotate(text, place, xycoords=("data", "axes fraction"), fontsize=6.5, va="top", xytext=(2, -2),
                       textcoords="offset points")  # fmt: skip
 

@@ -31,6 +31,9 @@ and where orders are accepted first and done later, these, in which `backlog` is
     lag_peak("inventory"), lag_slope("inventory", t, u)   as with the backlog
     owned("paused", "inventory")   partitions that had an owner in the group, in the lag table noted under that name
     figure("before", "totalOrdersSeen")   a figure of a report that was noted under that name
+    lost(), doubled(), left_open() orders: acknowledged and not there, done twice, in no final state (see lab/toll.py)
+    carried_out("kill")            faults of this kind that chaos drew and that were really done; `carried_out()` of all
+    planned()                      faults that chaos drew
     differing("before", "after")   figures that differ between two reports, of all that the digest covers
     changed("before", "after")     rows (reservations, stock, notifications) that differ between two snapshots
     handled("order-placed", "before", "after")   messages of a queue that were done between two snapshots
@@ -39,18 +42,22 @@ and where orders are accepted first and done later, these, in which `backlog` is
     least(a, b), most(a, b)        the smaller, the larger
 """
 
+import functools
 import json
 from collections import Counter
+from collections.abc import Callable
 from statistics import fmean
 from typing import Any
 
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
-from lab import analytics, figures
+from lab import analytics, chaos_report, figures, toll
 from lab.backlog import Backlog
-from lab.check import FAIL, PASS, UNKNOWN, seconds_at
+from lab.check import FAIL, PASS, UNKNOWN, Evidence, seconds_at
 from lab.history import Run
 from lab.lag_series import LagSeries
+
+TOLL = {"lost": toll.lost, "doubled": toll.doubled, "left_open": toll.left_open}
 
 
 class _Nothing(Exception):
@@ -78,6 +85,8 @@ class Formulas:
         functions += ("published", "dead_lettered", "buried", "changed", "handled", "figure", "differing")
         functions += ("lag", "lag_of", "lag_peak", "lag_slope", "owned")
         named |= {name: getattr(self, f"_{name}") for name in functions}
+        named |= {name: functools.partial(self._toll, count) for name, count in TOLL.items()}
+        named |= {"planned": self._planned, "carried_out": self._carried_out}
         named |= {"first_ok": self._first_ok, "last_notified": self._last_notified, "least": min, "most": max}
         self._evaluator = EvalWithCompoundTypes(names=phases, functions=named)
 
@@ -231,6 +240,17 @@ class Formulas:
 
     def _differing(self, before: str, after: str) -> int:
         return len(analytics.differences(self._report(before), self._report(after)))
+
+    def _toll(self, count: Callable[[Evidence], list[str]]) -> int:
+        for service, what in (("order", "order"), ("inventory", "reservation"), ("notification", "notification")):
+            self._held_by(service, what)
+        return len(count(Evidence(self._run)))
+
+    def _planned(self) -> int:
+        return len(_known(chaos_report.drawn(self._run))["faults"])
+
+    def _carried_out(self, kind: str | None = None) -> int:
+        return sum(kind in (None, k) for k in chaos_report.carried_out(self._run))
 
     def _published(self, name: str) -> int:
         return sum(e["name"] == name for e in self._run.of_type("published"))

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -75,7 +76,13 @@ def start(command: Sequence[str], *, folder: Path, env: Mapping[str, str], log: 
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of the block: a process that was started and not yet recorded would be lost."""
+    """Hold Ctrl-C back until the end of the block: a process that was started and not yet recorded would be lost.
+
+    It reaches the main thread only, so in others there is nothing to hold back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     came: list[int] = []
     usual = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:

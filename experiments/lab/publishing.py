@@ -22,15 +22,19 @@ Envelope = dict[str, Any]
 
 def redeliver(journal: Journal, name: str, phase: str, *, count: int | None, shuffle: bool) -> int:
     """Publish `OrderPlaced` again for the orders of a load, with the same ids and bytes; return how many."""
-    services = compose.services(journal.head["part"])
-    url = services["order"].url
+    url = compose.services(journal.head["part"])["order"].url
     orders = [o for o in http.all_pages(f"{url}/orders", "orders") if o["user_id"].startswith(f"{phase}-")]
     if shuffle:
         random.Random(name).shuffle(orders)
-    letters = [(ORDER_PLACED, _placed(order)) for order in orders[:count]]
-    broker = _broker(services)
+    place_again(journal, name, orders[:count])
+    return len(orders[:count])
+
+
+def place_again(journal: Journal, name: str, orders: list[dict[str, Any]]) -> None:
+    """Publish `OrderPlaced` of these orders once more, with the same ids and bytes. Raises LabError."""
+    broker = _broker(compose.services(journal.head["part"]))
+    letters = [(ORDER_PLACED, _placed(order)) for order in orders]
     _publish(journal, name, broker, messaging.speaker(broker).PLACED, letters)
-    return len(letters)
 
 
 def _placed(order: dict[str, Any]) -> Letter:

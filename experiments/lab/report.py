@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lab import figures, lag_series, plot, predictions, report_log, report_queues
+from lab import chaos_report, figures, lag_series, plot, predictions, report_log, report_queues
 from lab.check import FAIL, PASS, UNKNOWN, check
 from lab.history import Run, read
 from lab.markdown import table
@@ -40,6 +40,7 @@ def summarise(run: Run) -> dict[str, Any]:
     phases = figures.of_phases(run)
     judged = predictions.judge(run, phases)
     invariants = [finding.as_dict() for finding in check(run)]
+    chaos = {"chaos": chaos_report.figures(run)} if chaos_report.drawn(run) else {}
     head = run.head
     return {
         "schema_version": SCHEMA_VERSION,
@@ -52,6 +53,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "phases": phases,
         "orders": figures.of_orders(run),
         "windows": [{"service": w.service, "what": w.what, "since": w.since, "until": w.until} for w in run.windows],
+        **chaos,
         "settled": (run.of_type("settled") or [None])[-1],
         "predictions": judged,
         "invariants": invariants,
@@ -84,6 +86,7 @@ def write_report(run: Run, summary: dict[str, Any]) -> str:
         "## What became of the orders",
         _orders_text(summary),
         "![latency over time, replies per second, latency by quantile](plot.svg)",
+        *chaos_report.section(run),
         *_faults_section(summary),
         *report_queues.depth_section(run),
         *report_queues.published_section(run),

@@ -30,6 +30,15 @@ def summary(folders: tuple[Path, ...]) -> None:
     sys.exit(show(folders))
 
 
+@click.command(hidden=True)
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def chaos_report(folder: Path) -> None:
+    """Make the page over all runs under chaos in FOLDER, from their summaries."""
+    from lab import chaos_report
+
+    chaos_report.make(folder)
+
+
 @click.command()
 @click.argument("what")
 @click.option("--quick", is_flag=True, help="A short run, for a look; written under .lab/ and not to results/.")

@@ -152,6 +152,16 @@ def poison(name: str, queue: str) -> None:
 
 
 @click.command(hidden=True)
+@click.option("--seed", type=int, required=True, help="Draws the faults: the same seed, the same faults.")
+@click.option("--minutes", type=float, required=True, help="How long the load lasts, which is named chaos.")
+def chaos(seed: int, minutes: float) -> None:
+    """Do to the services what a seed draws, beside the load named chaos; then heal them all."""
+    from lab import chaos_run
+
+    chaos_run.run(Journal.required(), seed, minutes, _say)
+
+
+@click.command(hidden=True)
 @click.option("--owner", type=int, required=True, help="The process of the script.")
 def sample(owner: int) -> None:
     """Note how many messages wait, until the script ends."""

@@ -3,13 +3,11 @@
 import json
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-from lab import compose, http, places, runtime
-from lab.journal import Journal
+from lab import compose, disturb, http, places, runtime
 from lab.places import LabError
 
 
@@ -78,7 +76,7 @@ def _look(service: compose.Service) -> tuple[str, str]:
     for what, said in checks.items():
         if said != "ok":
             bad.setdefault(said, []).append(what)
-    config = http.call("GET", f"{url}/configure", headers=_token()).json().get("config", {})
+    config = http.call("GET", f"{url}/configure", headers=disturb.token()).json().get("config", {})
     usual = {"failure_mode": "error", "timeout": config.get("timeout")}
     faults = [f"{key}={value}" for key, value in config.items() if value and value != usual.get(key)]
     return "; ".join(f"{', '.join(whats)}: {said}" for said, whats in bad.items()) or "yes", " ".join(faults)
@@ -98,38 +96,22 @@ def logs(service: str, follow: bool, lines: int) -> None:
     click.echo(chosen.logs(found, lines))
 
 
-def _service_command(verb: str, text: str, act: Callable[[Any, Any], None]) -> click.Command:
+def _service_command(verb: str, text: str) -> click.Command:
     @click.command(verb, help=text)
     @click.argument("service")
-    @click.pass_context
-    def command(ctx: click.Context, service: str) -> None:
-        chosen = runtime.choose()
-        found = runtime.find(chosen, service)
-        journal = Journal.current()
-        if journal and verb in ("kill", "stop", "pause"):  # the disturbance begins when we begin
-            journal.note(type="fault", verb=verb, service=found.name)
-        act(chosen, found)
-        if journal and verb in ("start", "unpause"):  # and ends when the service works again
-            journal.note(type="fault", verb=verb, service=found.name)
+    def command(service: str) -> None:
+        found = runtime.find(runtime.choose(), service)
+        disturb.act(verb, found)
         say(f"{verb} {found.part}/{found.name}: done")
 
     return command
 
 
-def _start(chosen: runtime.Runtime, service: compose.Service) -> None:
-    chosen.start(service)
-    runtime.wait_ready(chosen, service)
-
-
-def _signal(verb: str) -> Callable[[runtime.Runtime, compose.Service], None]:
-    return lambda chosen, service: chosen.signal(service, verb)
-
-
-start = _service_command("start", "Start SERVICE and wait until it is ready.", _start)
-stop = _service_command("stop", "Ask SERVICE to end in good order.", lambda chosen, service: chosen.stop(service))
-kill = _service_command("kill", "Kill SERVICE at once, as a power cut would.", _signal("kill"))
-pause = _service_command("pause", "Freeze SERVICE: connections are accepted, nothing is answered.", _signal("pause"))
-unpause = _service_command("unpause", "Let a frozen SERVICE go on.", _signal("unpause"))
+start = _service_command("start", "Start SERVICE and wait until it is ready.")
+stop = _service_command("stop", "Ask SERVICE to end in good order.")
+kill = _service_command("kill", "Kill SERVICE at once, as a power cut would.")
+pause = _service_command("pause", "Freeze SERVICE: connections are accepted, nothing is answered.")
+unpause = _service_command("unpause", "Let a frozen SERVICE go on.")
 
 
 @click.command()
@@ -148,21 +130,11 @@ def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
     expires_in=30                 all of it ends by itself
     """
     found = runtime.find(runtime.choose(), service)
-    if found.is_broker:
-        raise LabError(f"{found.name} is a broker and has no faults of ours", f"./lab kill {found.name}, pause, stop")
-    url, journal = f"{found.url}/configure", Journal.current()
     if reset:
-        reply = http.call("DELETE", url, headers=_token())
-    elif settings:
-        reply = http.call("POST", url, json=_settings(settings), headers=_token())
+        config = disturb.reset(found)
     else:
-        reply = http.call("GET", url, headers=_token())
-    if reply.status_code != 200:
-        _refused(reply)
-    if journal and (reset or settings):
-        verb = "reset" if reset else "configure"
-        journal.note(type="fault", verb=verb, service=found.name, value={} if reset else _settings(settings))
-    click.echo(json.dumps(reply.json()["config"]))
+        config = disturb.configure(found, _settings(settings)) if settings else disturb.configured(found)
+    click.echo(json.dumps(config))
 
 
 def _settings(words: tuple[str, ...]) -> dict[str, Any]:
@@ -176,20 +148,6 @@ def _settings(words: tuple[str, ...]) -> dict[str, Any]:
         except ValueError:
             settings[key] = value
     return settings
-
-
-def _refused(reply: Any) -> None:
-    try:
-        problem = reply.json()
-    except ValueError:
-        raise LabError(f"the service answered {reply.status_code}") from None
-    why = "; ".join(f"{e['field']}: {e['why']}" for e in problem.get("errors", [])) or problem.get("detail", "")
-    raise LabError(f"the service refused it ({reply.status_code}): {why}")
-
-
-def _token() -> dict[str, str]:
-    token = os.environ.get("CONFIGURE_TOKEN")
-    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 @click.command()

@@ -71,7 +71,6 @@ class Stream:
         bootstrap: str,
         group: str,
         reads: Sequence[str],
-        expects: Sequence[str],
         database: Database,
         faults: Faults,
         handle: Handle,
@@ -79,7 +78,7 @@ class Stream:
         injects: bool = True,
         gathers: bool = False,
     ) -> None:
-        self._bootstrap, self._group, self._reads, self._expects = bootstrap, group, reads, expects
+        self._bootstrap, self._group, self._reads = bootstrap, group, reads
         self._database, self._faults, self._handle, self._injects = database, faults, handle, injects
         self._gathers = gathers
         self._told = Told(database)
@@ -172,7 +171,7 @@ class Stream:
         if self._slow and batch.tasks:
             return False
         try:
-            message = read(record.value or b"", *self._expects)
+            message = read(record.value or b"", *topics.EVENTS_OF[record.topic])
             batch.tasks.append((record, Task(message, self._faults.inject() if self._injects else None)))
         except Poison as why:
             batch.dead.append((record, str(why), []))

@@ -18,6 +18,7 @@ TOPIC_OF = {
     INVENTORY_FAILED: INVENTORY,
     NOTIFICATION_SENT: NOTIFICATIONS,
 }
+EVENTS_OF = {topic: tuple(kind for kind, place in TOPIC_OF.items() if place == topic) for topic in TOPIC_OF.values()}
 
 
 class WrongPartitions(Exception):

@@ -10,7 +10,7 @@ from campus.background import Loop
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.frame import create_service
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Message, event
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, Message, event
 from campus.pages import show_stock
 from campus.work import Task
 from flask import Flask
@@ -35,7 +35,6 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         bootstrap=env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024"),
         group="inventory-consumer-group",
         reads=[topics.ORDERS],
-        expects=(ORDER_PLACED,),
         database=database,
         faults=faults,
         handle=reserve,

@@ -10,7 +10,7 @@ from campus.background import Loop
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.frame import create_service
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
+from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
 from campus.pages import show_notifications
 from campus.work import Task
 from flask import Flask
@@ -33,7 +33,6 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         bootstrap=env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024"),
         group="notification-consumer-group",
         reads=[topics.INVENTORY],
-        expects=(INVENTORY_RESERVED, INVENTORY_FAILED),
         database=database,
         faults=faults,
         handle=notify,

@@ -13,7 +13,7 @@ from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.forms import read_order
 from campus.frame import create_service, idempotency_key, json_body
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Message
+from campus.messages import ORDER_PLACED, Message
 from campus.orders import FAILED, Order
 from campus.pages import accepted, show_orders
 from campus.problems import Problem
@@ -59,7 +59,6 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         bootstrap=bootstrap,
         group="order-status-group",
         reads=[topics.ORDERS, topics.INVENTORY, topics.NOTIFICATIONS],
-        expects=(ORDER_PLACED, INVENTORY_RESERVED, INVENTORY_FAILED, NOTIFICATION_SENT),
         database=database,
         faults=faults,
         handle=follow,

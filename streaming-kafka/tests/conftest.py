@@ -95,7 +95,7 @@ class Bench:
 
     def new(self, **options: Any) -> Stream:
         """Return another member of the group, with the same database."""
-        usual = {"reads": [topics.ORDERS], "expects": (ORDER_PLACED,), "registry": CollectorRegistry()}
+        usual = {"reads": [topics.ORDERS], "registry": CollectorRegistry()}
         if not self.streams:
             usual["registry"] = self.registry
         usual |= {"bootstrap": self.node.bootstrap, "group": self.group, "handle": self._handle}

@@ -149,6 +149,16 @@ def test_poison_of_every_kind_is_dead_lettered_with_its_origin_and_harms_nobody(
     assert bench.counted("dead_lettered") == len(POISON) + 1
 
 
+def test_an_event_in_the_topic_of_other_events_is_poison(bench):
+    reader = bench.new(reads=[topics.ORDERS, topics.INVENTORY])
+    bench.node.put(topics.INVENTORY, placed("stray"))
+    bench.step(of=reader)
+    (dead,) = bench.dead()
+    assert dict(dead.headers)["x-reason"].startswith(b"OrderPlaced is not expected here")
+    assert dict(dead.headers)["x-origin"].startswith(topics.INVENTORY.encode())
+    assert bench.batches == []
+
+
 def test_more_poison_than_a_batch_holds(bench):
     bench.node.put(topics.ORDERS, *([b"poison"] * 600), partition=0)
     bench.finish(*bench.place(partition=0))

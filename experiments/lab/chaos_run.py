@@ -1,0 +1,200 @@
+"""Carries a schedule of faults out beside a load, then heals everything.
+
+Each fault has a thread of its own: one that takes longer than it should must not hold up the others. What cannot be
+done, because another fault is in its way, is noted and left.
+"""
+
+import contextlib
+import functools
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from campus.messages import INVENTORY_RESERVED, ORDER_PLACED
+
+from lab import chaos, compose, disturb, http, publishing, runtime
+from lab.chaos import Fault
+from lab.compose import Service
+from lab.journal import Journal
+from lab.places import LabError
+
+LOAD = "chaos"
+COPIES = 20
+MOST_LISTED = 1000
+
+Say = Callable[[str], None]
+
+
+def run(journal: Journal, seed: int, minutes: float, say: Say) -> None:
+    """Carry out what a seed draws while the load `chaos` runs, then heal everything. Raises LabError."""
+    part = journal.head["part"]
+    faults = chaos.schedule(part, seed, minutes)
+    journal.note(type="schedule", seed=seed, minutes=minutes, faults=[fault.as_dict() for fault in faults])
+    carry_out(journal, faults, say)
+    heal(part, say)
+
+
+def carry_out(journal: Journal, faults: list[Fault], say: Say) -> None:
+    """Do each fault at its time and mend it at its time; note what was done."""
+    began = journal.begun(LOAD)
+    stopped = threading.Event()
+    with ThreadPoolExecutor(max_workers=len(faults)) as threads:
+        stage = Stage(journal, began, stopped, say)
+        futures = [threads.submit(stage.play, number, fault) for number, fault in enumerate(faults)]
+        try:
+            for future in futures:
+                future.result()
+        finally:  # after Ctrl-C nobody waits for what is still to come
+            stopped.set()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where faults are played: a run, its clock, and whether it is over."""
+
+    journal: Journal
+    began: float
+    stopped: threading.Event
+    say: Say
+
+    def play(self, number: int, fault: Fault) -> None:
+        """Wait for a fault's time, do it, wait, mend it, and note what came of it."""
+        if self._waited(fault.at):
+            return
+        since = self.journal.now()
+        done, said = _tried(DOING[fault.kind], self.journal, number, fault)
+        if fault.kind in MENDING:
+            if self._waited(fault.until):
+                return
+            mended, said_then = _tried(MENDING[fault.kind], self.journal, number, fault)
+            done = done and (mended or fault.kind != "crash")  # only then does one know whether it crashed
+            said = said or said_then
+        times = {"began": round(since, 6), "ended": round(self.journal.now(), 6)}
+        self.journal.note(type="carried out", fault=number, **times, done=done, said=said)
+        self.say(f"  {since - self.began:5.1f} s  {fault.kind} {fault.service}: {said or 'done'}")
+
+    def _waited(self, seconds: float) -> bool:
+        """Wait until so many seconds of the load have passed; return whether the run is over by then."""
+        return self.stopped.wait(max(0.0, self.began + seconds - self.journal.now()))
+
+
+def heal(part: str, say: Say) -> None:
+    """Let every frozen service go on, start every one that is gone, wait for them all, and reset every fault."""
+    chosen = runtime.choose()
+    for service in compose.services(part).values():
+        try:
+            if chosen.state(service) == "paused":
+                disturb.act("unpause", service)
+            disturb.act("start", service)
+            if not service.is_broker:
+                disturb.reset(service)
+        except LabError as error:
+            say(f"  {service.name} cannot be healed: {error}")
+
+
+def _tried(do: Callable[[Journal, int, Fault], str], journal: Journal, number: int, fault: Fault) -> tuple[bool, str]:
+    """Return whether it could be done, and what is to be said of it."""
+    try:
+        return True, do(journal, number, fault)
+    except (LabError, ValueError, KeyError) as error:
+        return False, str(error).partition("\n")[0]
+
+
+def _service(journal: Journal, fault: Fault) -> Service:
+    return compose.services(journal.head["part"])[fault.service]
+
+
+def _act(verb: str, journal: Journal, number: int, fault: Fault) -> str:
+    disturb.act(verb, _service(journal, fault))
+    return ""
+
+
+def _configure(journal: Journal, number: int, fault: Fault) -> str:
+    disturb.configure(_service(journal, fault), fault.settings)
+    return ""
+
+
+def _reset(journal: Journal, number: int, fault: Fault) -> str:
+    disturb.reset(_service(journal, fault))
+    return ""
+
+
+def _arm(journal: Journal, number: int, fault: Fault) -> str:
+    """Tell a service to crash at a point, perhaps before it can answer. Raises LabError when it cannot be asked."""
+    service = _service(journal, fault)
+    disturb.configured(service)  # it is there, so it will be told
+    with contextlib.suppress(LabError):
+        disturb.configure(service, fault.settings)
+    return ""
+
+
+def _after_crash(journal: Journal, number: int, fault: Fault) -> str:
+    """Start the service if it does not come back by itself. Raises LabError when it never came to its crash."""
+    service, chosen = _service(journal, fault), runtime.choose()
+    if chosen.state(service) == "exited":
+        disturb.act("start", service)
+    runtime.wait_ready(chosen, service)
+    waits = disturb.configured(service)["crash_point"] is not None  # a new process knows nothing of it
+    disturb.reset(service)
+    if waits:
+        raise LabError("it did not come to that point")
+    return "it crashed"
+
+
+def _duplicate(journal: Journal, number: int, fault: Fault) -> str:
+    """Deliver what belongs to some finished orders once more."""
+    services = compose.services(journal.head["part"])
+    query = {"status": "notified", "limit": MOST_LISTED}
+    orders = http.call("GET", f"{services['order'].url}/orders", params=query).json()["orders"]
+    if len(orders) < COPIES:
+        raise LabError("too few orders are finished")
+    chosen = random.Random(number).sample(orders, COPIES)
+    if fault.service in services and services[fault.service].is_broker:
+        publishing.place_again(journal, f"again-{number}", chosen)
+        return f"{COPIES} events published again"
+    return f"{_reserve_again(services['inventory'], chosen)} reservations asked for again"
+
+
+def _reserve_again(inventory: Service, orders: list[dict[str, Any]]) -> int:
+    for order in orders:
+        wanted = {"order_id": order["order_id"], "items": order["items"]}
+        reply = http.call("POST", f"{inventory.url}/reserve", json=wanted)
+        if reply.status_code != 200:
+            raise LabError(f"a reservation that was asked for again was answered {reply.status_code}")
+    return len(orders)
+
+
+def _poison(journal: Journal, number: int, fault: Fault) -> str:
+    """Send malformed messages of every kind among the good ones; or malformed requests, where there are no messages."""
+    service = _service(journal, fault)
+    if service.is_broker:
+        kinds = publishing.poison(journal, f"poison-{number}", fault.settings["queue"])
+        return f"{kinds} kinds of poison"
+    headers = {"Content-Type": "application/json"}
+    bodies = publishing.poisons(ORDER_PLACED, INVENTORY_RESERVED).values()
+    codes = [http.call("POST", f"{service.url}/order", data=body, headers=headers).status_code for body in bodies]
+    if not all(400 <= code < 500 for code in codes):
+        raise LabError(f"malformed requests were answered {dict(Counter(codes))}")
+    return f"{len(codes)} malformed requests, all refused"
+
+
+DOING: dict[str, Callable[[Journal, int, Fault], str]] = {
+    "kill": functools.partial(_act, "kill"),
+    "broker": functools.partial(_act, "kill"),
+    "freeze": functools.partial(_act, "pause"),
+    "configure": _configure,
+    "crash": _arm,
+    "duplicates": _duplicate,
+    "poison": _poison,
+}
+MENDING: dict[str, Callable[[Journal, int, Fault], str]] = {
+    "kill": functools.partial(_act, "start"),
+    "broker": functools.partial(_act, "start"),
+    "freeze": functools.partial(_act, "unpause"),
+    "configure": _reset,
+    "crash": _after_crash,
+}

@@ -1,0 +1,383 @@
+"""Chaos: its schedule is a pure function of a seed, and what is done of it is noted, whatever gets in its way."""
+
+import hashlib
+import json
+import threading
+from collections import Counter
+
+import pytest
+from campus.faults import ANSWERING, CONSUMING, Faults
+from conftest import Copy
+from hand_made import Raw, accepted, good, items
+from lab import chaos, chaos_report, chaos_run, compose, disturb, processes, publishing, report, runtime
+from lab.chaos import Fault, schedule
+from lab.check import Evidence
+from lab.http import call
+from lab.journal import Journal
+from lab.places import PARTS, LabError
+from lab.toll import doubled, left_open, lost
+
+MANY = [(part, seed, minutes) for part in PARTS for seed in range(8) for minutes in (0.2, 0.8, 3.0)]
+
+
+def test_a_seed_draws_these_faults_on_every_machine():
+    assert [(f.at, f.kind, f.service, f.seconds, f.settings) for f in schedule("streaming-kafka", 1, 0.3)] == EXAMPLE
+    texts = "".join(json.dumps([f.as_dict() for f in schedule(part, 7, 2.0)]) for part in PARTS)
+    assert hashlib.sha256(texts.encode()).hexdigest() == DIGEST
+
+
+EXAMPLE = [
+    (1.5, "kill", "notification", 3.0, {}),
+    (5.8, "freeze", "analytics", 4.9, {}),
+    (7.8, "configure", "order", 3.2, {"delay": 0.07, "jitter": 0.01, "expires_in": 6.2}),
+    (11.6, "freeze", "inventory", 1.3, {}),
+    (14.4, "crash", "analytics", 1.1, {"crash_point": "after_publish"}),
+]
+DIGEST = "62184a046213890d708f086027f9bb8f996b2cffd5ee2511599efbfe16355c77"
+
+
+def test_other_seeds_and_parts_draw_others():
+    drawn = [json.dumps([f.as_dict() for f in schedule(part, seed, 0.8)]) for part in PARTS for seed in range(1, 6)]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_a_schedule_has_a_kill_and_a_freeze_and_is_mended_before_the_load_ends():
+    for part, seed, minutes in MANY:
+        faults = schedule(part, seed, minutes)
+        assert {"kill", "freeze"} <= {f.kind for f in faults}
+        assert [f.at for f in faults] == sorted(f.at for f in faults)
+        assert all(f.kind in chaos_run.MENDING or f.seconds == 0 for f in faults)
+        assert max(f.until for f in faults) <= 60 * minutes - chaos.END
+
+
+def test_every_kind_comes_in_a_minute():
+    for part in PARTS:
+        kinds = Counter(f.kind for seed in range(20) for f in schedule(part, seed, 0.8))
+        assert set(kinds) == set(chaos_run.DOING) - (set() if part in chaos.BROKERS else {"broker"})
+
+
+def test_a_part_is_given_only_faults_that_it_has():
+    for part, seed, minutes in MANY:
+        services = compose.services(part)
+        broker = part in chaos.BROKERS
+        points = ("before_commit", "after_commit", *(("after_publish",) if broker else ()))
+        understood = Faults(CONSUMING if broker else ANSWERING, points=points)
+        for fault in schedule(part, seed, minutes):
+            assert services[fault.service].is_broker == (fault.kind in ("broker", *BY_BROKER) and broker)
+            if fault.kind in ("configure", "crash"):
+                understood.configure(fault.settings)
+            if fault.kind == "configure":
+                assert fault.settings["expires_in"] >= fault.seconds
+
+
+BY_BROKER = ("duplicates", "poison")
+
+
+def test_a_service_meets_one_fault_at_a_time_and_never_too_many_meet_one():
+    for part, seed, minutes in MANY:
+        faults = schedule(part, seed, minutes)
+        for n, fault in enumerate(faults):
+            assert sum(f.until > fault.at for f in faults[:n]) < chaos.AT_ONCE
+            before = [f for f in faults[:n] if f.service == fault.service]
+            assert all(f.until + chaos.rest_after(part, f) <= fault.at for f in before)
+
+
+def test_who_died_in_a_group_of_kafka_is_left_alone_for_a_session():
+    assert chaos.rest_after("streaming-kafka", Fault(0.0, "crash", "order")) >= 10
+    assert chaos.rest_after("async-rabbitmq", Fault(0.0, "kill", "order")) < 10
+
+
+def test_no_message_can_meet_five_failures():
+    for part, seed, minutes in MANY:
+        failing = [f for f in schedule(part, seed, minutes) if f.fails]
+        for n, fault in enumerate(failing):
+            assert fault.seconds < 7  # the third failure is 3 s after the first, the fourth 7 s
+            assert all(f.service != fault.service or f.until + 16 <= fault.at for f in failing[:n])
+
+
+@pytest.mark.parametrize("minutes", [0.0, 0.1, 61.0, float("nan")])
+def test_a_time_that_makes_no_sense_is_refused(minutes):
+    with pytest.raises(LabError, match="minutes of chaos cannot be"):
+        schedule("sync-rest", 1, minutes)
+
+
+class Machine:
+    """A runtime that only writes down what it is told."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.states: dict[str, str] = {}
+
+    def state(self, service: compose.Service) -> str:
+        return self.states.get(service.name, "running")
+
+    def start(self, service: compose.Service) -> None:
+        self.done.append(f"start {service.name}")
+
+    def signal(self, service: compose.Service, verb: str) -> None:
+        if self.state(service) == "exited":
+            raise LabError(f"{service.name} does not run")
+        self.done.append(f"{verb} {service.name}")
+
+
+@pytest.fixture
+def machine(monkeypatch, free_port) -> Machine:
+    """A machine on which nobody answers."""
+    made = Machine()
+    monkeypatch.setattr(runtime, "choose", lambda: made)
+    monkeypatch.setattr(runtime, "wait_ready", lambda *_: None)
+    for name in ("ORDER", "INVENTORY", "NOTIFICATION"):
+        monkeypatch.setenv(f"A_{name}_PORT", str(free_port))
+    return made
+
+
+@pytest.fixture
+def journal(tmp_path, monkeypatch) -> Journal:
+    """A run of Part A whose load has begun."""
+    made = Journal.begin(tmp_path / "run", {"part": "sync-rest"})
+    monkeypatch.setenv("LAB_RUN", str(made.folder))
+    made.note(type="begins", phase="chaos")
+    return made
+
+
+def noted(journal: Journal, kind: str) -> list[dict]:
+    return [line for line in journal.lines() if line["type"] == kind]
+
+
+def test_what_is_done_is_noted_as_the_scripts_do_it(journal, machine):
+    faults = [Fault(0.1, "kill", "inventory", 0.3), Fault(0.2, "freeze", "order", 0.1)]
+    chaos_run.carry_out(journal, faults, lambda _: None)
+    assert machine.done == ["kill inventory", "pause order", "unpause order", "start inventory"]
+    assert [(e["verb"], e["service"]) for e in noted(journal, "fault")] == [
+        ("kill", "inventory"), ("pause", "order"), ("unpause", "order"), ("start", "inventory"),
+    ]  # fmt: skip
+    began = noted(journal, "begins")[0]["at"]
+    [order, inventory] = noted(journal, "carried out")
+    assert (order["fault"], inventory["fault"]) == (1, 0)
+    assert order["done"]
+    assert inventory["done"]
+    assert order["began"] >= began + 0.2
+    assert inventory["ended"] >= began + 0.4
+
+
+def test_what_cannot_be_done_is_noted_and_stops_nothing(journal, machine):
+    machine.states["order"] = "exited"
+    faults = [
+        Fault(0.0, "freeze", "order", 0.1),
+        Fault(0.0, "configure", "inventory", 0.1, {"delay": 1}),
+        Fault(0.0, "duplicates", "inventory"),
+        Fault(0.2, "kill", "notification", 0.1),
+    ]
+    chaos_run.carry_out(journal, faults, lambda _: None)
+    came = {e["fault"]: e for e in noted(journal, "carried out")}
+    assert [came[n]["done"] for n in range(4)] == [False, False, False, True]
+    assert came[0]["said"] == "order does not run"
+    assert "does not answer" in came[1]["said"]
+    assert machine.done == ["kill notification", "start notification"]
+
+
+def test_an_interrupted_schedule_does_nothing_more(journal, machine, monkeypatch):
+    monkeypatch.setitem(chaos_run.DOING, "poison", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        chaos_run.carry_out(journal, [Fault(0.0, "poison", "order"), Fault(50.0, "kill", "order", 1.0)], print)
+    assert machine.done == []
+
+
+def test_all_is_healed(journal, machine, monkeypatch):
+    machine.states = {"order": "paused", "notification": "exited"}
+    asked = []
+
+    def reset(service: compose.Service) -> None:
+        asked.append(service.name)
+        if service.name == "inventory":
+            raise LabError("no answer")
+
+    said = []
+    monkeypatch.setattr(disturb, "reset", reset)
+    chaos_run.heal("sync-rest", said.append)
+    assert machine.done == ["start notification", "start inventory", "unpause order", "start order"]
+    assert asked == ["notification", "inventory", "order"]
+    assert said == ["  inventory cannot be healed: no answer"]
+
+
+@pytest.mark.parametrize(("point", "done"), [(None, True), ("after_commit", False)])
+def test_a_crash_shows_in_what_the_service_forgot(journal, machine, monkeypatch, point, done):
+    def configure(service: compose.Service, settings: dict) -> None:
+        raise LabError("it died before it answered")
+
+    monkeypatch.setattr(disturb, "configure", configure)
+    monkeypatch.setattr(disturb, "configured", lambda service: {"crash_point": point})
+    monkeypatch.setattr(disturb, "reset", lambda service: None)
+    machine.states["order"] = "exited"
+    chaos_run.carry_out(journal, [Fault(0.0, "crash", "order", 0.1, {"crash_point": "after_commit"})], print)
+    [came] = noted(journal, "carried out")
+    assert (came["done"], came["said"]) == (done, "it crashed" if done else "it did not come to that point")
+    assert machine.done == ["start order"]
+
+
+def test_a_service_that_cannot_be_asked_is_not_told_to_crash(journal, machine, monkeypatch):
+    told = []
+    monkeypatch.setattr(disturb, "configure", lambda service, settings: told.append(service.name))
+    chaos_run.carry_out(journal, [Fault(0.0, "crash", "order", 0.1, {"crash_point": "after_commit"})], print)
+    [came] = noted(journal, "carried out")
+    assert not came["done"]
+    assert "does not answer" in came["said"]
+    assert told == []
+
+
+def test_a_process_may_be_started_in_any_thread(tmp_path):
+    def start() -> None:
+        with processes.uninterrupted():
+            (tmp_path / "started").touch()
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    assert (tmp_path / "started").exists()
+
+
+@pytest.fixture
+def part_a(running: Copy, monkeypatch) -> Copy:
+    """Part A, up, for what speaks to it."""
+    for name, port in running.ports.items():
+        monkeypatch.setenv(f"A_{name.upper()}_PORT", str(port))
+    return running
+
+
+def place(order: compose.Service, count: int) -> None:
+    for n in range(count):
+        body = {"user_id": f"chaos-{n}", "items": items()}
+        assert call("POST", f"{order.url}/order", json=body).status_code == 201
+
+
+def test_what_was_reserved_is_asked_for_again_and_changes_nothing(part_a, journal):
+    services = compose.services("sync-rest")
+    fault = Fault(0.0, "duplicates", "inventory")
+    with pytest.raises(LabError, match="too few orders are finished"):
+        chaos_run._duplicate(journal, 3, fault)
+    place(services["order"], chaos_run.COPIES)
+    stock = call("GET", f"{services['inventory'].url}/stock").json()
+    assert chaos_run._duplicate(journal, 3, fault) == "20 reservations asked for again"
+    assert call("GET", f"{services['inventory'].url}/stock").json() == stock
+
+
+def test_malformed_requests_are_refused(part_a, journal, monkeypatch):
+    url = compose.services("sync-rest")["order"].url
+    orders = len(call("GET", f"{url}/orders").json()["orders"])
+    fault = Fault(0.0, "poison", "order")
+    assert chaos_run._poison(journal, 0, fault) == "21 malformed requests, all refused"
+    assert len(call("GET", f"{url}/orders").json()["orders"]) == orders
+    fine = json.dumps({"user_id": "chaos-x", "items": items()}).encode()
+    monkeypatch.setattr(publishing, "poisons", lambda *_: {"no poison at all": fine})
+    with pytest.raises(LabError, match=r"malformed requests were answered .201: 1."):
+        chaos_run._poison(journal, 0, fault)
+
+
+def breaks(name: str) -> Raw:
+    raw = good()
+    if name == "gone":
+        raw.remove("order", "o0")
+    if name == "failed after 201":
+        raw.find("order", "o0")["status"] = "failed"
+    if name == "notified without notification":
+        raw.remove("notification", "o0")
+    if name == "notified without reservation":
+        raw.remove("reservation", "o0")
+    if name == "open":
+        raw.find("order", "o2")["status"] = "unknown"
+    if name == "two notifications":
+        raw.notification("o0", "a-0", 1.3)
+    if name == "two reservations":
+        raw.reservation("o0", "reserved", 1.3, items(2))
+    if name == "two orders":
+        raw.order("o9", "a-3", items(1), (4.1, "placed"), (4.2, "reserved"), (4.6, "notified"))
+        raw.reservation("o9", "reserved", 4.15, items(1))
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("name", "toll"),
+    [
+        ("nothing", ([], [], [])),
+        ("gone", (["a-0"], [], [])),
+        ("failed after 201", (["a-0"], [], [])),
+        ("notified without notification", (["a-0"], [], [])),
+        ("notified without reservation", (["a-0"], [], [])),
+        ("open", ([], [], ["o2"])),
+        ("two notifications", ([], ["o0"], [])),
+        ("two reservations", ([], ["o0"], [])),
+        ("two orders", ([], ["a-3"], [])),
+    ],
+)
+def test_the_toll_names_each_order(name, toll):
+    evidence = Evidence(breaks(name).run())
+    assert (lost(evidence), doubled(evidence), left_open(evidence)) == toll
+
+
+def test_an_accepted_order_may_fail():
+    assert lost(Evidence(accepted().run())) == []
+
+
+def chaotic(raw: Raw) -> Raw:
+    """Add a schedule of two faults, of which one was done."""
+    faults = [Fault(0.5, "kill", "inventory", 4.0), Fault(2.0, "configure", "order", 1.0, {"delay": 0.2})]
+    raw.add("begins", 1.0, phase="a")
+    raw.add("schedule", 0.9, seed=7, minutes=0.8, faults=[fault.as_dict() for fault in faults])
+    raw.add("carried out", 5.5, fault=0, began=1.5, ended=5.5, done=True, said="")
+    raw.add("carried out", 4.1, fault=1, began=3.0, ended=4.1, done=False, said="no answer")
+    raw.predicts("lost() + doubled() + left_open()", "within", "0", "0", "orders")
+    raw.predicts("carried_out()", "within", "1", "0")
+    raw.predicts('planned() + carried_out("kill") - carried_out("configure")', "within", "3", "0")
+    return raw
+
+
+def test_a_report_sets_what_was_planned_beside_what_was_done(tmp_path):
+    folder = chaotic(accepted()).write(tmp_path)
+    summary = report.make(folder)
+    assert [p["verdict"] for p in summary["predictions"]] == ["pass"] * 3
+    assert summary["chaos"]["seed"] == 7
+    assert summary["chaos"]["planned"]["configure"] == 1
+    assert summary["chaos"]["counts"]["sent"] == 5
+    assert summary["chaos"]["counts"]["configure"] == 0
+    text = (folder / "report.md").read_text()
+    assert "| 0.5 s | 4.5 s | kill | inventory | 0.5 s | 4.5 s | done |" in text
+    assert "| 2.0 s | 3.0 s | configure delay=0.2 | order | 2.0 s | 3.1 s | not done: no answer |" in text
+
+
+def test_the_toll_of_a_run_whose_state_is_not_known_is_not_known():
+    raw = chaotic(accepted())
+    raw.state.append({"what": "missing", "service": "notification", "why": "no answer"})
+    assert report.summarise(raw.run())["predictions"][0]["verdict"] == "unknown"
+
+
+def test_one_page_shows_all_runs_and_their_sums(tmp_path):
+    for n in (1, 2):
+        file = tmp_path / f"async-rabbitmq/seed-{n}/summary.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(report.summarise(chaotic(accepted()).run())))
+    chaos_report.make(tmp_path)
+    lines = (tmp_path / "report.md").read_text().splitlines()
+    counts = "1 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0"
+    assert sum(f"](async-rabbitmq/seed-{n}/report.md) | 5 | 5 | 0 | 0 | 4 | {counts} | pass |" in line
+               for n in (1, 2) for line in lines) == 2  # fmt: skip
+    assert f"| all | 10 | 10 | 0 | 0 | 8 | {counts.replace('1', '2')} |  |" in lines
+    with pytest.raises(LabError, match="there are no runs under chaos"):
+        chaos_report.make(tmp_path / "async-rabbitmq")
+
+
+@pytest.mark.parametrize("words", [["--seed", "x"], ["--seed"], ["--minutes", "long"], ["--minutes"]])
+def test_a_number_that_is_none_is_refused(copy: Copy, words):
+    status, said = copy.run("experiments/chaos.sh", "sync-rest", *words)
+    assert (status, said) == (2, "chaos.sh: --seed and --minutes need a number; see --help\n")
+    assert not (copy.root / ".lab/run").exists()
+
+
+@pytest.mark.parametrize("script", ["chaos.sh", "chaos_all.sh"])
+def test_help_starts_nothing(copy: Copy, script):
+    status, said = copy.run(f"experiments/{script}", "--help")
+    assert status == 0
+    assert "Takes: " in said
+    assert f"Usage: experiments/{script} " in said
+    assert not (copy.root / ".lab/run").exists()
