@@ -4,7 +4,8 @@
 # It answers --help with the script's first comment, starts the part with empty databases, keeps what is printed in
 # run.log, and stops everything at the end, however the script ends. Then the script tells its story with `lab`
 # commands and closes with `finish`, whose exit status is the verdict: 0 pass, 1 fail, 2 unknown.
-# A script that makes many runs sets `place`, where one goes below results/, and `again`, the command for it, before.
+# A script that makes many runs sets `place`, where one goes below results/, and `again`, the command for it, before; and
+# `traffic` to have messages and connections counted.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -57,7 +58,7 @@ trap stop_everything EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 # A script that may not begin (2) has nothing to stop: what runs is another experiment's.
-LAB_RUN=$(lab begin "$script" "$part" --owner $$ ${place:+--place "$place"} ${again:+--again "$again"} $quick) || {
+LAB_RUN=$(lab begin "$script" "$part" --owner $$ ${place:+--place "$place"} ${again:+--again "$again"} ${traffic:+--traffic} $quick) || {
   status=$?
   [[ $status -ne 2 ]] || trap - EXIT
   exit "$status"

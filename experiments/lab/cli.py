@@ -17,6 +17,7 @@ MODULES = {
     "replay": "replay note-report",
     "tally": "tally",
     "grade": "grade",
+    "compare": "compare",
     "readme": "readme",
 }
 COMMANDS = {name: module for module, names in MODULES.items() for name in names.split()}

@@ -3,17 +3,20 @@
 import os
 from typing import Any
 
-from lab import http, runtime
+from lab import http, runtime, traffic
 from lab.compose import Service
 from lab.journal import Journal
 from lab.places import LabError
 
+ENDING = ("kill", "stop")
 DISTURBING, MENDING = ("kill", "stop", "pause"), ("start", "unpause")
 
 
 def act(verb: str, service: Service) -> None:
     """Start, stop, kill, pause or unpause a service; one that starts is waited for. Raises LabError."""
     chosen, journal = runtime.choose(), Journal.current()
+    if journal and verb in ENDING:  # what it has counted ends with it
+        traffic.note_received(journal, service)
     if journal and verb in DISTURBING:  # the disturbance begins when we begin
         journal.note(type="fault", verb=verb, service=service.name)
     if verb == "start":

@@ -97,7 +97,7 @@ def _completion_of(run: Run, began: float, operations: list[Operation]) -> dict[
         "failed": sum(order["status"] == "failed" for order in accepted),
         "achieved": round(len(notified) / (last - began), 2) if last > began else 0.0,
         **Latencies(latency for _, latency in notified).figures(),
-        "placed": Latencies(_completion(run, run.orders[op.order_id]) for op, _ in notified).figures(),
+        "placed": Latencies(completion(run, run.orders[op.order_id]) for op, _ in notified).figures(),
     }
 
 
@@ -126,16 +126,17 @@ def _errors(operations: list[Operation]) -> dict[str, dict[str, Any]]:
 def of_orders(run: Run) -> dict[str, Any]:
     """Return how many orders ended in which state, and the completion latency (placed → notified)."""
     orders = run.held("order")
-    completion = Latencies(_completion(run, o) for o in orders if o["status"] == "notified")
+    times = Latencies(completion(run, o) for o in orders if o["status"] == "notified")
     reasons = Counter(o["reason"] for o in orders if o["status"] == "failed")
     return {
         "by_status": dict(sorted(Counter(o["status"] for o in orders).items())),
         "failed_for": dict(sorted(reasons.items())),
-        "completion": completion.figures(),
+        "completion": times.figures(),
     }
 
 
-def _completion(run: Run, order: dict[str, Any]) -> float:
+def completion(run: Run, order: dict[str, Any]) -> float:
+    """Return how long a notified order took from when it was placed."""
     first, last = order["timeline"][0], order["timeline"][-1]
     return max(0.0, seconds_at(run, last["at"]) - seconds_at(run, first["at"]))
 

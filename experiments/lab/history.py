@@ -16,6 +16,8 @@ since the run began):
     {"type": "report", "name": …, "report": {…}}                what analytics, or somebody else, counted
     {"type": "schedule", "seed": 7, "minutes": 0.8, "faults": […]}   the faults that a seed drew
     {"type": "carried out", "fault": 0, "began": …, "ended": …, "done": true, "said": …}   what came of each
+    {"type": "messages", "service": …, "received": {…}}         how many a process had received when it was ended
+    {"type": "connection", "service": …, "to": …}               one that was seen for the first time
     {"type": "snapshot", "name": …, "rows": […], "handled": {…}}   what the services held at that moment
 
 `op` is the `user_id` of its order: that is how an order is found whose reply was lost.

@@ -3,7 +3,7 @@
 Of RabbitMQ it notes `{"type": "depth", "queue": …, "ready": …}`: `ready` leaves out what a consumer has been given and
 not yet acknowledged. Of Kafka `{"type": "lag", "group": …, "topic": …, "partition": …, "lag": …, "current": …,
 "end": …}`, when one of these has changed, and all every few seconds. Without the broker it notes nothing of it, and
-goes on by itself when the broker comes back.
+goes on by itself when the broker comes back. Of a run that counts its traffic it notes new connections, too.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lab import compose, http, kafka, messaging, processes, rabbit
+from lab import compose, http, kafka, messaging, processes, rabbit, traffic
 from lab.compose import Service
 from lab.groups import Groups, Place
 from lab.journal import Journal
@@ -29,9 +29,9 @@ Line = dict[str, Any]
 
 
 def start(journal: Journal, owner: int) -> None:
-    """Start sampling if the part has a broker; it ends with `stop`, or with the process `owner`."""
+    """Start sampling if there is something to sample; it ends with `stop`, or with the process `owner`."""
     part = journal.head["part"]
-    if messaging.broker_of(compose.services(part)) is None:
+    if messaging.broker_of(compose.services(part)) is None and not journal.head.get("traffic"):
         return
     command = [sys.executable, "-m", "lab", "sample", "--owner", str(owner)]
     log = HIDDEN / "logs" / part / "sampler.log"
@@ -52,15 +52,21 @@ def run(journal: Journal, owner: int) -> None:
     """Sample until the process `owner` is gone."""
     script = processes.record_of(owner)
     services = compose.services(journal.head["part"])
-    broker = messaging.broker_of(services)
-    if broker is None:
-        return
-    look = {rabbit.NAME: _depths, kafka.NAME: _lags}[broker.name](services)
+    looks = [*_looks(journal, services)]
     while script.process() is not None:
         began = time.monotonic()
         at = round(journal.now(), 3)
-        journal.append("samples", [{"at": at} | line for line in look()])
+        journal.append("samples", [{"at": at} | line for look in looks for line in look()])
         time.sleep(max(0.0, began + EVERY_SECONDS - time.monotonic()))
+
+
+def _looks(journal: Journal, services: dict[str, Service]) -> Iterator[Callable[[], Iterator[Line]]]:
+    """Yield what there is to look at."""
+    if journal.head.get("traffic"):
+        yield traffic.Connections(services).lines
+    broker = messaging.broker_of(services)
+    if broker is not None:
+        yield {rabbit.NAME: _depths, kafka.NAME: _lags}[broker.name](services)
 
 
 def _depths(services: dict[str, Service]) -> Callable[[], Iterator[Line]]:

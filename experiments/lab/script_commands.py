@@ -20,14 +20,19 @@ from lab.places import LabError
 @click.option("--owner", type=int, required=True, help="The process of the script.")
 @click.option("--place", help="Where the run goes, below results/; PART/SCRIPT unless given.")
 @click.option("--again", help="The command that makes the run again; experiments/SCRIPT unless given.")
+@click.option("--traffic", is_flag=True, help="Count messages and connections.")
 def begin(
-    script: Path, part: str, quick: bool, keep_brokers: bool, owner: int, place: str | None, again: str | None
+    script: Path,
+    part: str,
+    quick: bool,
+    keep_brokers: bool,
+    owner: int,
+    **told: str | bool | None,
 ) -> None:
     """Start PART with empty databases and open a run for SCRIPT; print the run's folder."""
     from lab import story
 
     named = places.part_named(part)
-    told = {"place": place, "again": again}
     more = {key: value for key, value in told.items() if value}
     journal = story.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, more=more, say=_say)
     click.echo(journal.folder)

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from lab import compose, dlq, history, http, messaging, processes, runtime, sampler, snapshot
+from lab import compose, dlq, history, http, messaging, processes, runtime, sampler, snapshot, traffic
 from lab.compose import Service
 from lab.journal import Journal
 from lab.places import HIDDEN, RESULTS, ROOT, LabError
@@ -40,13 +40,16 @@ def begin(
     """Start the part with empty databases and open a run for this script. Raises LabError.
 
     `owner` is the process of the script: while it lives, no other experiment may begin. `more` of the run's head:
-    `place`, its folder below `results/`, and `again`, the command that makes it again, if they are not the usual ones.
+    `place`, its folder below `results/`, and `again`, the command that makes it again, if they are not the usual ones;
+    `traffic`, if messages and connections are to be counted.
     """
     other = processes.load(RUNNING)
     if other is not None and other.pid != owner and other.process() is not None:
         raise LabError(f"another experiment is running (process {other.pid})", "wait for it, or stop it with Ctrl-C")
     processes.save(processes.record_of(owner), RUNNING)
     title, about = read_header(script)
+    if more and "place" in more:  # one of many runs of the same script
+        title = f"{title} ({part})"
     chosen = runtime.choose()
     for name in runtime.parts_up(chosen):
         if name == part and keep_brokers:
@@ -111,6 +114,8 @@ def settle(journal: Journal, seconds: float) -> bool:
 
 def collect(journal: Journal) -> None:
     """Write the raw files of the run: its history, and what each service holds now."""
+    for service in compose.services(journal.head["part"]).values():
+        traffic.note_received(journal, service)
     sampler.stop()
     head = {name: value for name, value in journal.head.items() if name != "began_monotonic"}
     history.write_lines(journal.folder / history.HISTORY, [head, *journal.lines()])

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Drives the same orders through each model under each condition, and sets what came of them side by side.
+#
+# The conditions are the scripts in experiments/comparison/; each makes a run of its own, with a report of its own. Then
+# `lab compare` makes results/comparison/ of them: the matrix, and a plot for each condition. With --quick the same is
+# shortened, and written under .lab/quick/comparison/. A CONDITION (delay, inventory_killed …) runs only that one.
+# The exit status is the worst verdict: 0 all pass, 1 one failed, 2 one could not be decided. Ctrl-C stops everything.
+#
+# Takes: 22 minutes; --quick 5 minutes
+# Usage: experiments/compare.sh [--quick] [CONDITION]...
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$here")
+all=(healthy delay failures inventory_killed notification_killed broker_killed order_killed inventory_frozen)
+quick=''
+conditions=()
+for word in "$@"; do
+  case $word in
+    -h | --help) sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
+    --quick) quick=--quick ;;
+    *)
+      if [[ " ${all[*]} " != *" $word "* ]]; then
+        printf 'compare.sh: there is no condition %s; there are: %s\n' "$word" "${all[*]}" >&2
+        exit 2
+      fi
+      conditions+=("$word")
+      ;;
+  esac
+done
+[[ ${#conditions[@]} -gt 0 ]] || conditions=("${all[@]}")
+
+"$root/lab" --version >/dev/null # prepares everything on first use
+export LAB_KEEP_BROKERS=1
+trap 'env -u LAB_KEEP_BROKERS "$root/lab" down >/dev/null 2>&1 || true' EXIT
+for part in sync-rest async-rabbitmq streaming-kafka; do
+  for condition in "${conditions[@]}"; do
+    [[ $part/$condition != sync-rest/broker_killed ]] || continue # it has none
+    printf '\n=== %s: %s, after %d s\n' "$part" "$condition" "$SECONDS"
+    status=0
+    "$here/comparison/$condition.sh" "$part" $quick || status=$?
+    [[ $status -ne 130 && $status -ne 143 ]] || exit "$status"
+  done
+done
+
+printf '\n=== all: %d s\n' "$SECONDS"
+"$root/lab" compare $quick

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Compared: inventory takes 2 s for each order
+#
+# Shows: With REST every student waits for 2 s and for all who are before him in the queue for a thread. With RabbitMQ
+#   and Kafka the reply is as quick as ever, and the student is notified much later: the one consumer does an order in
+#   2 s.
+# Why: A synchronous chain works on 16 orders at once, one for each thread of the order service, and holds a client
+#   for each. A consumer works on one at a time, and its queue or log holds the rest; so here its backlog is the larger
+#   one.
+# Not shown: More consumers, which is what a queue and partitions are for.
+# Takes: 54 s; --quick 13 s
+# Usage: experiments/comparison/delay.sh PART [--quick]
+source "$(dirname "$0")/frame.sh" "$@"
+
+none_refused
+case $part in
+  sync-rest) lab predict "Who orders waits for the delay (p99)" --measure orders.p99 --at-least 2 --unit s ;;
+  *) lab predict "Who orders does not feel it (reply, p99)" --measure orders.p99 --at-most 0.5 --unit s ;;
+esac
+lab predict "The student is notified after the delay or later (max)" \
+  --measure 'completed(orders, 1)' --at-least 2 --unit s
+
+orders_come
+step "inventory takes 2 s for each order"
+lab configure inventory delay=2
+for_its_time
+lab configure inventory --reset
+wait_for_loads
+finish

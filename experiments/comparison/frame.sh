@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# The frame of the comparison's scripts, as in `source "$(dirname "$0")/frame.sh" "$@"`; the first word is the part.
+#
+# Each sends the same orders at the same times to one part, and disturbs it from second `start` on, for `fault` seconds.
+set -euo pipefail
+
+condition=$(basename "$0" .sh)
+case ${1:-} in
+  sync-rest | async-rabbitmq | streaming-kafka) ;;
+  -h | --help) set -- sync-rest --help ;;
+  *)
+    printf '%s.sh: name a part first: sync-rest, async-rabbitmq or streaming-kafka; see --help\n' "$condition" >&2
+    exit 2
+    ;;
+esac
+# shellcheck disable=SC2034 # story.sh uses them
+place=comparison/$1/$condition again="experiments/comparison/$condition.sh $1" traffic=yes
+# shellcheck source=../story.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../story.sh" "$@"
+
+rate=20
+seconds=$(full_or_quick 42 4)
+start=$(full_or_quick 6 1)
+fault=$(full_or_quick 30 1)
+
+lab predict "Accepted orders whose student is notified in the end: all" \
+  --measure 'became(orders, "notified")' --at-least orders.ok --unit orders
+
+# none_refused: predict that whoever orders notices nothing.
+none_refused() {
+  lab predict "Orders that were not accepted" --measure 'orders.fail + orders.info' --within 0 0 --unit orders
+}
+
+# refused_for WHAT SECONDS: predict that for so long orders are not accepted; not all of them, as arrivals are random.
+refused_for() {
+  lab predict "$1" --measure 'orders.fail + orders.info' --at-least "$(full_or_quick 0.7 0.4) * $rate * $2" --unit orders
+}
+
+# orders_come: start the load, and wait until it is to be disturbed.
+orders_come() {
+  [[ -n $quick ]] || lab load warm --clients 4 --count 100
+  lab load orders --rate "$rate" --seconds "$seconds" --poisson --seed 6 &
+  lab at orders "$start"
+}
+
+# for_its_time: let the disturbance last.
+for_its_time() { lab at orders "$((start + fault))"; }
