@@ -27,9 +27,10 @@ wait_for_loads() {
   for load in $(jobs -p); do wait "$load"; done
 }
 
+# One that expects orders that never end sets `patience`, the seconds to wait for them.
 finish() {
   step "waiting until every order is in a final state"
-  lab settle
+  lab settle ${patience:+--seconds "$patience"}
   lab finish
   stopped=yes
 }

@@ -19,6 +19,7 @@ MODULES = {
     "grade": "grade",
     "compare": "compare",
     "readme": "readme",
+    "broken": "versions caught diffs",
 }
 COMMANDS = {name: module for module, names in MODULES.items() for name in names.split()}
 

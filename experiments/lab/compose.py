@@ -3,12 +3,13 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab import variants
 from lab.places import ROOT, LabError
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?:(:?-)([^}]*))?\}")
@@ -36,10 +37,18 @@ class Service:
 
 
 def services(part: str, env: Mapping[str, str] = os.environ) -> dict[str, Service]:
-    """Return the part's services by name, in the order in which they start. Raises LabError."""
+    """Return the part's services by name, in the order in which they start. Raises LabError.
+
+    Where LAB_BROKEN names a broken version of one of them, it is that one's command that starts.
+    """
     path = ROOT / part / "docker-compose.yml"
     described = _fill(yaml.safe_load(path.read_text())["services"], env)
-    return {name: _service(part, name, shape, path) for name, shape in described.items()}
+    found = {name: _service(part, name, shape, path) for name, shape in described.items()}
+    broken = variants.chosen(env)
+    if broken and broken.part == part:
+        right = found[broken.service]
+        found[broken.service] = replace(right, command=broken.command(right.command))
+    return found
 
 
 def addresses(part: str) -> dict[str, str]:

@@ -101,6 +101,12 @@ def full_run(e: Evidence) -> Wrong:
         yield "it is a quick run, which is no full evidence"
 
 
+def right_version(e: Evidence) -> Wrong:
+    """It is a run of the services as they are, and not of a version that is broken on purpose."""
+    if "broken" in e.run.head:
+        yield f"one of its services was broken on purpose: {e.run.head['broken']}"
+
+
 def same_name(e: Evidence) -> Wrong:
     """Experiment, part, title and explanation are those of the folder and of the committed script."""
     head, exhibit = e.run.head, e.exhibit
@@ -245,6 +251,7 @@ def _short(text: str | None) -> str:
 
 RULES: list[Callable[[Evidence], Wrong]] = [
     full_run,
+    right_version,
     same_name,
     commit_is_known,
     script_was_the_same,

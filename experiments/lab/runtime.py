@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from lab import brokers, compose, docker, http
+from lab import brokers, compose, docker, http, variants
 from lab.compose import Service
 from lab.local import LocalRuntime
 from lab.places import HIDDEN, PARTS, ROOT, LabError, part_named
@@ -37,6 +37,8 @@ def choose() -> Runtime:
         raise LabError(f"LAB_RUNTIME is {wanted}", "it must be docker or local")
     if wanted == "docker" and not docker.answers():
         raise LabError("no Docker engine answers", "start Docker, or go without it: LAB_RUNTIME=local ./lab …")
+    if wanted == "docker" and variants.chosen():
+        raise LabError("a service that is broken on purpose runs without Docker only", "LAB_RUNTIME=local …")
     return docker.DockerRuntime() if wanted == "docker" else LocalRuntime()
 
 
@@ -52,6 +54,9 @@ def up(
         runtime.remove(part, keep_brokers=keep_brokers)
     try:
         say(f"starting {part} ({runtime.name})")
+        broken = variants.chosen()
+        if broken and broken.part == part:
+            say(f"  {broken.service} is broken on purpose: {broken.name}")
         _remember(part, runtime)
         for service in compose.services(part).values():
             if runtime.state(service) == "paused":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lab import places
+from lab import places, variants
 from lab.journal import Journal
 from lab.places import LabError
 
@@ -33,6 +33,10 @@ def begin(
     from lab import story
 
     named = places.part_named(part)
+    broken = variants.chosen()
+    if broken and broken.part != named:
+        raise LabError(f"{broken.name} is a broken version of {broken.part}, and not of {named}")
+    told["broken"] = broken and broken.name
     more = {key: value for key, value in told.items() if value}
     journal = story.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, more=more, say=_say)
     click.echo(journal.folder)

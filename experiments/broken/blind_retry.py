@@ -1,0 +1,44 @@
+"""A retry without idempotency: what is not answered in time is asked for again, as if it had never been asked."""
+
+import uuid_utils
+from campus.neighbours import NoAnswer, NotSent
+from campus.orders import FAILED, RESERVED, UNKNOWN, Order
+from order_service.app import create_app
+from order_service.steps import REFUSALS, Steps, _now
+
+PART = "sync-rest"
+SERVICE = "order"
+STORY = "too_slow"
+CAUGHT_BY = ("Nothing is reserved or notified that no client ordered.",)
+REPLACES = ("order_service.steps.Steps.fulfil",)
+
+
+def fulfil(self, order: Order, deadline: float) -> Order:
+    """Ask inventory for the items, at most twice, tell the student, and return the order as far as it came.
+
+    What came of both calls is one commit. A process killed before it left the order owed an `ask`, and the next
+    one hears from inventory that it is reserved.
+    """
+    body = {"order_id": order.order_id, "items": order.items}
+    try:
+        try:
+            reply = self._inventory.post("/reserve", body, **self._call(order))
+        except NoAnswer:
+            body = {"order_id": str(uuid_utils.uuid7()), "items": order.items}
+            reply = self._inventory.post("/reserve", body, **self._call(order))
+    except NotSent:
+        return self._save(order, order.advance(FAILED, reason="inventory_unreachable"), keep_key=False)
+    except NoAnswer:
+        return self._save(order, order.advance(UNKNOWN, reason="inventory_timeout"), owed=_now("ask"))
+    reason = reply.body.get("reason")
+    if reply.status == 200:
+        return self._notify(order, order.advance(RESERVED), deadline)
+    if reason in REFUSALS:
+        return self._save(order, order.advance(FAILED, reason=reason))
+    unknown = order.advance(UNKNOWN, reason="inventory_error")
+    return self._save(order, unknown, owed=_now("release"), keep_key=False)
+
+
+Steps.fulfil = fulfil
+
+__all__ = ["create_app"]

@@ -1,0 +1,45 @@
+"""Publish without an outbox: the order is committed, and its event waits in memory until it is published."""
+
+from campus.messages import Message
+from campus.outbox import Outbox
+from order_service.app import create_app
+from sqlalchemy import Connection
+
+PART = "async-rabbitmq"
+SERVICE = "order"
+STORY = "order_dies"
+CAUGHT_BY = ("Every acknowledged order reaches exactly one final state.",)
+REPLACES = (
+    "campus.outbox.Outbox.add",
+    "campus.outbox.Outbox.oldest",
+    "campus.outbox.Outbox.remove",
+    "campus.outbox.Outbox.depth",
+)
+
+waiting: dict[str, Message] = {}
+
+
+def add(self, tx: Connection, message: Message) -> None:
+    """Keep an event until it is published."""
+    waiting[message.event_id] = message
+
+
+def oldest(self, tx: Connection, limit: int) -> list[tuple[str, str, bytes]]:
+    """Return `(event_id, event_type, body)` of the events that wait longest."""
+    return [(m.event_id, m.event_type, m.encode()) for m in list(waiting.values())[:limit]]
+
+
+def remove(self, tx: Connection, event_ids: list[str]) -> None:
+    """Take out what the broker has confirmed."""
+    for event_id in event_ids:
+        del waiting[event_id]
+
+
+def depth(self, tx: Connection) -> int:
+    """Return how many events wait."""
+    return len(waiting)
+
+
+Outbox.add, Outbox.oldest, Outbox.remove, Outbox.depth = add, oldest, remove, depth
+
+__all__ = ["create_app"]

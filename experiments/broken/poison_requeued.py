@@ -1,0 +1,21 @@
+"""Poison is put back into its queue, for ever: it may be readable the next time."""
+
+from broker.consumer import Delivery
+from broker.publisher import Outgoing
+from broker.worker import Worker
+from inventory_service.app import create_app
+
+PART = "async-rabbitmq"
+SERVICE = "inventory"
+STORY = "unreadable"
+CAUGHT_BY = ("Messages that nobody can read and that are put aside, each once and with its reason",)
+REPLACES = ("broker.worker.Worker._dead_letter",)
+
+
+def _dead_letter(self, delivery: Delivery, reason: str, history: list[dict[str, str]] | None = None) -> Outgoing:
+    return self._outgoing(delivery, self._consumer.queue, {})
+
+
+Worker._dead_letter = _dead_letter
+
+__all__ = ["create_app"]
