@@ -74,13 +74,13 @@ def test_an_open_loop_shows_a_freeze_as_long_as_it_was(server):
     assert [op.result for op in run.operations] == ["ok"] * 300
     latencies = figures.Latencies(figures.latency(op) for op in run.operations)
     for q in (0.75, 0.9, 0.99):
-        assert latencies.quantile(q) == pytest.approx((q - 1 + frozen / total) * total, rel=0.1)
-    assert latencies.quantile(0.5) < 0.05  # 1 − F/T is 0.6: the median student noticed nothing
+        assert latencies.quantile(q) == pytest.approx((q - 1 + frozen / total) * total, abs=0.3)
+    assert latencies.quantile(0.5) < 0.3  # 1 − F/T is 0.6: the median student noticed nothing
 
 
 def test_a_closed_loop_hides_it(server):
     run, frozen = drive_with_freeze(server, Plan("closed", clients=1, seconds=3.0), begin=1.0, frozen=1.2)
     of = figures.of_phases(run)["closed"]
-    assert of["p99"] < 0.1
-    assert of["max"] == pytest.approx(frozen, rel=0.1)
+    assert of["p99"] < frozen / 2
+    assert of["max"] == pytest.approx(frozen, abs=0.3)
     assert sum(figures.latency(op) > 0.5 for op in run.operations) == 1
