@@ -24,6 +24,7 @@ LABELS = {"ok": "done (2xx)", "fail": "refused (4xx, 502, 503)", "info": "outcom
 ACCEPTED = {"ok": "accepted (202)"}
 FAULT = "#f0c24b"
 CROWDED, MOST_LETTERS = 6, 26  # more disturbances than that, and their names must be short
+WIDE = 100  # letters of a legend that fit into one line
 LOADS = ("#2a6fb0", "#c8502d", "#2b7a4b", "#7d4bb0", "#b08a2a", "#3aa0a0", "#a03a6b", "#555555")
 STYLE = {
     "svg.hashsalt": "campus",
@@ -205,5 +206,7 @@ def _shade(axes: Axes, run: Run, last: float) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.17), ncols=5, fontsize=7.5, borderaxespad=0.6)
+    labels = axes.get_legend_handles_labels()[1]
+    if labels:
+        columns = 5 if sum(map(len, labels)) <= WIDE else 4
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.17), ncols=columns, fontsize=7.5, borderaxespad=0.6)
