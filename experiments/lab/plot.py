@@ -67,7 +67,7 @@ def _end(run: Run) -> float:
     last = max((op.ended or op.intended for op in run.operations), default=1.0)
     if run.asynchronous:
         last = max([last] + [op.intended + latency for op, latency in figures.completions(run, run.operations)])
-    return last
+    return max([last] + [sample["at"] + 1 for sample in run.of_type("lag") if sample["lag"]])
 
 
 def _labels(run: Run) -> dict[str, str]:
