@@ -92,8 +92,8 @@ def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECOND
         if state == "paused":
             raise LabError(f"{service.name} is paused", f"./lab unpause {service.part}/{service.name}")
         time.sleep(0.05)
-    last_words = _last_words(runtime, service)
-    raise LabError(f"{service.name} is not ready after {seconds:.0f} s; its last words:\n{last_words}")
+    why = f"{service.name} is not ready after {seconds:.0f} s{_what_is_missing(service)}"
+    raise LabError(f"{why}; its last words:\n{_last_words(runtime, service)}")
 
 
 def is_ready(service: Service, timeout: float) -> bool:
@@ -124,8 +124,18 @@ def find(runtime: Runtime, name: str) -> Service:
     return known[short]
 
 
+def _what_is_missing(service: Service) -> str:
+    """Return what a service itself says that it waits for."""
+    answer = None if service.is_broker else http.try_get(f"{service.url}/ready", timeout=1.0)
+    checks = answer.json().get("checks", {}) if answer is not None else {}
+    missing = [f"{what}: {said}" for what, said in checks.items() if said != "ok"]
+    return f" ({'; '.join(missing)})" if missing else ""
+
+
 def _last_words(runtime: Runtime, service: Service) -> str:
-    return "\n".join(f"  | {line}" for line in runtime.logs(service, 12).splitlines()) or "  | (nothing)"
+    """Return the end of a service's log, without our own question whether it is ready."""
+    lines = [line for line in runtime.logs(service, 500).splitlines() if '"path":"/ready"' not in line]
+    return "\n".join(f"  | {line}" for line in lines[-12:]) or "  | (nothing)"
 
 
 def _check_other(runtime: Runtime, part: str) -> None:

@@ -7,16 +7,18 @@ import signal
 import socket
 import subprocess
 import time
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 from conftest import Copy, eventually
-from lab import processes
+from lab import compose, http, processes, runtime
 from lab.cli import COMMANDS, main
+from lab.places import LabError
 
 
 def commands() -> list[list[str]]:
-    return [[], *([name] for name in sorted(main.commands))]
+    return [[], *([name] for name in sorted(COMMANDS))]
 
 
 @pytest.mark.parametrize("words", commands(), ids=lambda words: " ".join(words) or "lab")
@@ -246,6 +248,16 @@ def test_a_service_that_dies_at_its_start(copy: Copy, service, variable, value):
     assert f"lab: {service} ended at its start; its last words:\n  | " in said
     assert "Traceback" not in re.sub(r"^  \| .*$", "", said, flags=re.M)  # its own words may hold one
     nothing_left(copy)
+
+
+def test_a_service_that_does_not_become_ready_says_what_it_waits_for(monkeypatch):
+    answer = SimpleNamespace(status_code=503, json=lambda: {"checks": {"database": "ok", "kafka": "no broker"}})
+    monkeypatch.setattr(http, "try_get", lambda *_, **__: answer)
+    log = 'it began\n{"message":"request","method":"GET","path":"/ready"}\n'
+    local = SimpleNamespace(state=lambda _: "running", logs=lambda *_: log)
+    with pytest.raises(LabError) as refused:
+        runtime.wait_ready(local, compose.services("sync-rest")["order"], seconds=0.01)
+    assert str(refused.value) == "order is not ready after 0 s (kafka: no broker); its last words:\n  | it began"
 
 
 def test_stock_is_handed_on_as_it_was_given(copy: Copy):
