@@ -200,6 +200,8 @@ def finish(keep_brokers: bool) -> None:
         _say(f"  {p['verdict']:7} {row[0]}: predicted {row[1]}, measured {row[2]}")
     for i in summary["invariants"]:
         _say(f"  {i['verdict']:7} {i['rule']} {'' if i['verdict'] == 'pass' else i['sentence']}")
+    if summary["verdict"] != report.PASS and (logs := story.keep_logs(journal)):
+        _say(f"what the services said: {places.shown(logs)}/")
     _say(f"{summary['verdict']}: {report.verdict_sentence(summary)}\nreport: {places.shown(place)}/report.md")
     sys.exit(report.EXIT_STATUS[summary["verdict"]])
 

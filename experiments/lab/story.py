@@ -141,6 +141,14 @@ def publish(journal: Journal) -> Path:
     return place
 
 
+def keep_logs(journal: Journal) -> Path | None:
+    """Keep what the services of a run said, until its script runs again; return where. The next `up` begins anew."""
+    logs = HIDDEN / "logs" / journal.head["part"]
+    if not logs.exists():  # with Docker there are none
+        return None
+    return shutil.copytree(logs, journal.folder / "logs", dirs_exist_ok=True)
+
+
 def _none_in(url: str, status: str) -> bool:
     answer = http.try_get(f"{url}/orders?status={status}&limit=1", timeout=5.0)
     return answer is not None and answer.status_code == 200 and not answer.json()["orders"]

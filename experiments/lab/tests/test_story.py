@@ -147,6 +147,16 @@ def test_a_finished_run_replaces_the_last_one(tmp_path, monkeypatch, quick):
     assert [file.name for file in place.iterdir()] == ["report.md"]  # what was written while it ran stays behind
 
 
+def test_what_the_services_said_is_kept_for_whoever_asks_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(story, "HIDDEN", tmp_path / ".lab")
+    notes = journal(tmp_path)
+    assert story.keep_logs(notes) is None
+    logs = tmp_path / ".lab/logs/sync-rest"
+    logs.mkdir(parents=True)
+    (logs / "order.log").write_text("why")
+    assert (story.keep_logs(notes) / "order.log").read_text() == "why"
+
+
 def test_a_service_that_is_gone_is_missing_in_the_state(tmp_path, monkeypatch, free_port):
     for name in ("ORDER", "INVENTORY", "NOTIFICATION"):
         monkeypatch.setenv(f"A_{name}_PORT", str(free_port))
