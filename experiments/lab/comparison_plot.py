@@ -4,14 +4,13 @@ All panels have the same scales, so that they can be read against each other; wh
 the same bytes.
 """
 
-import io
 from collections.abc import Sequence
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from lab.cells import Cell
-from lab.plot import FAULT, STYLE
+from lab.plot import FAULT, STYLE, as_svg
 
 MODELS = {"sync-rest": "A: REST", "async-rabbitmq": "B: RabbitMQ", "streaming-kafka": "C: Kafka"}
 # Of Okabe and Ito: also apart for the colour-blind, and in print by their brightness.
@@ -34,10 +33,7 @@ def draw(title: str, cells: Sequence[Cell]) -> bytes:
         picture.suptitle(f"{title}: orders completed per second (log above {LINEAR})", fontsize=11)
         height = picture.get_figheight()
         picture.subplots_adjust(left=0.08, right=0.98, top=1 - 0.6 / height, bottom=0.5 / height, hspace=0.28)
-        out = io.BytesIO()
-        picture.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-        plt.close(picture)
-        return out.getvalue()
+        return as_svg(picture)
 
 
 def per_second(times: Sequence[float]) -> list[int]:

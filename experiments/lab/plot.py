@@ -4,7 +4,9 @@ The same raw files give the same bytes: no date, fixed ids, text as text.
 """
 
 import functools
+import io
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ matplotlib.use("svg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from lab import figures, lag_series
 from lab.history import Operation, Run
@@ -24,6 +27,7 @@ LABELS = {"ok": "done (2xx)", "fail": "refused (4xx, 502, 503)", "info": "outcom
 ACCEPTED = {"ok": "accepted (202)"}
 FAULT = "#f0c24b"
 CROWDED, MOST_LETTERS = 6, 26  # more disturbances than that, and their names must be short
+DECIMALS = re.compile(r"<text.*?</text>|\b(\d+\.\d\d)\d+\b", re.DOTALL)  # what is written in a picture stays
 WIDE = 100  # letters of a legend that fit into one line
 LOADS = ("#2a6fb0", "#c8502d", "#2b7a4b", "#7d4bb0", "#b08a2a", "#3aa0a0", "#a03a6b", "#555555")
 STYLE = {
@@ -58,8 +62,15 @@ def draw(run: Run, path: Path) -> None:
         _by_quantile(places[-1], run)
         picture.suptitle(run.head["title"], fontsize=11)
         picture.subplots_adjust(left=0.09, right=0.98, top=0.93, bottom=0.08, hspace=0.5)
-        picture.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
-        plt.close(picture)
+        path.write_bytes(as_svg(picture))
+
+
+def as_svg(picture: Figure) -> bytes:
+    """Return a picture as SVG and close it: to a hundredth of a point, as what is finer is half of the file."""
+    out = io.StringIO()
+    picture.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(picture)
+    return DECIMALS.sub(lambda found: found[1] or found[0], out.getvalue()).encode()
 
 
 def _end(run: Run) -> float:
@@ -91,10 +102,9 @@ def _latency_over_time(axes: Axes, run: Run) -> None:
 def _dots(axes: Axes, run: Run, found: list[tuple[Operation, float]], colour: str, label: str) -> None:
     """Draw each latency at the time of its order, on a grid finer than the dots: nothing visible is lost.
 
-    Under chaos no two latencies are alike, and the picture of a run would be larger than all else: there the grid is as
-    fine as the dots.
+    Of a run that is one of many the grid is as fine as the dots: there, the pictures would be larger than all else.
     """
-    place = _roughly if run.of_type("schedule") else _nearly
+    place = _roughly if "place" in run.head else _nearly
     points = sorted({place(op.intended, max(latency, 1e-4)) for op, latency in found})
     if points:
         axes.plot(*zip(*points, strict=True), ".", ms=3, color=COLOURS[colour], label=label)
