@@ -5,7 +5,7 @@
 # Ubuntu, as root). All steps run even if one fails; the exit status is 0 if all are ok, 1 if one failed, 2 if something
 # is missing. The services and brokers that the tests start run without Docker, on free ports and with data of their own.
 #
-# Takes: 13 minutes, and 3 more on a new machine
+# Takes: 9 minutes, and 3 more on a new machine
 # Usage: ./run_tests.sh [ARGUMENT FOR PYTEST]...      for example: ./run_tests.sh -k freeze
 #        CAMPUS_WITHOUT_POSTGRES=1 ./run_tests.sh     skips what needs PostgreSQL, if there is none
 #        CAMPUS_WITHOUT_RABBITMQ=1 ./run_tests.sh     skips what needs RabbitMQ, if there is none

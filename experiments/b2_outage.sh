@@ -16,7 +16,7 @@ source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
 
 rate=20
 before=$(full_or_quick 5 1)
-down=$(full_or_quick 60 4)
+down=$(full_or_quick 60 3)
 seconds=$((before + down + $(full_or_quick 10 2)))
 killed="began('inventory', 'killed')"
 back="resumed('inventory', $killed + 1)" # the first order that the new process dealt with

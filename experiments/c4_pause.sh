@@ -17,7 +17,7 @@ source "$(dirname "$0")/story.sh" streaming-kafka "$@"
 rate=20
 before=$(full_or_quick 5 1)
 frozen=$(full_or_quick 60 13)
-seconds=$((before + frozen + $(full_or_quick 10 3)))
+seconds=$((before + frozen + $(full_or_quick 10 2)))
 since="began('inventory', 'frozen')"
 until="ended('inventory', 'frozen')"
 empty="drained('completion', $until)"

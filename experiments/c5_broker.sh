@@ -17,7 +17,7 @@ source "$(dirname "$0")/story.sh" streaming-kafka "$@"
 
 rate=20
 before=$(full_or_quick 5 1)
-down=$(full_or_quick 15 3)
+down=$(full_or_quick 15 2)
 seconds=$((before + down + $(full_or_quick 20 9)))
 killed="began('kafka', 'killed')"
 back="ended('kafka', 'killed')"

@@ -36,7 +36,7 @@ lab predict "Accepted orders whose student was notified in the end" \
   --measure 'became(delayed, "notified")' --within delayed.ok 0 --unit orders
 
 lab load warm --clients 4 --count 100
-lab load healthy --rate "$rate" --seconds "$seconds"
+lab load healthy --rate "$rate" --seconds "$(full_or_quick "$seconds" 3)"
 step "inventory now takes $delay s for each order"
 lab configure inventory delay="$delay"
 lab load delayed --rate "$rate" --seconds "$seconds"

@@ -5,7 +5,7 @@
 # The exit status is the worst verdict: 0 all pass, 1 one failed, 2 one could not be decided.
 # An experiment that does not pass does not stop the others. Ctrl-C stops everything.
 #
-# Takes: 16 minutes (each part about 5); --quick 6 minutes
+# Takes: 16 minutes (each part about 5); --quick 5 minutes
 # Usage: experiments/run_all.sh [--quick]
 set -euo pipefail
 
