@@ -19,7 +19,7 @@ place=comparison/$1/$condition again="experiments/comparison/$condition.sh $1" t
 source "$(dirname "${BASH_SOURCE[0]}")/../story.sh" "$@"
 
 rate=20
-seconds=$(full_or_quick 42 4)
+seconds=$(full_or_quick 42 3)
 start=$(full_or_quick 6 1)
 fault=$(full_or_quick 30 1)
 
