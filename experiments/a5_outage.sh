@@ -15,7 +15,7 @@ source "$(dirname "$0")/story.sh" sync-rest "$@"
 rate=20
 before=$(full_or_quick 5 1)
 down=$(full_or_quick 20 1)
-after=$(full_or_quick 5 1)
+after=$(full_or_quick 5 2)
 seconds=$((before + down + after))
 
 lab predict "Orders refused while inventory is down: at least rate × planned outage" \
