@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# Prepares everything that the tests need, then checks the style and runs every test; ends with a table of the steps.
+# Prepares everything that the tests need, then checks the style and runs the tests; ends with a table of the steps.
 #
 # It makes .lab/venv where it is missing, and installs PostgreSQL, RabbitMQ and what Kafka needs where it may (Debian or
 # Ubuntu, as root). All steps run even if one fails; the exit status is 0 if all are ok, 1 if one failed, 2 if something
 # is missing. The services and brokers that the tests start run without Docker, on free ports and with data of their own.
 #
-# Takes: 9 minutes, and 3 more on a new machine
-# Usage: ./run_tests.sh [ARGUMENT FOR PYTEST]...      for example: ./run_tests.sh -k freeze
+# Without an argument it leaves out the tests that are marked `long`: faults of a minute, many tries, many orders. The
+# others take less than 20 s each; those that took more than 10 s are listed. With --all it runs the long ones, too.
+#
+# Takes: 9 minutes, and 3 more on a new machine; --all up to an hour
+# Usage: ./run_tests.sh
+#        ./run_tests.sh --all
+#        ./run_tests.sh ARGUMENT FOR PYTEST...        for example: ./run_tests.sh -k freeze
 #        CAMPUS_WITHOUT_POSTGRES=1 ./run_tests.sh     skips what needs PostgreSQL, if there is none
 #        CAMPUS_WITHOUT_RABBITMQ=1 ./run_tests.sh     skips what needs RabbitMQ, if there is none
 #        CAMPUS_WITHOUT_KAFKA=1 ./run_tests.sh        skips what needs Kafka, if it cannot be had
@@ -18,9 +23,16 @@ case ${1:-} in -h | --help) sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p;}' "$0"; e
 export LAB_RUNTIME=local
 bin=$PWD/.lab/venv/bin
 shell_files=(lab run_tests.sh .ci/run experiments/*.sh experiments/comparison/*.sh experiments/broken/*.sh)
-selection=$# # how many arguments pytest gets: with some, it may be that nothing is selected
-two='' # whether two files are tested at a time: not with arguments, as --pdb and the like want one process
-[[ $# -gt 0 ]] || two=yes
+selection=$# # how many arguments pytest gets from the user: with some, it may be that nothing is selected
+two=() # how two files are tested at a time: not with the user's arguments, as --pdb and the like want one process
+case ${1:-} in
+  '') set -- -m 'not long' ;;
+  --all) shift && selection=$# ;;
+esac
+if [[ $selection -eq 0 ]]; then
+  two=(-n 2 --dist loadfile)
+  set -- --durations=10 --durations-min=10 "$@"
+fi
 table=()
 failed=0
 
@@ -106,8 +118,8 @@ step "shellcheck" "$bin/shellcheck" "${shell_files[@]}"
 step "common/tests" tests common:experiments common/tests "$@"
 step "sync-rest/tests" tests common:sync-rest:experiments sync-rest/tests "$@"
 step "async-rabbitmq/tests" tests common:async-rabbitmq:experiments async-rabbitmq/tests "$@"
-step "streaming-kafka/tests" tests common:streaming-kafka:experiments streaming-kafka/tests ${two:+-n 2 --dist loadfile} "$@"
-step "experiments/lab/tests" tests experiments:common experiments/lab/tests ${two:+-n 2 --dist loadfile} "$@"
+step "streaming-kafka/tests" tests common:streaming-kafka:experiments streaming-kafka/tests ${two[@]+"${two[@]}"} "$@"
+step "experiments/lab/tests" tests experiments:common experiments/lab/tests ${two[@]+"${two[@]}"} "$@"
 
 printf '\n%-24s %-8s %4s\n' step result s
 printf '%s\n' "${table[@]}" "$(printf '%-24s %-8s %4d' all "$([[ $failed -eq 0 ]] && echo ok || echo FAILED)" "$SECONDS")"
