@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import urllib3
 
 MARGIN = 4.0  # what a busy machine may add to a time that is promised
+_GIVEN: set[int] = set()  # the ports that were given out
 
 
 def wait_until(true: Callable[[], Any], seconds: float = 30.0) -> Any:
@@ -26,9 +28,16 @@ def wait_until(true: Callable[[], Any], seconds: float = 30.0) -> Any:
 
 
 def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+    """Return a port on which nothing listens, another each time, below those that the system gives to connections.
+
+    The system draws it, as pytest-randomly gives all processes of a run the same seed.
+    """
+    while True:
+        port = random.SystemRandom().randrange(12_000, 32_000)
+        if port not in _GIVEN:
+            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                _GIVEN.add(port)
+                return port
 
 
 class Service:

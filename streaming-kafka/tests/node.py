@@ -24,7 +24,7 @@ class Node:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.port, self._inside = _free_pair(), free_port()
+        self.port, self._controller, self._inside = free_port(), free_port(), free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self._process: subprocess.Popen | None = None
 
@@ -33,11 +33,11 @@ class Node:
         if self._process is not None and self._process.poll() is None:
             return
         brokers.install("kafka")
-        env = {"KAFKA_PORT": str(self.port), "KAFKA_INSIDE_PORT": str(self._inside)}
+        ports = {"KAFKA": self.port, "KAFKA_CONTROLLER": self._controller, "KAFKA_INSIDE": self._inside}
         with (self._folder / "node.log").open("a") as log:
             self._process = subprocess.Popen(
                 [PART / "broker" / "private_node", self._folder / "node"],
-                env=os.environ | env,
+                env=os.environ | {f"{name}_PORT": str(port) for name, port in ports.items()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -115,14 +115,6 @@ class Node:
             connection.settimeout(2)
             return connection.recv(len(reply)) == reply
         return False
-
-
-def _free_pair() -> int:
-    """Return a port that is free, as is the one above it, where the controller listens."""
-    while True:
-        port = free_port()
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
-            return port
 
 
 def _count(assignment: dict | None) -> int:

@@ -1,11 +1,8 @@
 """What the tests of the laboratory share: waiting by retrying, free ports, and a copy of the repository to play in."""
 
-import contextlib
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import rig
 from lab import brokers, kafka, processes
 from lab.compose import Service
 
@@ -45,11 +43,7 @@ def wait_until() -> Callable[..., None]:
 
 def free_ports(count: int) -> list[int]:
     """Return ports on which nobody listens now."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    return [rig.free_port() for _ in range(count)]
 
 
 @pytest.fixture
@@ -157,31 +151,21 @@ def running(tmp_path_factory) -> Iterator[Copy]:
     made.clean()
 
 
-def _low_ports(count: int) -> int:
-    """Return the first of so many free ports in a row, below those that the system gives to connections."""
-    while True:
-        first = random.randrange(12_000, 32_000)
-        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
-            for port in range(first, first + count):
-                probes.enter_context(socket.create_server(("127.0.0.1", port)))
-            return first
-
-
 class KafkaNode:
     """A private Kafka node; its data outlives `kill` and `start`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        port = _low_ports(3)  # its own, the controller's, and one for inside
-        self._inside = port + 2
+        port, controller, inside = free_ports(3)
+        ports = {"KAFKA": port, "KAFKA_CONTROLLER": controller, "KAFKA_INSIDE": inside}
+        self._env = os.environ | {f"{name}_PORT": str(number) for name, number in ports.items()}
         self.service = Service("streaming-kafka", "kafka", [], {}, "streaming-kafka", port, {}, is_broker=True)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         brokers.install("kafka")
-        env = os.environ | {"KAFKA_PORT": str(self.service.port), "KAFKA_INSIDE_PORT": str(self._inside)}
         command = [str(ROOT / "streaming-kafka/broker/private_node"), str(self._folder)]
-        self._record = processes.start(command, folder=self._folder, env=env, log=self._folder / "said")
+        self._record = processes.start(command, folder=self._folder, env=self._env, log=self._folder / "said")
         eventually(lambda: brokers.answers(self.service, 1.0), 90)
 
     def kill(self) -> None:
