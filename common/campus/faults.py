@@ -69,6 +69,7 @@ class Faults:
         self._defaults = FaultConfig.model_validate({} if timeout is None else {"timeout": timeout})
         self._sleep, self._clock, self._kill = sleep, clock, kill
         self._lock = threading.Lock()
+        self._waits_until = 0.0
         self.reset()
 
     def configure(self, patch: Any) -> dict[str, Any]:
@@ -129,8 +130,7 @@ class Faults:
 
     def rest(self) -> None:
         """Pause as long as `throttle` says, after a message."""
-        if (seconds := self.throttle) > 0:
-            self._sleep(seconds)
+        self._wait(self.throttle)
 
     def inject(self) -> str | None:
         """Do to this request what is configured: wait, then perhaps fail.
@@ -140,8 +140,7 @@ class Faults:
         """
         config = self._now()
         wait, fails = self._draw(config)
-        if wait > 0:
-            self._sleep(wait)
+        self._wait(wait)
         if not fails:
             return None
         if config.failure_mode == "reject":
@@ -152,10 +151,19 @@ class Faults:
             raise Drop
         raise Problem(500, "injected-failure", "A failure was injected by POST /configure.")
 
+    def waits_until(self) -> float:
+        """When the last wait that was configured ends or ended, by the clock: until then a loop is slow, not stuck."""
+        return self._waits_until
+
     def crash_at(self, point: str) -> None:
         """Kill this process with SIGKILL, if it is told to crash at this point. The new process knows no faults."""
         if self._now().crash_point == point:
             self._kill()
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > 0:
+            self._waits_until = max(self._waits_until, self._clock() + seconds)
+            self._sleep(seconds)
 
     def _now(self) -> FaultConfig:
         if self._expires_at is not None:

@@ -4,7 +4,8 @@ import logging
 import threading
 
 import pytest
-from campus.background import SLOWEST, Loop
+from campus.background import SLOWEST, STANDSTILL_SECONDS, Loop
+from campus.faults import CONSUMING, Faults
 
 
 def failing() -> bool:
@@ -32,6 +33,74 @@ def test_check_says_what_failed_until_a_round_works():
         loop.check()
     loop.round(0.0)
     loop.check()
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def stuck():
+    """A loop whose first round does not end before the test does, its clock and its faults."""
+    clock, began, end = Clock(), threading.Event(), threading.Event()
+    faults = Faults(CONSUMING, clock=clock, sleep=lambda _: None)
+    loop = Loop("stuck", lambda: began.set() or end.wait(30), waits_until=faults.waits_until, clock=clock)
+    loop.start()
+    assert began.wait(10)
+    yield loop, clock, faults
+    end.set()
+    loop.stop()
+
+
+def test_check_says_for_how_long_no_round_has_ended(stuck):
+    loop, clock, _ = stuck
+    clock.sleep(STANDSTILL_SECONDS)
+    loop.check()
+    clock.sleep(2)
+    with pytest.raises(RuntimeError, match="stuck: no round has ended for 12 s"):
+        loop.check()
+
+
+def test_a_round_that_ends_is_a_sign_of_life():
+    clock = Clock()
+    loop = Loop("slow", lambda: bool(clock.sleep(30)), clock=clock)
+    loop.round(0.0)
+    loop.check()
+
+
+def test_a_wait_that_was_configured_is_no_standstill_but_what_follows_it_is(stuck):
+    loop, clock, faults = stuck
+    faults.configure({"delay": 40, "throttle": 20})
+    faults.inject()
+    clock.sleep(40 + STANDSTILL_SECONDS)
+    loop.check()
+    faults.rest()
+    faults.reset()  # holds from the next message on: the wait that has begun goes on
+    clock.sleep(20 + STANDSTILL_SECONDS)
+    loop.check()
+    clock.sleep(1)
+    with pytest.raises(RuntimeError, match="no round has ended"):
+        loop.check()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_has_ended_is_not_ready(wait_until):
+    def step() -> bool:
+        raise SystemExit
+
+    loop = Loop("gone", step)
+    loop.start()
+    wait_until(lambda: "gone" not in [thread.name for thread in threading.enumerate()])
+    with pytest.raises(RuntimeError, match="gone: its thread has ended"):
+        loop.check()
 
 
 @pytest.fixture
