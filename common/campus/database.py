@@ -1,60 +1,36 @@
-"""One database for one service, behind `DATABASE_URL`: SQLite by default, PostgreSQL where machines share it.
-
-SQLite gets a single connection and a lock. With a connection for each thread the losers of a write lock sleep
-in SQLite's busy handler, which is unfair: a few requests then wait for a second or more.
-`synchronous=NORMAL` in WAL mode keeps every commit when the process is killed; a power cut may lose the last.
-"""
+"""One database for one service, behind `DATABASE_URL`: SQLite by default, PostgreSQL where machines share it."""
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Executable, MetaData, Table, create_engine, event, insert, make_url, text
+from sqlalchemy import Connection, Dialect, Executable, MetaData, Table, insert, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.pool import StaticPool
 
-from campus import jsons
+from campus.engines import DatabaseDown, PostgreSQL, SQLite
 
-_JSON = {"json_serializer": lambda value: jsons.dumps(value).decode(), "json_deserializer": jsons.loads}
+__all__ = ["Database", "DatabaseDown", "InsertIfAbsent", "Write"]
 
 
 class Database:
-    """The tables of one service, and transactions on them from any thread."""
+    """The tables of one service, and transactions on them from any thread.
+
+    Every wait has a limit. Whatever the database itself is to blame for is raised as DatabaseDown.
+    """
 
     def __init__(self, url: str, metadata: MetaData) -> None:
-        self._one_connection: Connection | None = None
-        self._turn = threading.Lock()
         parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite":
-            # check_same_thread off: the lock is what keeps threads apart. isolation_level None: we say BEGIN.
-            args = {"check_same_thread": False, "isolation_level": None}
-            self._engine = create_engine(parsed, poolclass=StaticPool, connect_args=args, paramstyle="named", **_JSON)
-            event.listen(self._engine, "connect", _set_up_sqlite)
-        else:
-            parsed = parsed.set(drivername="postgresql+psycopg")
-            self._engine = create_engine(parsed, pool_size=32, pool_pre_ping=True, **_JSON)
-        metadata.create_all(self._engine)
-        if self._engine.dialect.name == "sqlite":
-            self._one_connection = self._engine.connect()
+        self._engine = SQLite(parsed) if parsed.get_backend_name() == "sqlite" else PostgreSQL(parsed)
+        with self.transaction() as tx:
+            metadata.create_all(tx)
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> contextlib.AbstractContextManager[Connection]:
         """Begin, yield the connection, then commit; roll back on any exception."""
-        if self._one_connection is None:
-            with self._engine.begin() as connection:
-                yield connection
-        else:
-            # Said to the driver: SQLAlchemy's own begin and commit cost as much as the work between them.
-            driver = self._one_connection.connection.driver_connection
-            with self._turn:
-                driver.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._one_connection
-                    driver.commit()
-                except BaseException:
-                    driver.rollback()
-                    raise
+        return self._engine.transaction()
+
+    def reading(self) -> contextlib.AbstractContextManager[Connection]:
+        """Do the same for reading only: it shows one moment, and holds up nobody who writes."""
+        return self._engine.reading()
 
     def ping(self) -> None:
         """Do nothing when the database answers; raise what it says when it does not."""
@@ -63,9 +39,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
-        if self._one_connection is not None:
-            self._one_connection.close()
-        self._engine.dispose()
+        self._engine.close()
 
 
 class Write:
@@ -123,8 +97,3 @@ def _given(constants: dict[str, Any], values: dict[str, Any], convert: dict[str,
     for name, converter in convert.items():
         given[name] = converter(given[name])
     return given
-
-
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
-        connection.execute(f"PRAGMA {pragma}")

@@ -3,9 +3,8 @@
 import threading
 
 import pytest
-from campus.database import Database, InsertIfAbsent, Write
+from campus.database import Database, DatabaseDown, InsertIfAbsent, Write
 from sqlalchemy import JSON, Column, Integer, MetaData, String, Table, bindparam, delete, select, text, update
-from sqlalchemy.exc import OperationalError
 
 metadata = MetaData()
 counters = Table(
@@ -131,7 +130,7 @@ def test_ping_raises_when_the_database_is_gone(cluster):
     with cluster.database() as url:
         database = Database(url, metadata)
         database.ping()
-    with pytest.raises(OperationalError, match="does not exist"):
+    with pytest.raises(DatabaseDown, match="does not exist"):
         database.ping()
     database.close()
 
@@ -145,5 +144,5 @@ def test_sqlite_keeps_every_commit_of_a_killed_process(tmp_path):
 
 
 def test_an_unreachable_database_raises_at_once():
-    with pytest.raises(OperationalError, match="unable to open"):
+    with pytest.raises(DatabaseDown, match="unable to open"):
         Database("sqlite:////nowhere/at/all.db", metadata)

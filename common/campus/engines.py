@@ -1,0 +1,212 @@
+"""The two kinds of databases behind `campus.database`: how to connect, how long to wait, and whose fault an error is.
+
+SQLite gets one connection to write and, for a file, one to read, each with a lock. With a connection for each thread
+the losers of a write lock sleep in SQLite's busy handler, which is unfair: a few requests then wait for a second.
+`synchronous=NORMAL` in WAL mode keeps every commit when the process is killed; a power cut may lose the last.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import StaticPool
+
+from campus import jsons
+
+LONGEST_WAIT = 5.0  # seconds: for a connection, for a turn, and for the answer to one statement
+_LOCKED_SECONDS = 1  # how long SQLite waits for another process
+
+_JSON = {"json_serializer": lambda value: jsons.dumps(value).decode(), "json_deserializer": jsons.loads}
+_DATABASE_ERRORS = (DBAPIError, PendingRollbackError, PoolTimeout, sqlite3.Error, psycopg.Error)
+# What tells of the file, the disk, the memory or another's lock; all other codes tell of a statement or its values.
+_SQLITE_FAULTS = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB,
+}
+# The same for PostgreSQL: connection, transaction to be tried again, resources, operator, system, internal error,
+# no such database, wrong password, no permission, read-only, idle for too long, lock not to be had.
+_POSTGRESQL_FAULTS = ("08", "40", "53", "57", "58", "XX", "3D", "28", "42501", "25006", "25P03", "55P03")
+
+
+class DatabaseDown(ConnectionError):
+    """The database cannot do its work now: it is locked, full, read-only, broken or away. Try again later.
+
+    No message and no request is to blame. What its values are to blame for stays SQLAlchemy's or the driver's error.
+    """
+
+
+def down(error: BaseException) -> DatabaseDown | None:
+    """Return what to raise instead when the database itself is at fault, else None."""
+    if not isinstance(error, _DATABASE_ERRORS):
+        return None
+    if isinstance(error, PoolTimeout | PendingRollbackError):
+        return DatabaseDown(f"no connection to the database: {error}")
+    said = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(said, sqlite3.Error):
+        at_fault = getattr(said, "sqlite_errorcode", 0) & 0xFF in _SQLITE_FAULTS
+    elif isinstance(said, psycopg.Error) and said.sqlstate:
+        at_fault = said.sqlstate.startswith(_POSTGRESQL_FAULTS)
+    else:  # without a state it is the client that speaks: there is no answer
+        at_fault = isinstance(said, psycopg.OperationalError | psycopg.InterfaceError)
+    return DatabaseDown(" ".join(f"{type(said).__name__}: {said}".split())) if at_fault else None
+
+
+class SQLite:
+    """A SQLite database: in a file, or in memory, where one connection is all there is."""
+
+    def __init__(self, url: URL) -> None:
+        self._writer = self._reader = _OneConnection(url, "BEGIN IMMEDIATE")
+        if not _in_memory(url):
+            self._reader = _OneConnection(url, "BEGIN", "query_only=ON")
+
+    def transaction(self) -> contextlib.AbstractContextManager[Connection]:
+        """Begin, yield the connection, then commit; roll back on any exception."""
+        return self._writer.transaction()
+
+    def reading(self) -> contextlib.AbstractContextManager[Connection]:
+        """Do the same on a connection that cannot write, and holds up no writer."""
+        return self._reader.transaction()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._reader.close()
+        self._writer.close()
+
+
+class _OneConnection:
+    """One connection to SQLite, which threads use in turn; it is made anew when the database was at fault."""
+
+    def __init__(self, url: URL, begin: str, *pragmas: str) -> None:
+        self._begin, self._turn = begin, threading.Lock()
+        self._pragmas = "journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={1000 * _LOCKED_SECONDS}", *pragmas
+        self._in_memory = _in_memory(url)
+        # check_same_thread off: the lock is what keeps threads apart. isolation_level None: we say BEGIN.
+        args = {"check_same_thread": False, "isolation_level": None, "timeout": _LOCKED_SECONDS}
+        self._engine = create_engine(url, poolclass=StaticPool, connect_args=args, paramstyle="named", **_JSON)
+        event.listen(self._engine, "connect", self._set_up)
+        self._connection: Connection | None = None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Wait for the turn, begin, yield the connection, then commit; roll back on any exception."""
+        if not self._turn.acquire(timeout=LONGEST_WAIT):
+            raise DatabaseDown(f"other transactions have held the database for {LONGEST_WAIT:.0f} s")
+        try:
+            # Said to the driver: SQLAlchemy's own begin and commit cost as much as the work between them.
+            connection = self._connection = self._connection or self._engine.connect()
+            driver: Any = connection.connection.driver_connection
+            driver.execute(self._begin)
+            yield connection
+            driver.commit()
+        except BaseException as error:
+            self._undo(error)
+            raise
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """Close it; the next transaction opens it again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        self._engine.dispose()
+
+    def _undo(self, error: BaseException) -> None:
+        """Roll back. Raises DatabaseDown instead of `error` when the database is at fault, and lets go of it."""
+        fault = down(error)
+        try:
+            if self._connection is not None:
+                self._connection.connection.driver_connection.rollback()
+        except sqlite3.Error as failed:
+            fault = fault or DatabaseDown(f"no way back: {failed}")
+        if fault:
+            if not self._in_memory:
+                self.close()
+            raise fault from error
+
+    def _set_up(self, connection: Any, _record: Any) -> None:
+        for pragma in self._pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+
+def _in_memory(url: URL) -> bool:
+    return not url.database or ":memory:" in url.database or "mode=memory" in url.database
+
+
+class PostgreSQL:
+    """A PostgreSQL database behind a pool of connections."""
+
+    def __init__(self, url: URL) -> None:
+        milliseconds = int(1000 * LONGEST_WAIT)
+        limits = {
+            "statement_timeout": milliseconds - 1000,
+            "lock_timeout": milliseconds - 2000,
+            # What a process held when it stood still or lost its network is free again after this.
+            "idle_in_transaction_session_timeout": 2 * milliseconds,
+        }
+        args = {
+            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
+            "connect_timeout": 3,
+            "tcp_user_timeout": milliseconds,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+        }
+        self._engine: Engine = create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            pool_size=32,
+            pool_timeout=LONGEST_WAIT,
+            pool_pre_ping=True,
+            connect_args=args,
+            **_JSON,
+        )
+        event.listen(
+            self._engine, "do_connect", lambda _dialect, _record, words, named: _Patient.connect(*words, **named)
+        )
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Begin, yield a connection, then commit; roll back on any exception."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except Exception as error:
+            if fault := down(error):
+                raise fault from error
+            raise
+
+    reading = transaction  # readers hold up no writers here
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+class _Patient(psycopg.Connection):
+    """A connection that does not wait for ever: one that is silent for too long counts as lost.
+
+    The server's own limits do not help when it is the server that stands still.
+    """
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = LONGEST_WAIT) -> Any:
+        try:
+            return super().wait(gen, interval, timeout)
+        except psycopg.errors._WaitTimeout:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"the server was silent for {timeout:.0f} s") from None

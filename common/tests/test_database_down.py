@@ -1,0 +1,176 @@
+"""A database that cannot do its work says so, as itself: no statement, and no value in it, is to blame."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from campus.database import Database, DatabaseDown, InsertIfAbsent
+from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, column, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
+
+metadata = MetaData()
+notes = Table("notes", metadata, Column("name", String(64), primary_key=True), Column("size", BigInteger))
+add = InsertIfAbsent(notes)
+
+
+@pytest.fixture
+def database(open_database):
+    return open_database(metadata)
+
+
+@pytest.fixture
+def lite(tmp_path):
+    opened = Database(f"sqlite:///{tmp_path}/a.db", metadata)
+    yield opened
+    opened.close()
+
+
+def through_sqlalchemy(tx: Connection, values: dict[str, Any]) -> None:
+    tx.execute(notes.insert(), values)
+
+
+VALUE_ERRORS = (
+    DBAPIError,
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    sqlite3.IntegrityError,
+    UnicodeError,
+    OverflowError,
+)
+BOTH_WAYS = pytest.mark.parametrize("by", [add, through_sqlalchemy], ids=["driver", "sqlalchemy"])
+
+
+def write(
+    database: Database,
+    *,
+    by: Callable[[Connection, dict[str, Any]], Any] = add,
+    first: Callable[[Connection], Any] = lambda tx: None,
+    **values: Any,
+) -> None:
+    with database.transaction() as tx:
+        first(tx)
+        by(tx, {"name": "a", "size": 1} | values)
+
+
+def names(database: Database) -> list[str]:
+    with database.reading() as tx:
+        return list(tx.execute(select(notes.c.name).order_by(notes.c.name)).scalars())
+
+
+def test_a_locked_file_is_down_until_it_is_free_again(lite, tmp_path):
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DatabaseDown, match="locked"):
+        write(lite)
+    assert names(lite) == []  # who reads is not in the way of who writes, nor the other way round
+    other.execute("ROLLBACK")
+    write(lite)
+    assert names(lite) == ["a"]
+    other.close()
+
+
+@BOTH_WAYS
+def test_a_file_that_may_not_be_written_is_down(lite, by):
+    with pytest.raises(DatabaseDown, match="readonly"):
+        write(lite, by=by, first=lambda tx: tx.execute(text("PRAGMA query_only=ON")))
+    write(lite)  # on a connection that was made anew
+    assert names(lite) == ["a"]
+
+
+@BOTH_WAYS
+def test_a_full_database_is_down_until_it_has_room_again(lite, by):
+    def fill(tx: Connection) -> None:
+        tx.execute(text("PRAGMA max_page_count=1"))
+        for n in range(200):
+            by(tx, {"name": f"{n:060}", "size": n})
+
+    with pytest.raises(DatabaseDown, match="full"):
+        write(lite, first=fill)
+    write(lite)
+    assert names(lite) == ["a"]
+
+
+def test_a_broken_file_is_down(lite, tmp_path):
+    write(lite)
+    lite.close()
+    (tmp_path / "a.db").write_bytes(b"no database at all" * 1000)
+    with pytest.raises(DatabaseDown, match="not a database"):
+        write(lite)
+
+
+def test_a_turn_is_not_waited_for_without_a_limit(lite, monkeypatch):
+    monkeypatch.setattr("campus.engines.LONGEST_WAIT", 0.1)
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lite.transaction():
+            held.set()
+            free.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    with pytest.raises(DatabaseDown, match="other transactions have held"):
+        write(lite)
+    free.set()
+    thread.join()
+    write(lite)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("value", [{"name": "a\ud800"}, {"size": 1 << 70}, {"name": None}])
+def test_what_a_value_is_to_blame_for_stays_what_it_is(database, value, by):
+    with pytest.raises(VALUE_ERRORS) as raised:
+        write(database, by=by, **value)
+    assert not isinstance(raised.value, DatabaseDown)
+    write(database)
+
+
+def test_a_wrong_statement_stays_what_it_is(database):
+    with pytest.raises((OperationalError, ProgrammingError), match="colour"), database.reading() as tx:
+        tx.execute(select(column("colour")).select_from(notes))
+    write(database)
+    with pytest.raises(IntegrityError), database.transaction() as tx:
+        tx.execute(notes.insert(), {"name": "a", "size": 1})
+
+
+@pytest.fixture
+def postgres(cluster):
+    with cluster.database() as url:
+        opened = Database(url, metadata)
+        yield opened
+        opened.close()
+
+
+def close_connections(cluster) -> None:
+    """Let the server close all connections to the tests' databases."""
+    with psycopg.connect(cluster.url, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname LIKE 'lab%' AND pid <> pg_backend_pid()"
+        )
+
+
+@BOTH_WAYS
+def test_postgresql_blames_nul_on_the_text(postgres, by):
+    with pytest.raises((DBAPIError, psycopg.DataError), match="NUL"):
+        write(postgres, by=by, name="a\0b")
+
+
+@BOTH_WAYS
+def test_postgresql_that_closes_connections_is_down_and_the_next_transaction_works(postgres, cluster, by):
+    with pytest.raises(DatabaseDown, match=r"terminat|lost|closed"):
+        write(postgres, by=by, first=lambda tx: close_connections(cluster))
+    write(postgres)
+    close_connections(cluster)  # while it is idle: nobody notices
+    assert names(postgres) == ["a"]
+
+
+@BOTH_WAYS
+def test_read_only_postgresql_is_down(postgres, by):
+    with pytest.raises(DatabaseDown, match="read-only"):
+        write(postgres, by=by, first=lambda tx: tx.execute(text("SET TRANSACTION READ ONLY")))
+    write(postgres)
