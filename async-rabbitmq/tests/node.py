@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -15,7 +14,7 @@ from typing import Any
 import pika
 from broker import topology
 from pika.adapters.blocking_connection import BlockingChannel
-from rig import wait_until
+from rig import Process, wait_until
 
 PART = Path(__file__).resolve().parents[1]
 PLACES = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin")
@@ -35,59 +34,32 @@ EPMD = int(re.findall(r"ERL_EPMD_PORT=.*port \+ (\d+)", (PART / "broker" / "priv
 
 
 class RabbitMissing(RuntimeError):
-    """RabbitMQ is not installed or does not start; the message says which, and what to do."""
+    """RabbitMQ is not installed; the message says what to do."""
 
 
-class Node:
+class Node(Process):
     """The node; its data outlives `kill` and `start`."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self.port = folder, _free_port()
+        super().__init__("RabbitMQ", _free_port(), folder / "node.log")
+        self._folder = folder
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2f"
-        self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers. Raises RabbitMissing."""
-        if self.runs:
-            return
-        _program("rabbitmq-server")
-        with (self._folder / "node.log").open("a") as log:
-            self._process = subprocess.Popen(
-                [PART / "broker" / "private_node", self._folder / "node"],
-                env=os.environ | {"RABBITMQ_NODE_PORT": str(self.port)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        wait_until(self.answers, 90)
-
-    @property
-    def runs(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        if not self.runs:
+            _program("rabbitmq-server")
+            command = [PART / "broker" / "private_node", self._folder / "node"]
+            self.run(command, folder=self._folder, env={"RABBITMQ_NODE_PORT": str(self.port)})
+            wait_until(self.answers, 90, what="RabbitMQ answers", alive=self)
 
     def answers(self) -> bool:
         """Whether it speaks AMQP."""
-        if not self.runs:
-            raise RabbitMissing(f"RabbitMQ does not start: {(self._folder / 'node.log').read_text()[-800:]}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
             connection.settimeout(2)
             connection.sendall(b"AMQP\x00\x00\x09\x01")
             return connection.recv(1) == b"\x01"
         return False
-
-    def kill(self) -> None:
-        """Kill it at once, and wait until its port is free."""
-        if self.runs:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
-            wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) != 0)
-
-    def stop(self) -> None:
-        """Stop it in good order."""
-        if self.runs:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(60)
 
     def ctl(self, *words: str) -> str:
         """Run rabbitmqctl and return what it said."""

@@ -2,10 +2,11 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import rig
 from campus.database import Database
 from hypothesis import HealthCheck, settings
 from lab.postgres import Cluster, PostgresMissing, private_cluster
@@ -54,13 +55,6 @@ def open_database(url) -> Iterator[Callable[[MetaData], Database]]:
 
 
 @pytest.fixture
-def wait_until() -> Callable[[Callable[[], bool]], None]:
-    """A function that retries until its argument is true, for at most 10 s."""
-
-    def wait(true: Callable[[], bool], seconds: float = 10.0) -> None:
-        end = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < end, "it did not come true in time"
-            time.sleep(0.01)
-
-    return wait
+def wait_until() -> Callable[..., Any]:
+    """A function that retries until its argument is true."""
+    return rig.wait_until

@@ -1,10 +1,7 @@
 """A Kafka node for the tests: the part's own `broker/private_node` on free ports, and what is done to it."""
 
 import contextlib
-import os
-import signal
 import socket
-import subprocess
 from pathlib import Path
 
 from broker import topics
@@ -14,42 +11,28 @@ from kafka.admin import MemberToRemove
 from kafka.errors import CoordinatorNotAvailableError
 from kafka.structs import OffsetAndMetadata
 from lab import brokers
-from rig import free_port, wait_until
+from rig import Process, free_port, wait_until
 
 PART = Path(__file__).resolve().parents[1]
 
 
-class Node:
+class Node(Process):
     """The node; its data outlives `kill` and `start`."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__("Kafka", free_port(), folder / "node.log")
         self._folder = folder
-        self.port, self._controller, self._inside = free_port(), free_port(), free_port()
+        ports = {"KAFKA": self.port, "KAFKA_CONTROLLER": free_port(), "KAFKA_INSIDE": free_port()}
+        self._ports = {f"{name}_PORT": str(port) for name, port in ports.items()}
         self.bootstrap = f"127.0.0.1:{self.port}"
-        self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        brokers.install("kafka")
-        ports = {"KAFKA": self.port, "KAFKA_CONTROLLER": self._controller, "KAFKA_INSIDE": self._inside}
-        with (self._folder / "node.log").open("a") as log:
-            self._process = subprocess.Popen(
-                [PART / "broker" / "private_node", self._folder / "node"],
-                env=os.environ | {f"{name}_PORT": str(port) for name, port in ports.items()},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        wait_until(self._answers, 90)
-
-    def kill(self) -> None:
-        """Kill it at once."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
+        if not self.runs:
+            brokers.install("kafka")
+            command = [PART / "broker" / "private_node", self._folder / "node"]
+            self.run(command, folder=self._folder, env=self._ports)
+            wait_until(self._answers, 90, what="Kafka answers", alive=self)
 
     def put(self, topic: str, *bodies: bytes | Message | None, partition: int | None = None) -> None:
         """Write messages straight into a topic: events under their order's id, anything else under `k`."""
@@ -107,8 +90,6 @@ class Node:
             consumer.commit({tp: OffsetAndMetadata(n, "", -1) for tp, n in consumer.end_offsets(partitions).items()})
 
     def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self._folder / "node.log").read_text()[-1500:]
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
             hello, reply = brokers.HELLO["kafka"]
             connection.sendall(hello)

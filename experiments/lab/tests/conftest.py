@@ -4,15 +4,14 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 import rig
-from lab import brokers, kafka, processes
+from lab import brokers, kafka
 from lab.compose import Service
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,20 +24,6 @@ def local_runtime(monkeypatch) -> None:
     """Every test runs without Docker, and outside of any experiment."""
     monkeypatch.setenv("LAB_RUNTIME", "local")
     monkeypatch.delenv("LAB_RUN", raising=False)
-
-
-def eventually(true: Callable[[], object], seconds: float = 20.0) -> None:
-    """Retry until the argument is true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come true in time"
-        time.sleep(0.02)
-
-
-@pytest.fixture
-def wait_until() -> Callable[..., None]:
-    """A function that retries until its argument is true."""
-    return eventually
 
 
 def free_ports(count: int) -> list[int]:
@@ -151,27 +136,22 @@ def running(tmp_path_factory) -> Iterator[Copy]:
     made.clean()
 
 
-class KafkaNode:
+class KafkaNode(rig.Process):
     """A private Kafka node; its data outlives `kill` and `start`."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         port, controller, inside = free_ports(3)
+        super().__init__("Kafka", port, folder / "said")
+        self._folder = folder
         ports = {"KAFKA": port, "KAFKA_CONTROLLER": controller, "KAFKA_INSIDE": inside}
-        self._env = os.environ | {f"{name}_PORT": str(number) for name, number in ports.items()}
+        self._ports = {f"{name}_PORT": str(number) for name, number in ports.items()}
         self.service = Service("streaming-kafka", "kafka", [], {}, "streaming-kafka", port, {}, is_broker=True)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         brokers.install("kafka")
-        command = [str(ROOT / "streaming-kafka/broker/private_node"), str(self._folder)]
-        self._record = processes.start(command, folder=self._folder, env=self._env, log=self._folder / "said")
-        eventually(lambda: brokers.answers(self.service, 1.0), 90)
-
-    def kill(self) -> None:
-        """Kill it at once."""
-        self._record.signal_group(signal.SIGKILL)
-        eventually(lambda: self._record.state() == "exited")
+        self.run([ROOT / "streaming-kafka/broker/private_node", self._folder], folder=self._folder, env=self._ports)
+        rig.wait_until(lambda: brokers.answers(self.service, 1.0), 90, what="Kafka answers", alive=self)
 
 
 @pytest.fixture(scope="session")

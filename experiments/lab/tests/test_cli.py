@@ -11,10 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-from conftest import Copy, eventually
+from conftest import Copy
 from lab import compose, http, processes, runtime
 from lab.cli import COMMANDS, main
 from lab.places import LabError
+from rig import wait_until
 
 
 def commands() -> list[list[str]]:
@@ -213,7 +214,7 @@ def test_data_outlives_down_unless_it_is_fresh(running: Copy):
 
 def nothing_left(copy: Copy) -> None:
     """Assert that no service runs and that no port is taken."""
-    eventually(lambda: copy.services() == [], 5)
+    wait_until(lambda: copy.services() == [])
     for port in copy.ports.values():
         assert processes.listener(port) is None
     assert copy.records() == []
@@ -292,7 +293,7 @@ def test_ctrl_c_in_the_middle_of_up(copy: Copy, moment):
     child = copy.popen("lab", "up", "sync-rest")
     said = ""
     if wanted:
-        eventually(lambda: len(copy.records()) >= wanted)
+        wait_until(lambda: len(copy.records()) >= wanted)
     else:
         while moment not in said:
             said += (line := child.stdout.readline())

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, eventually
+from conftest import ROOT
 from kafka import TopicPartition
 from kafka_clients import Member, commit, put, put_aborted, put_committed, transaction
 from lab import compose, dlq, http, kafka, messaging, publishing, rabbit, sampler, snapshot, story
@@ -16,6 +16,7 @@ from lab.compose import Service
 from lab.journal import Journal
 from lab.letters import Letter
 from lab.places import LabError
+from rig import wait_until
 
 ORDERS, INVENTORY = kafka.PLACED, kafka.RESERVED
 GROUP = "inventory-consumer-group"
@@ -123,7 +124,7 @@ def test_emptied_nothing_is_left(log):
     put(log, ORDERS, b"1", b"2")
     commit(log, "a-stranger", {(ORDERS, 0): 2})
     killed = Member(log, GROUP, ORDERS)
-    eventually(lambda: killed.bodies)
+    wait_until(lambda: killed.bodies)
     killed._consumer.close = lambda **_: None  # it never says that it goes
     killed.leave()
     for _ in range(2):
@@ -139,7 +140,7 @@ def test_emptied_nothing_is_left(log):
 
 def test_a_move_that_is_refused_is_said(log):
     member = Member(log, GROUP, ORDERS)
-    eventually(lambda: member.joined)
+    wait_until(lambda: member.joined)
     with pytest.raises(LabError, match="UnknownMemberIdError"), kafka.asking(log) as client:
         kafka.move(client, GROUP, {TopicPartition(ORDERS, 0): 0})
     member.leave()
@@ -178,7 +179,7 @@ def test_samples_come_again_after_an_outage(log, kafka_node):
         kafka_node.kill()
         assert list(watched.lines()) == []
         kafka_node.start()
-        eventually(lambda: list(watched.lines()) == before, 30)
+        wait_until(lambda: list(watched.lines()) == before, 30)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
-from conftest import eventually
 from kafka_clients import Member, commit, put, put_aborted, put_committed, transaction
 from lab import kafka, lag
 from lab.cli import main
@@ -17,6 +16,7 @@ from lab.groups import Groups, Place
 from lab.journal import Journal
 from lab.lag import Look
 from lab.places import LabError
+from rig import wait_until
 
 GROUP, OTHER = "inventory-consumer-group", "order-status-group"
 ORDERS, INVENTORY = kafka.PLACED, kafka.RESERVED
@@ -43,7 +43,7 @@ def test_what_was_never_committed_counts_from_the_beginning(log):
 def test_a_member_that_has_committed_nothing_has_its_lag(log):
     put(log, ORDERS, b"1")
     member = Member(log, GROUP, ORDERS, lazy=True)
-    eventually(lambda: member.bodies)
+    wait_until(lambda: member.bodies)
     assert behind(log) == {(ORDERS, 0): (None, 1, 1), (ORDERS, 1): (None, 0, 0)}
     member.leave()
 
@@ -98,7 +98,7 @@ def test_looking_again_finds_what_is_next_in_one_partition_of_two(log):
 def test_the_member_that_has_a_partition(log):
     members = [Member(log, GROUP, ORDERS, client=f"c{n}") for n in (1, 2)]
     with contextlib.closing(Groups(log)) as groups:
-        eventually(lambda: len({(p.member or {}).get("client_id") for p in groups.places([GROUP])} - {None}) == 2)
+        wait_until(lambda: len({(p.member or {}).get("client_id") for p in groups.places([GROUP])} - {None}) == 2)
         assert sorted(groups.members(GROUP)) == ["c1 at 127.0.0.1", "c2 at 127.0.0.1"]
         for member in members:
             member.leave()

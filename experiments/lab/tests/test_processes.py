@@ -13,6 +13,7 @@ import psutil
 import pytest
 from lab import processes
 from lab.processes import Record
+from rig import wait_until
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
@@ -42,7 +43,7 @@ def test_a_process_runs_until_it_is_stopped(start):
     assert record.stop() is True  # and once more is harmless
 
 
-def test_what_it_says_is_appended_to_its_log(start, tmp_path, wait_until):
+def test_what_it_says_is_appended_to_its_log(start, tmp_path):
     start("echo", "one")
     log = tmp_path / "logs/out.log"
     wait_until(lambda: log.read_text() == "one\n")
@@ -60,7 +61,7 @@ def test_a_process_with_another_start_time_is_never_signalled(start):
     assert record.state() == "running"
 
 
-def test_a_process_that_ignores_the_request_is_killed(start, tmp_path, wait_until):
+def test_a_process_that_ignores_the_request_is_killed(start, tmp_path):
     record = start(sys.executable, "-c", STUBBORN)
     wait_until(lambda: (tmp_path / "logs/out.log").read_text() == "ready\n")
     began = time.monotonic()
@@ -69,7 +70,7 @@ def test_a_process_that_ignores_the_request_is_killed(start, tmp_path, wait_unti
     assert record.state() == "exited"
 
 
-def test_what_a_stubborn_process_started_is_killed_with_it(start, tmp_path, wait_until):
+def test_what_a_stubborn_process_started_is_killed_with_it(start, tmp_path):
     record = start(sys.executable, "-c", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + PARENT)
     wait_until(lambda: (tmp_path / "logs/out.log").read_text())
     child = psutil.Process(int((tmp_path / "logs/out.log").read_text()))
@@ -77,7 +78,7 @@ def test_what_a_stubborn_process_started_is_killed_with_it(start, tmp_path, wait
     wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_pause_and_unpause(start, wait_until):
+def test_pause_and_unpause(start):
     record = start("sleep", "60")
     record.signal_group(signal.SIGSTOP)
     wait_until(lambda: record.state() == "paused")
@@ -85,7 +86,7 @@ def test_pause_and_unpause(start, wait_until):
     wait_until(lambda: record.state() == "running")
 
 
-def test_a_paused_process_can_be_stopped(start, wait_until):
+def test_a_paused_process_can_be_stopped(start):
     record = start("sleep", "60")
     record.signal_group(signal.SIGSTOP)
     wait_until(lambda: record.state() == "paused")

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Poison, read
-from conftest import ROOT, eventually, free_ports
+from conftest import ROOT, free_ports
 from lab import brokers, compose, dlq, local, processes, publishing, rabbit, sampler
 from lab.compose import Service
 from lab.letters import Letter
 from lab.places import LabError
+from rig import Process, wait_until
 
 QUEUE, DEAD = "order-placed", "order-placed.dlq"
 
@@ -36,14 +37,14 @@ def broker(tmp_path_factory) -> Iterator[Service]:
         pytest.skip("RabbitMQ is missing")
     folder = tmp_path_factory.mktemp("rabbitmq")
     node = service(low_port())
-    env = os.environ | {"RABBITMQ_NODE_PORT": str(node.port)}
-    script = ROOT / "async-rabbitmq/broker/private_node"
-    record = processes.start([str(script), str(folder)], folder=folder, env=env, log=folder / "said")
+    process = Process("RabbitMQ", node.port, folder / "said")
+    command = [ROOT / "async-rabbitmq/broker/private_node", folder]
+    process.run(command, folder=folder, env={"RABBITMQ_NODE_PORT": str(node.port)})
     try:
-        eventually(lambda: brokers.answers(node, 1.0), 60)
+        wait_until(lambda: brokers.answers(node, 1.0), 60, what="RabbitMQ answers", alive=process)
         yield node
     finally:
-        record.stop()
+        process.stop()
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_looking_leaves_dead_letters_where_they_are(queues):
         assert [(queue, letter.message_id, letter.body) for queue, letter in found] == [
             (QUEUE, f"m{n}", f"body {n}".encode()) for n in range(3)
         ]
-    eventually(lambda: counts(queues) == (0, 3))
+    wait_until(lambda: counts(queues) == (0, 3))
 
 
 def test_the_state_of_a_run_holds_the_dead_letters(queues):
@@ -113,14 +114,14 @@ def test_replay_keeps_what_has_no_queue_to_go_to(queues):
     with pytest.raises(LabError, match="RabbitMQ did not take a message"):
         rabbit.send_back(queues, QUEUE)
     with rabbit.channel(queues) as on:
-        eventually(lambda: rabbit.ready(on, DEAD) == 1)
+        wait_until(lambda: rabbit.ready(on, DEAD) == 1)
 
 
 def test_what_waits_is_counted(queues):
     assert rabbit.waiting(queues) == 0
     with rabbit.channel(queues) as on:
         rabbit.publish(on, QUEUE, [Letter(b"1", "m1", {}), Letter(b"2", "m2", {})])
-    eventually(lambda: rabbit.waiting(queues) == 2)
+    wait_until(lambda: rabbit.waiting(queues) == 2)
 
 
 def test_depths_come_again_after_an_outage(queues):

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, event
 from click.testing import CliRunner
-from conftest import eventually
 from kafka.admin import OffsetSpec, OffsetTimestamp
 from kafka_clients import Member, commit, put, put_committed
 from lab import compose, http, kafka, replay, runtime, tally
@@ -17,6 +16,7 @@ from lab.compose import Service
 from lab.groups import Groups
 from lab.journal import Journal
 from lab.places import LabError
+from rig import wait_until
 
 GROUP = "inventory-consumer-group"
 ORDERS, INVENTORY = kafka.PLACED, kafka.RESERVED
@@ -54,7 +54,7 @@ def stage(log, monkeypatch) -> Iterator[Stage]:
     put(log, ORDERS, b"3", partition=1)
     made = Stage(log)
     made.start(compose.services("streaming-kafka")["inventory"])
-    eventually(lambda: made.has_read() == [b"1", b"2", b"3"] and kafka.waiting(log) == 0)
+    wait_until(lambda: made.has_read() == [b"1", b"2", b"3"] and kafka.waiting(log) == 0)
     monkeypatch.setattr(runtime, "choose", lambda: made)
     monkeypatch.setattr(runtime, "wait_ready", lambda *_: None)  # it is for replay to wait
     made.done.clear()
@@ -95,7 +95,7 @@ def test_a_group_reads_again_from_there(log, stage, to, read):
 def test_a_second_consumer_is_not_disturbed(log, stage, monkeypatch):
     monkeypatch.setattr(replay, "EMPTY_SECONDS", 0.3)
     second = Member(log, GROUP, ORDERS, client="stranger")
-    eventually(lambda: second.joined)
+    wait_until(lambda: second.joined)
     with pytest.raises(LabError, match=r"more members than its service: .*stranger at 127") as refused:
         again(log, "earliest")
     assert "nothing was changed" in refused.value.hint
@@ -112,7 +112,7 @@ def test_a_member_that_comes_meanwhile_is_refused_and_the_service_runs_again(log
     def stop_slowly(service: Service) -> None:
         stop(service)
         late.append(Member(log, GROUP, ORDERS, client="stranger"))
-        eventually(lambda: late[0].joined)
+        wait_until(lambda: late[0].joined)
 
     monkeypatch.setattr(stage, "stop", stop_slowly)
     with pytest.raises(LabError, match="stranger"):

@@ -7,10 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Copy, eventually
+from conftest import ROOT, Copy
 from lab import processes, story
 from lab.journal import Journal
 from lab.places import LabError
+from rig import wait_until
 
 SCRIPTS = sorted((ROOT / "experiments").glob("[abc][0-9]_*.sh"))
 names = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
@@ -71,7 +72,7 @@ def test_only_one_experiment_at_a_time(tmp_path, monkeypatch):
 def running_script(copy: Copy):
     """Start A3, and return it once its part is up."""
     child = copy.popen("experiments/a3_failure.sh", "--quick")
-    eventually((copy.root / ".lab/runs/a3_failure/run.json").exists)
+    wait_until((copy.root / ".lab/runs/a3_failure/run.json").exists)
     return child
 
 
@@ -84,11 +85,11 @@ def interrupt(child) -> str:
 
 def test_ctrl_c_ends_an_experiment_and_its_services(copy: Copy):
     child = running_script(copy)
-    eventually((copy.root / ".lab/runs/a3_failure/load-healthy.jsonl").exists)  # in the middle of its loads
+    wait_until((copy.root / ".lab/runs/a3_failure/load-healthy.jsonl").exists)  # in the middle of its loads
     said = interrupt(child)
     assert child.returncode == 130, said
     assert "interrupted: stopping sync-rest" in said
-    eventually(lambda: copy.services() == [], 5)
+    wait_until(lambda: copy.services() == [])
     assert copy.records() == []
     assert not (copy.root / ".lab/quick").exists()
 
@@ -104,14 +105,14 @@ def test_a_second_experiment_does_not_disturb_the_first(copy: Copy):
     assert len(before) == 3
     assert len(copy.services()) >= 3
     interrupt(child)
-    eventually(lambda: copy.services() == [], 5)
+    wait_until(lambda: copy.services() == [])
 
 
 def test_an_experiment_that_cannot_begin_leaves_nothing(copy: Copy):
     status, said = copy.run("experiments/a1_baseline.sh", "--quick", INITIAL_STOCK="nonsense")
     assert status == 2
     assert "inventory ended at its start" in said
-    eventually(lambda: copy.services() == [], 5)
+    wait_until(lambda: copy.services() == [])
 
 
 def journal(folder: Path, quick: bool = False) -> Journal:
