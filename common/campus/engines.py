@@ -183,11 +183,16 @@ class PostgreSQL:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Begin, yield a connection, then commit; roll back on any exception."""
+        first = None  # a rollback on a lost connection fails, too
         try:
             with self._engine.begin() as connection:
-                yield connection
+                try:
+                    yield connection
+                except Exception as error:
+                    first = down(error)
+                    raise
         except Exception as error:
-            if fault := down(error):
+            if fault := first or down(error):
                 raise fault from error
             raise
 
@@ -204,9 +209,12 @@ class _Patient(psycopg.Connection):
     The server's own limits do not help when it is the server that stands still.
     """
 
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = LONGEST_WAIT) -> Any:
+    limit = LONGEST_WAIT
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for an answer. Raises OperationalError, and closes the connection, when none comes in time."""
         try:
-            return super().wait(gen, interval, timeout)
+            return super().wait(gen, interval, timeout or self.limit)
         except psycopg.errors._WaitTimeout:
             self.pgconn.finish()
-            raise psycopg.OperationalError(f"the server was silent for {timeout:.0f} s") from None
+            raise psycopg.OperationalError(f"the server was silent for {timeout or self.limit:.0f} s") from None

@@ -1,5 +1,6 @@
 """A database that cannot do its work says so, as itself: no statement, and no value in it, is to blame."""
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from campus.database import Database, DatabaseDown, InsertIfAbsent
+from rig import wait_until
 from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, column, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
@@ -93,6 +95,38 @@ def test_a_full_database_is_down_until_it_has_room_again(lite, by):
     assert names(lite) == ["a"]
 
 
+def test_ping_finds_out_that_nothing_can_be_written(lite):
+    lite.ping()
+    with lite.transaction() as tx:
+        tx.execute(text("PRAGMA query_only=ON"))
+    with pytest.raises(DatabaseDown, match="readonly"):
+        lite.ping()
+    lite.ping()
+
+
+def test_ping_does_not_wait_for_a_transaction_that_does_not_end(database, monkeypatch):
+    monkeypatch.setattr("campus.database.PING_SECONDS", 0.1)
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with database.transaction() as tx:
+            tx.execute(text("DELETE FROM pings"))
+            held.set()
+            free.wait(10)
+
+    database.ping()
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    with pytest.raises(DatabaseDown, match="nothing could be written"):
+        database.ping()
+    with pytest.raises(DatabaseDown, match="nothing could be written"):
+        database.ping()
+    free.set()
+    thread.join()
+    wait_until(lambda: pings(database))
+
+
 def test_a_broken_file_is_down(lite, tmp_path):
     write(lite)
     lite.close()
@@ -135,6 +169,13 @@ def test_a_wrong_statement_stays_what_it_is(database):
     write(database)
     with pytest.raises(IntegrityError), database.transaction() as tx:
         tx.execute(notes.insert(), {"name": "a", "size": 1})
+
+
+def pings(database: Database) -> bool:
+    with contextlib.suppress(DatabaseDown):
+        database.ping()
+        return True
+    return False
 
 
 @pytest.fixture
