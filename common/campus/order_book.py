@@ -1,8 +1,8 @@
 """The order service's memory: every order with its timeline, and what is still owed to it.
 
-`pending` names the work that a background loop must still do for an order, and `due_at` when. It is written in
-the same transaction as the order itself, so work survives a killed process. Each function works inside the
-transaction it is given.
+`pending` names the step that must still be taken for an order, and `owner` the process that takes it (see
+`pending.py`). Both are written in the same transaction as the order itself, so a step survives a killed process.
+Each function works inside the transaction it is given.
 """
 
 import hashlib
@@ -15,7 +15,6 @@ from sqlalchemy import (
     JSON,
     Column,
     Connection,
-    Float,
     Index,
     MetaData,
     String,
@@ -46,12 +45,14 @@ orders = Table(
     Column("idempotency_key", String(255)),
     Column("fingerprint", String(64)),
     Column("pending", String(16)),
-    Column("due_at", Float),
+    Column("owner", String(36)),
     sqlite_with_rowid=False,  # the key is the table: one page to write instead of two
 )
 Index(
-    "orders_due",
-    orders.c.due_at,
+    "orders_pending",
+    orders.c.owner,
+    orders.c.pending,
+    orders.c.order_id,
     sqlite_where=orders.c.pending.isnot(None),
     postgresql_where=orders.c.pending.isnot(None),
 )
@@ -63,7 +64,7 @@ _insert = InsertIfAbsent(orders)
 _by_id = select(orders).where(orders.c.order_id == bindparam("b_order"))
 _by_ids = select(orders).where(orders.c.order_id.in_(bindparam("b_ids", expanding=True)))
 _by_key = select(orders).where(orders.c.idempotency_key == bindparam("b_key"))
-_save = Write(
+_next_state = (
     update(orders)
     .where(orders.c.order_id == bindparam("b_order"), orders.c.status == bindparam("b_from"))
     .values(
@@ -71,25 +72,24 @@ _save = Write(
         reason=bindparam("b_reason"),
         timeline=bindparam("b_timeline", type_=JSON),
         pending=bindparam("b_pending"),
-        due_at=bindparam("b_due"),
+        owner=bindparam("b_owner"),
     )
 )
-_owe = Write(
-    update(orders)
-    .where(orders.c.order_id == bindparam("b_order"), orders.c.pending.isnot(None))
-    .values(pending=bindparam("b_pending"), due_at=bindparam("b_due"))
-)
-_postpone = Write(update(orders).where(orders.c.order_id == bindparam("b_order")).values(due_at=bindparam("b_due")))
-_settle = Write(update(orders).where(orders.c.order_id == bindparam("b_order")).values(pending=None, due_at=None))
-_forget = Write(delete(orders).where(orders.c.order_id == bindparam("b_order")))
+_follow = Write(_next_state)
+_save = Write(_next_state.where(orders.c.pending == bindparam("b_step")))
+_settle = Write(update(orders).where(orders.c.order_id == bindparam("b_order")).values(pending=None, owner=None))
+_forget = Write(delete(orders).where(orders.c.order_id == bindparam("b_order"), orders.c.owner == bindparam("b_owner")))
 _forget_key = Write(update(orders).where(orders.c.order_id == bindparam("b_order")).values(idempotency_key=None))
 _due = (
     select(orders)
-    .where(orders.c.pending.isnot(None), orders.c.due_at <= bindparam("b_now"))
-    .order_by(orders.c.due_at)
+    .where(
+        orders.c.owner == bindparam("b_owner"),
+        orders.c.pending == bindparam("b_step"),
+        orders.c.order_id > bindparam("b_after"),
+    )
+    .order_by(orders.c.order_id)
     .limit(bindparam("b_limit"))
 )
-_all_due = Write(update(orders).where(orders.c.pending.isnot(None)).values(due_at=0.0))
 _page = (
     select(orders)
     .where(orders.c.order_id > bindparam("b_after"))
@@ -105,10 +105,10 @@ _STATUS_OF = {INVENTORY_RESERVED: RESERVED, INVENTORY_FAILED: FAILED, NOTIFICATI
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """What is owed to an order, and from which time on (seconds since the epoch) it may be tried."""
+    """The step that must still be taken for an order, and the process that takes it."""
 
     pending: str
-    due_at: float
+    owner: str
 
 
 def place(tx: Connection, order: Order, *, key: str | None, owed: Debt | None = None) -> Order:
@@ -129,9 +129,13 @@ def place(tx: Connection, order: Order, *, key: str | None, owed: Debt | None = 
     return _order(earlier)
 
 
-def save(tx: Connection, before: Order, after: Order, *, owed: Debt | None) -> bool:
-    """Write an order's next state; return False, with nothing changed, if it is no longer in the state `before`."""
-    return _save(tx, _change(before, after, owed)) == 1
+def save(tx: Connection, before: Order, after: Order, *, step: str, owed: Debt | None) -> bool:
+    """Write an order's next state, reached by taking this step.
+
+    Returns False, with nothing changed, if the order is no longer in the state `before` or another step is pending:
+    somebody else was quicker.
+    """
+    return _save(tx, _change(before, after, owed) | {"b_step": step}) == 1
 
 
 def follow(tx: Connection, messages: Sequence[Message]) -> list[Message]:
@@ -150,18 +154,8 @@ def follow(tx: Connection, messages: Sequence[Message]) -> list[Message]:
         elif status not in (step["status"] for step in order.timeline):
             after[order.order_id] = order.advance(status, reason=message.data.get("reason"), at=message.occurred_at)
     changed = [order for order in after.values() if order is not before[order.order_id]]
-    _save.many(tx, [_change(before[order.order_id], order, None) for order in changed])
+    _follow.many(tx, [_change(before[order.order_id], order, None) for order in changed])
     return early
-
-
-def owe(tx: Connection, order_id: str, owed: Debt) -> None:
-    """Change what is owed to an order that is owed something."""
-    _owe(tx, {"b_order": order_id, "b_pending": owed.pending, "b_due": owed.due_at})
-
-
-def postpone(tx: Connection, order_id: str, *, until: float) -> None:
-    """Let what is owed to an order wait until then."""
-    _postpone(tx, {"b_order": order_id, "b_due": until})
 
 
 def settle(tx: Connection, order_id: str) -> None:
@@ -169,9 +163,9 @@ def settle(tx: Connection, order_id: str) -> None:
     _settle(tx, {"b_order": order_id})
 
 
-def forget(tx: Connection, order_id: str) -> None:
-    """Remove an order of which nobody was told."""
-    _forget(tx, {"b_order": order_id})
+def forget(tx: Connection, order_id: str, *, owner: str) -> bool:
+    """Remove an order of which nobody was told; return False if it is not this process's any more: others may know."""
+    return _forget(tx, {"b_order": order_id, "b_owner": owner}) == 1
 
 
 def add(tx: Connection, placed: Sequence[Message]) -> None:
@@ -197,19 +191,14 @@ def page(tx: Connection, *, after: str, limit: int, status: str | None = None) -
     return [_order(row) for row in rows]
 
 
-def due(tx: Connection, *, now: float, limit: int) -> list[tuple[Order, str]]:
-    """Return `(order, what is owed)` for the orders whose time has come, the longest waiting first."""
-    rows = tx.execute(_due, {"b_now": now, "b_limit": limit}).mappings()
-    return [(_order(row), row["pending"]) for row in rows]
-
-
-def make_all_due(tx: Connection) -> int:
-    """Make everything owed due now, and return how much: at start, the process that promised it is gone."""
-    return _all_due(tx, {})
+def due(tx: Connection, *, owner: str, step: str, after: str, limit: int) -> list[Order]:
+    """Return at most `limit` orders whose ids come after `after` and for which this process must take this step."""
+    rows = tx.execute(_due, {"b_owner": owner, "b_step": step, "b_after": after, "b_limit": limit}).mappings()
+    return [_order(row) for row in rows]
 
 
 def count_pending(tx: Connection) -> int:
-    """Return how many orders are owed something."""
+    """Return for how many orders a step is pending."""
     return tx.execute(_count_pending).scalar_one()
 
 
@@ -233,7 +222,7 @@ def _row(
         "idempotency_key": key,
         "fingerprint": fingerprint,
         "pending": owed.pending if owed else None,
-        "due_at": owed.due_at if owed else None,
+        "owner": owed.owner if owed else None,
     }
 
 
@@ -245,7 +234,7 @@ def _change(before: Order, after: Order, owed: Debt | None) -> dict[str, Any]:
         "b_reason": after.reason,
         "b_timeline": after.timeline,
         "b_pending": owed.pending if owed else None,
-        "b_due": owed.due_at if owed else None,
+        "b_owner": owed.owner if owed else None,
     }
 
 

@@ -1,4 +1,4 @@
-"""The order service's memory: orders, what is owed to them, Idempotency-Keys, and the events that it follows."""
+"""The order service's memory: orders, the steps that are pending, Idempotency-Keys, and the events that it follows."""
 
 import threading
 
@@ -6,7 +6,7 @@ import pytest
 from campus import order_book
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
 from campus.order_book import Debt
-from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, IllegalTransition, Order
+from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, UNKNOWN, IllegalTransition, Order
 from campus.problems import Problem
 
 BURGER = [{"sku": "burger", "qty": 1}]
@@ -35,8 +35,15 @@ def book(open_database):
     return Book(open_database(order_book.metadata))
 
 
-def owed_now(book) -> list[tuple[str, str]]:
-    return [(order.order_id, pending) for order, pending in book.due(now=1e12, limit=100)]
+ME, OTHER = "me", "other"
+
+
+def owed(step: str, owner: str = ME) -> Debt:
+    return Debt(step, owner)
+
+
+def due(book, step: str, *, owner: str = ME, after: str = "", limit: int = 9) -> list[str]:
+    return [order.order_id for order in book.due(owner=owner, step=step, after=after, limit=limit)]
 
 
 def test_an_order_is_found_as_it_was_placed(book):
@@ -46,64 +53,68 @@ def test_an_order_is_found_as_it_was_placed(book):
 
 
 def test_the_next_state_is_written_with_its_timeline_and_reason(book):
-    placed = book.place_new()
+    placed = book.place_new(owed=owed("ask"))
     failed = placed.advance(FAILED, reason="unknown_sku")
-    assert book.save(placed, failed, owed=None)
+    assert book.save(placed, failed, step="ask", owed=None)
     assert book.find(placed.order_id) == failed
 
 
 def test_a_state_that_was_left_cannot_be_left_again(book):
-    placed = book.place_new()
+    placed = book.place_new(owed=owed("ask"))
     reserved = placed.advance(RESERVED)
-    assert book.save(placed, reserved, owed=None)
-    assert not book.save(placed, placed.advance(FAILED), owed=Debt("release", 1.0))
+    assert book.save(placed, reserved, step="ask", owed=owed("notify"))
+    assert not book.save(placed, placed.advance(FAILED), step="ask", owed=owed("release"))
     assert book.find(placed.order_id) == reserved
-    assert owed_now(book) == []
+    assert (due(book, "notify"), due(book, "release")) == ([placed.order_id], [])
 
 
-def test_work_is_owed_until_a_state_owes_nothing(book):
-    placed = book.place_new(owed=Debt("ask", 5.0))
-    assert owed_now(book) == [(placed.order_id, "ask")]
+def test_a_step_that_is_not_pending_any_more_changes_nothing(book):
+    """Two processes took the step: one had decided meanwhile that the order must be released."""
+    placed = book.place_new(owed=owed("ask"))
+    unknown = placed.advance(UNKNOWN)
+    assert book.save(placed, unknown, step="ask", owed=owed("ask"))
+    assert book.save(unknown, unknown, step="ask", owed=owed("release", OTHER))
+    assert not book.save(unknown, unknown.advance(RESERVED), step="ask", owed=owed("notify"))
+    assert book.find(placed.order_id) == unknown
+    assert due(book, "release", owner=OTHER) == [placed.order_id]
+
+
+def test_a_step_is_pending_until_a_state_has_none(book):
+    placed = book.place_new(owed=owed("ask"))
+    assert due(book, "ask") == [placed.order_id]
     reserved = placed.advance(RESERVED)
-    book.save(placed, reserved, owed=Debt("notify", 6.0))
-    assert owed_now(book) == [(placed.order_id, "notify")]
-    book.save(reserved, reserved.advance(NOTIFIED), owed=None)
-    assert owed_now(book) == []
+    book.save(placed, reserved, step="ask", owed=owed("notify"))
+    assert (due(book, "ask"), due(book, "notify")) == ([], [placed.order_id])
+    book.save(reserved, reserved.advance(NOTIFIED), step="notify", owed=None)
+    assert due(book, "notify") == []
     assert book.count_pending() == 0
 
 
-def test_only_what_is_due_is_done_the_longest_waiting_first(book):
-    late, early, future = (book.place_new(owed=Debt("ask", at)) for at in (20.0, 10.0, 30.0))
-    assert [order.order_id for order, _ in book.due(now=20.0, limit=9)] == [early.order_id, late.order_id]
-    assert [order.order_id for order, _ in book.due(now=99.0, limit=1)] == [early.order_id]
-    assert book.count_pending() == 3
-    assert book.find(future.order_id) == future
+def test_a_settled_order_has_no_step(book):
+    order = book.place_new(owed=owed("tell"))
+    book.settle(order.order_id)
+    assert (due(book, "tell"), book.count_pending()) == ([], 0)
 
 
-def test_what_is_owed_can_be_changed_only_where_something_is(book):
-    owing, free = book.place_new(owed=Debt("ask", 1.0)), book.place_new()
-    for order in (owing, free):
-        book.owe(order.order_id, Debt("release", 2.0))
-    assert owed_now(book) == [(owing.order_id, "release")]
+def test_a_process_sees_its_own_steps_oldest_first_and_page_by_page(book):
+    ids = [book.place_new(owed=owed("ask")).order_id for _ in range(3)]
+    book.place_new(owed=owed("ask", OTHER))
+    assert due(book, "ask") == ids
+    assert due(book, "ask", limit=2) == ids[:2]
+    assert due(book, "ask", after=ids[1], limit=2) == ids[2:]
 
 
-def test_postponed_work_is_still_owed(book):
-    order = book.place_new(owed=Debt("ask", 1.0))
-    book.postpone(order.order_id, until=50.0)
-    assert book.due(now=49.0, limit=9) == []
-    assert book.due(now=50.0, limit=9) == [(order, "ask")]
-
-
-def test_after_a_restart_everything_owed_is_due(book):
-    owing = book.place_new(owed=Debt("ask", 1e11))
-    book.place_new()
-    assert book.make_all_due() == 1
-    assert book.due(now=0.0, limit=9) == [(owing, "ask")]
+def test_only_the_owner_forgets_an_order(book):
+    order = book.place_new(owed=owed("tell"))
+    assert not book.forget(order.order_id, owner=OTHER)
+    assert book.find(order.order_id) == order
+    assert book.forget(order.order_id, owner=ME)
+    assert book.find(order.order_id) is None
 
 
 def test_the_same_key_and_body_give_the_same_order(book):
-    first = book.place_new(key="k1", owed=Debt("ask", 1.0))
-    assert book.place_new(key="k1", owed=Debt("ask", 1.0)) == first
+    first = book.place_new(key="k1", owed=owed("ask"))
+    assert book.place_new(key="k1", owed=owed("ask")) == first
     assert book.count_pending() == 1
 
 
@@ -116,8 +127,8 @@ def test_the_same_key_with_another_body_is_refused(book):
 
 
 def test_a_repeated_key_shows_the_order_as_it_is_now(book):
-    placed = book.place_new(key="k1")
-    book.save(placed, placed.advance(RESERVED), owed=None)
+    placed = book.place_new(key="k1", owed=owed("ask"))
+    book.save(placed, placed.advance(RESERVED), step="ask", owed=None)
     assert book.place_new(key="k1").status == RESERVED
 
 
@@ -151,8 +162,8 @@ def test_threads_with_one_key_make_one_order(book):
 
 
 def test_pages_are_oldest_first_and_can_be_of_one_status(book):
-    orders = [book.place_new() for _ in range(5)]
-    book.save(orders[1], orders[1].advance(RESERVED), owed=None)
+    orders = [book.place_new(owed=owed("ask")) for _ in range(5)]
+    book.save(orders[1], orders[1].advance(RESERVED), step="ask", owed=None)
     ids = [order.order_id for order in orders]
     assert [order.order_id for order in book.page(after="", limit=3)] == ids[:3]
     assert [order.order_id for order in book.page(after=ids[2], limit=3)] == ids[3:]
@@ -161,9 +172,9 @@ def test_pages_are_oldest_first_and_can_be_of_one_status(book):
 
 
 def test_what_is_owed_survives_opening_again(open_database):
-    order = Book(open_database(order_book.metadata)).place_new(key="k1", owed=Debt("ask", 1.0))
+    order = Book(open_database(order_book.metadata)).place_new(key="k1", owed=owed("ask"))
     again = Book(open_database(order_book.metadata))
-    assert again.due(now=1.0, limit=9) == [(order, "ask")]
+    assert due(again, "ask") == [order.order_id]
     assert again.place_new(key="k1") == order
 
 

@@ -3,7 +3,7 @@
 from campus.neighbours import NoAnswer, NotSent
 from campus.orders import FAILED, RESERVED, UNKNOWN, Order
 from order_service.app import create_app
-from order_service.steps import REFUSALS, Steps, _now
+from order_service.steps import ASK, REFUSALS, RELEASE, Steps
 
 PART = "sync-rest"
 SERVICE = "order"
@@ -12,7 +12,7 @@ CAUGHT_BY = ("There is one notification for each reserved order and none for a f
 REPLACES = ("order_service.steps.Steps.fulfil",)
 
 
-def fulfil(self, order: Order, deadline: float) -> Order:
+def fulfil(self, order: Order) -> Order:
     """Ask inventory for the items, once, tell the student, and return the order as far as it came.
 
     What came of both calls is one commit. A process killed before it left the order owed an `ask`, and the next
@@ -22,16 +22,15 @@ def fulfil(self, order: Order, deadline: float) -> Order:
     try:
         reply = self._inventory.post("/reserve", body, **self._call(order))
     except NotSent:
-        return self._save(order, order.advance(FAILED, reason="inventory_unreachable"), keep_key=False)
+        return self._save(ASK, order, order.advance(FAILED, reason="inventory_unreachable"))
     except NoAnswer:
-        return self._save(order, order.advance(FAILED, reason="inventory_timeout"))
+        return self._save(ASK, order, order.advance(FAILED, reason="inventory_timeout"))
     reason = reply.body.get("reason")
     if reply.status == 200:
-        return self._notify(order, order.advance(RESERVED), deadline)
+        return self._notify(order, order.advance(RESERVED))
     if reason in REFUSALS:
-        return self._save(order, order.advance(FAILED, reason=reason))
-    unknown = order.advance(UNKNOWN, reason="inventory_error")
-    return self._save(order, unknown, owed=_now("release"), keep_key=False)
+        return self._save(ASK, order, order.advance(FAILED, reason=reason))
+    return self._save(ASK, order, order.advance(UNKNOWN, reason="inventory_error"), then=RELEASE)
 
 
 Steps.fulfil = fulfil

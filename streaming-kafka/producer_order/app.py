@@ -16,6 +16,7 @@ from campus.frame import create_service, idempotency_key, json_body
 from campus.messages import ORDER_PLACED, Message
 from campus.orders import FAILED, Order
 from campus.pages import accepted, show_orders
+from campus.pending import RENEW_SECONDS, PendingSteps
 from campus.problems import Problem
 from campus.work import Task
 from flask import Flask, g
@@ -32,9 +33,11 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     bootstrap = env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024")
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     producer = Producer(bootstrap)
-    teller = Teller(database=database, producer=producer, faults=faults)
+    pending = PendingSteps(database)
+    teller = Teller(database=database, pending=pending, producer=producer, faults=faults)
     connecting = Loop("producer", producer.step)
     telling = Loop("teller", teller.resolve)
+    lease = Loop("lease", pending.renew, idle=RENEW_SECONDS)
     producing = Lock()
 
     def follow_on() -> bool:
@@ -51,8 +54,9 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
             "producer": producer.check,
             "kafka": lambda: stream.check(),
             "order-status": following.check,
+            "lease": lease.check,
         },
-        loops=[connecting, telling, following],
+        loops=[lease, connecting, telling, following],
         closing=[producer.close, lambda: stream.close(), database.close],
     )
     stream = Stream(

@@ -5,55 +5,53 @@ again, under the same event id, until Kafka has acknowledged it; whoever reads t
 """
 
 import logging
-import time
 
 from broker.producer import NotSent, Producer
 from campus import order_book
 from campus.database import Database
 from campus.faults import Faults
 from campus.messages import order_placed
-from campus.order_book import Debt
 from campus.orders import FAILED, Order
+from campus.pending import PendingSteps
 from campus.problems import Problem
 
 log = logging.getLogger("campus")
 
-REQUEST_SECONDS = 10.0  # more than a request waits for Kafka; only after that may the background tell it again
 RETRY_SECONDS = 1.0
-ROUND = 100
+TELL = "tell"
 
 
 class Teller:
     """Tells Kafka of orders, for requests and, where they could not finish it, in the background."""
 
-    def __init__(self, *, database: Database, producer: Producer, faults: Faults) -> None:
-        self._database, self._producer, self._faults = database, producer, faults
+    def __init__(self, *, database: Database, pending: PendingSteps, producer: Producer, faults: Faults) -> None:
+        self._database, self._pending, self._producer, self._faults = database, pending, producer, faults
 
     def place(self, order: Order, key: str | None) -> Order:
         """Return the order, or the one its Idempotency-Key made before, once Kafka has it.
 
         Raises a 503 Problem when nothing was sent, and a 504 Problem when nobody knows.
         """
-        owed = None if order.status == FAILED else Debt("tell", time.time() + REQUEST_SECONDS)
-        with self._database.transaction() as tx:
-            placed = order_book.place(tx, order, key=key, owed=owed)
-            self._faults.crash_at("before_commit")
-        self._faults.crash_at("after_commit")
-        if placed is order and owed:
-            self._tell(order)
+        owed = None if order.status == FAILED else self._pending.owed(TELL)
+        with self._pending.held(order.order_id):
+            with self._database.transaction() as tx:
+                placed = order_book.place(tx, order, key=key, owed=owed)
+                self._faults.crash_at("before_commit")
+            self._faults.crash_at("after_commit")
+            if placed is order and owed:
+                self._tell(order)
         return placed
 
     def resolve(self) -> bool:
         """Tell again of the orders that requests could not settle; return whether any was settled."""
-        with self._database.transaction() as tx:
-            due = [order for order, _ in order_book.due(tx, now=time.time(), limit=ROUND)]
+        due = list(self._pending.due(TELL))
         if not due:
             return False
         troubles = self._producer.publish([order_placed(order) for order in due])
         with self._database.transaction() as tx:
             for order, trouble in zip(due, troubles, strict=True):
                 if trouble:
-                    order_book.postpone(tx, order.order_id, until=time.time() + RETRY_SECONDS)
+                    self._pending.postpone(order.order_id, RETRY_SECONDS)
                 else:
                     order_book.settle(tx, order.order_id)
         return not all(troubles)
@@ -64,7 +62,7 @@ class Teller:
             [trouble] = self._producer.publish([order_placed(order)])
         except NotSent as error:
             with self._database.transaction() as tx:
-                order_book.forget(tx, order.order_id)
+                order_book.forget(tx, order.order_id, owner=self._pending.owner)
             detail = f"{error}. Nothing was accepted; try again later."
             raise Problem(503, "kafka-unreachable", detail, headers={"Retry-After": "2"}) from None
         if trouble:

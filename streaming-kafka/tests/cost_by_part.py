@@ -54,7 +54,7 @@ def _order(folder: str) -> Parts:
     def place() -> None:
         order = Order.place(user_id="u1", items=ITEMS, request_id="r1")
         with database.transaction() as tx:
-            order_book.place(tx, order, key=None, owed=Debt("tell", 0.0))
+            order_book.place(tx, order, key=None, owed=Debt("tell", "me"))
         order_placed(order)
         with database.transaction() as tx:
             order_book.settle(tx, order.order_id)

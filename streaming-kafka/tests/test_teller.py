@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import producer_order.teller
 import pytest
 from broker.producer import NotSent
 from campus import order_book
@@ -10,8 +9,9 @@ from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.messages import Message
 from campus.orders import Order
+from campus.pending import PendingSteps
 from campus.problems import Problem
-from producer_order.teller import REQUEST_SECONDS, Teller
+from producer_order.teller import RETRY_SECONDS, Teller
 
 
 class FakeProducer:
@@ -35,7 +35,9 @@ class World:
     def __init__(self, url: str, clock: SimpleNamespace) -> None:
         self.clock, self.producer = clock, FakeProducer()
         self.database = Database(url, order_book.metadata)
-        self.teller = Teller(database=self.database, producer=self.producer, faults=Faults(CONSUMING))
+        pending = PendingSteps(self.database, clock=lambda: clock.now)
+        faults = Faults(CONSUMING)
+        self.teller = Teller(database=self.database, pending=pending, producer=self.producer, faults=faults)
 
     def place(self, key: str | None = None, sku: str = "burger") -> Order:
         order = Order.place(user_id="u1", items=[{"sku": sku, "qty": 1}], request_id="r1")
@@ -51,9 +53,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch):
+def world(tmp_path):
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(producer_order.teller, "time", SimpleNamespace(time=lambda: clock.now))
     made = World(f"sqlite:///{tmp_path}/order.db", clock)
     yield made
     made.database.close()
@@ -78,10 +79,8 @@ def test_an_unknown_outcome_is_told_again_until_it_is_acknowledged(world):
     with pytest.raises(Problem) as unknown:
         world.place()
     assert unknown.value.status == 504
-    assert world.teller.resolve() is False  # a request may still be at it
-    world.clock.now += REQUEST_SECONDS
     assert world.teller.resolve() is False
-    world.clock.now += 1
+    world.clock.now += RETRY_SECONDS
     assert world.teller.resolve() is True
     assert world.owed() == 0
     assert len({m.event_id for m in world.producer.told}) == 1

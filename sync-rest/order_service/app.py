@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from campus import order_book
@@ -13,10 +14,11 @@ from campus.frame import about, create_service, idempotency_key, json_body
 from campus.neighbours import Neighbour
 from campus.orders import NOTIFIED, RESERVED, Order
 from campus.pages import count, show_orders
+from campus.pending import RENEW_SECONDS, PendingSteps
 from campus.problems import Problem
 from flask import Flask, g
 
-from order_service.steps import Steps
+from order_service.steps import STEPS, Steps
 
 # Why an order is not reserved → what its client is told. 504 is the only answer that leaves the outcome open.
 REPLIES = {
@@ -44,16 +46,19 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     inventory = Neighbour(env.get("INVENTORY_URL", "http://127.0.0.1:8001"))
     notification = Neighbour(env.get("NOTIFICATION_URL", "http://127.0.0.1:8002"))
     faults = Faults(ANSWERING | {"timeout"}, timeout=int(env.get("INVENTORY_TIMEOUT_MS", "5000")) / 1000)
-    steps = Steps(database=database, inventory=inventory, notification=notification, faults=faults)
-    resolver = Loop("resolver", steps.resolve)
+    pending = PendingSteps(database)
+    steps = Steps(database=database, pending=pending, inventory=inventory, notification=notification, faults=faults)
+    # Each step has a loop of its own: a neighbour that hangs holds up what waits for it, and nothing else.
+    loops = {"lease": Loop("lease", pending.renew, idle=RENEW_SECONDS)}
+    for step in STEPS:
+        loops[step] = Loop(step, partial(steps.resolve, step), waits_until=partial(steps.calls_until, step))
     app = create_service(
         "order",
         faults=faults,
-        ready={"database": database.ping, "resolver": resolver.check},
-        loops=[resolver],
+        ready={"database": database.ping} | {name: loop.check for name, loop in loops.items()},
+        loops=list(loops.values()),
         closing=[inventory.close, notification.close, database.close],
     )
-    steps.start_over()
 
     @app.post("/order")
     def place_order():
@@ -62,14 +67,14 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         key = idempotency_key()
         refusal = faults.inject()
         order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
-        deadline = steps.deadline()
-        placed = steps.place(order, key, deadline)
-        about(placed.order_id)
-        if placed is not order:
-            return answer(placed)
-        if refusal:
-            return answer(steps.refuse(order, refusal))
-        return answer(steps.fulfil(order, deadline))
+        with pending.held(order.order_id):
+            placed = steps.place(order, key)
+            about(placed.order_id)
+            if placed is not order:
+                return answer(placed)
+            if refusal:
+                return answer(steps.refuse(order, refusal))
+            return answer(steps.fulfil(order))
 
     show_orders(app, database)
     count(app, database, "orders_pending", "Orders that are owed work", order_book.count_pending)

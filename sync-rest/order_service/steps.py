@@ -1,7 +1,7 @@
 """The steps of an order, each a call to another service and a commit of what came of it.
 
 A request takes the steps while the student waits. What a request could not finish is written down as owed, in the
-same commit, and the resolver takes it from there, in this process or in the next one:
+same commit, and a loop takes it from there, in this process or in the next one:
 
     ask      no answer came: find out whether inventory holds a reservation
     release  inventory must hold none: it answered 5xx, or had never seen the order when it was asked
@@ -16,40 +16,45 @@ from campus import order_book, stock
 from campus.database import Database
 from campus.faults import Faults
 from campus.neighbours import Neighbour, NoAnswer, NotSent
-from campus.order_book import Debt
 from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, UNKNOWN, Order
+from campus.pending import PendingSteps
 
 log = logging.getLogger("campus")
 
 REFUSALS = (stock.UNKNOWN_SKU, stock.INSUFFICIENT_STOCK, stock.INJECTED)
 RETRY_SECONDS = 1.0
-ROUND = 100
+STEPS = ASK, RELEASE, NOTIFY = "ask", "release", "notify"
 
 
 class Steps:
     """What the order service does to an order."""
 
-    def __init__(self, *, database: Database, inventory: Neighbour, notification: Neighbour, faults: Faults) -> None:
-        self._database, self._faults = database, faults
+    def __init__(
+        self,
+        *,
+        database: Database,
+        pending: PendingSteps,
+        inventory: Neighbour,
+        notification: Neighbour,
+        faults: Faults,
+    ) -> None:
+        self._database, self._pending, self._faults = database, pending, faults
         self._inventory, self._notification = inventory, notification
+        self._calls_until: dict[str, float] = {}
 
-    def deadline(self) -> float:
-        """Return until when an order that is placed now belongs to its request; afterwards the resolver steps in."""
-        return time.time() + 2 * self._faults.timeout + RETRY_SECONDS  # a request takes at most two time-outs
-
-    def place(self, order: Order, key: str | None, deadline: float) -> Order:
+    def place(self, order: Order, key: str | None) -> Order:
         """Commit the order before anyone is asked, and return it, or the one its Idempotency-Key made before."""
         with self._database.transaction() as tx:
-            placed = order_book.place(tx, order, key=key, owed=Debt("ask", deadline))
+            placed = order_book.place(tx, order, key=key, owed=self._pending.owed(ASK))
             self._faults.crash_at("before_commit")
         self._faults.crash_at("after_commit")
         return placed
 
     def refuse(self, order: Order, reason: str) -> Order:
         """Fail an order without asking anyone."""
-        return self._save(order, order.advance(FAILED, reason=reason))
+        return self._save(ASK, order, order.advance(FAILED, reason=reason))
 
-    def fulfil(self, order: Order, deadline: float) -> Order:
+    def fulfil(self, order: Order) -> Order:
         """Ask inventory for the items, once, tell the student, and return the order as far as it came.
 
         What came of both calls is one commit. A process killed before it left the order owed an `ask`, and the next
@@ -59,63 +64,60 @@ class Steps:
         try:
             reply = self._inventory.post("/reserve", body, **self._call(order))
         except NotSent:
-            return self._save(order, order.advance(FAILED, reason="inventory_unreachable"), keep_key=False)
+            return self._save(ASK, order, order.advance(FAILED, reason="inventory_unreachable"))
         except NoAnswer:
-            return self._save(order, order.advance(UNKNOWN, reason="inventory_timeout"), owed=_now("ask"))
+            return self._save(ASK, order, order.advance(UNKNOWN, reason="inventory_timeout"), then=ASK)
         reason = reply.body.get("reason")
         if reply.status == 200:
-            return self._notify(order, order.advance(RESERVED), deadline)
+            return self._notify(order, order.advance(RESERVED))
         if reason in REFUSALS:
-            return self._save(order, order.advance(FAILED, reason=reason))
-        unknown = order.advance(UNKNOWN, reason="inventory_error")
-        return self._save(order, unknown, owed=_now("release"), keep_key=False)
+            return self._save(ASK, order, order.advance(FAILED, reason=reason))
+        return self._save(ASK, order, order.advance(UNKNOWN, reason="inventory_error"), then=RELEASE)
 
-    def _notify(self, placed: Order, reserved: Order, deadline: float) -> Order:
-        if time.time() < deadline:  # else the resolver may have decided to release, and nobody must be told
+    def _notify(self, placed: Order, reserved: Order) -> Order:
+        if self._pending.owns():  # else another process may have released the order, and nobody must be told
             with contextlib.suppress(NotSent, NoAnswer):
                 notified = self._send(reserved)
                 if notified:
-                    return self._save(placed, notified)
-        return self._save(placed, reserved, owed=_now("notify"))
+                    return self._save(ASK, placed, notified)
+        return self._save(ASK, placed, reserved, then=NOTIFY)
 
-    def resolve(self) -> bool:
-        """Do what is owed to the orders whose time has come; return whether any of it got done.
+    def resolve(self, step: str) -> bool:
+        """Take this step for the orders that wait for it; return whether it got done for any.
 
         A neighbour that cannot be reached ends the round: the other orders need not wait for the same time-out.
         """
-        with self._database.transaction() as tx:
-            due = order_book.due(tx, now=time.time(), limit=ROUND)
         progress = False
-        for order, owed in due:
-            done = False
+        for order in self._pending.due(step):
+            self._calls_until[step] = time.monotonic() + 2 * self._faults.timeout
             try:
-                done = self._do(order, owed)
+                done = self._do(step, order)
             except (NotSent, NoAnswer) as error:
-                log.warning("cannot %s yet", owed, extra={"fields": _fields(order) | {"why": str(error)}})
-                self._postpone(order)
+                log.warning("cannot %s yet", step, extra={"fields": _fields(order) | {"why": str(error)}})
+                self._pending.postpone(order.order_id, RETRY_SECONDS)
                 return progress
+            except ConnectionError:  # the database is away, which is no order's fault
+                raise
             except Exception:  # one order that cannot be resolved must not hold up the others
-                log.exception("cannot %s", owed, extra={"fields": _fields(order)})
+                log.exception("cannot %s", step, extra={"fields": _fields(order)})
+                done = False
             if not done:
-                self._postpone(order)
+                self._pending.postpone(order.order_id, RETRY_SECONDS)
             progress = progress or done
         return progress
 
-    def start_over(self) -> None:
-        """Make due what an earlier process left unfinished."""
-        with self._database.transaction() as tx:
-            left = order_book.make_all_due(tx)
-        if left:
-            log.info("%d orders were left unfinished", left)
+    def calls_until(self, step: str) -> float:
+        """When the last calls of this step ended or will have ended at the latest, by the monotonic clock."""
+        return self._calls_until.get(step, 0.0)
 
-    def _do(self, order: Order, owed: str) -> bool:
-        if owed == "notify":
+    def _do(self, step: str, order: Order) -> bool:
+        if step == NOTIFY:
             notified = self._send(order)
-            done = notified is not None and self._save(order, notified) is notified
+            done = notified is not None and self._save(NOTIFY, order, notified) is notified
         else:
-            done = self._ask(order) if owed == "ask" else self._release(order)
+            done = self._ask(order) if step == ASK else self._release(order)
         if done:
-            log.info("%s done", owed, extra={"fields": _fields(order)})
+            log.info("%s done", step, extra={"fields": _fields(order)})
         return done
 
     def _ask(self, order: Order) -> bool:
@@ -129,27 +131,25 @@ class Steps:
             return False
         held = reply.body.get("status")
         if held == stock.RESERVED:
-            self._save(order, order.advance(RESERVED, at=reply.body.get("at")), owed=_now("notify"))
+            self._save(ASK, order, order.advance(RESERVED, at=reply.body.get("at")), then=NOTIFY)
         elif held in (stock.FAILED, stock.RELEASED):
-            self._save(order, order.advance(FAILED, reason=reply.body.get("reason") or _why(order)))
+            self._save(ASK, order, order.advance(FAILED, reason=reply.body.get("reason") or _why(order)))
         else:
             return False
         return True
 
     def _decide_to_release(self, order: Order) -> Order | None:
-        """Write down that this order must hold nothing; None if its own request went on and was quicker.
+        """Write down that this order must hold nothing; None if it went on meanwhile: somebody else was quicker.
 
-        The order leaves `placed`, so that a request that was frozen and goes on later cannot complete it any more.
+        From now on only a release is pending, so that nobody who knows the order from before can complete it.
         """
-        if order.status != PLACED:
-            return self._owe(order, _now("release"))
-        unknown = order.advance(UNKNOWN, reason=_why(order))
-        return unknown if self._save(order, unknown, owed=_now("release")) is unknown else None
+        unknown = order.advance(UNKNOWN, reason=_why(order)) if order.status == PLACED else order
+        return unknown if self._save(ASK, order, unknown, then=RELEASE) is unknown else None
 
     def _release(self, order: Order) -> bool:
         reply = self._inventory.post("/release", {"order_id": order.order_id}, **self._call(order))
         if reply.status == 200:
-            self._save(order, order.advance(FAILED, reason=_why(order)))
+            self._save(RELEASE, order, order.advance(FAILED, reason=_why(order)))
         return reply.status == 200
 
     def _send(self, order: Order) -> Order | None:
@@ -160,29 +160,20 @@ class Steps:
             return None
         return order.advance(NOTIFIED, at=reply.body.get("at"))
 
-    def _save(self, before: Order, after: Order, *, owed: Debt | None = None, keep_key: bool = True) -> Order:
+    def _save(self, step: str, before: Order, after: Order, *, then: str | None = None) -> Order:
+        """Write what came of a step, and which step is pending then; return the order as it is, whoever wrote it.
+
+        An order that fails without a verdict, or is to be released, frees its key: nothing was done under it.
+        """
         with self._database.transaction() as tx:
-            if not order_book.save(tx, before, after, owed=owed):
+            if not order_book.save(tx, before, after, step=step, owed=self._pending.owed(then) if then else None):
                 return order_book.find(tx, before.order_id) or before
-            if not keep_key:
+            if then == RELEASE or (after.status == FAILED and after.reason not in REFUSALS):
                 order_book.forget_key(tx, before.order_id)
         return after
 
-    def _owe(self, order: Order, owed: Debt) -> Order:
-        with self._database.transaction() as tx:
-            order_book.owe(tx, order.order_id, owed)
-        return order
-
-    def _postpone(self, order: Order) -> None:
-        with self._database.transaction() as tx:
-            order_book.postpone(tx, order.order_id, until=time.time() + RETRY_SECONDS)
-
     def _call(self, order: Order) -> dict:
         return {"timeout": self._faults.timeout, "request_id": order.request_id or order.order_id}
-
-
-def _now(pending: str) -> Debt:
-    return Debt(pending, time.time())
 
 
 def _why(order: Order) -> str:

@@ -63,11 +63,11 @@ def _storage(folder: str) -> dict[str, Callable[[], Any]]:
         placed = Order.place(user_id="u1", items=ITEMS, request_id="r1")
         reserved = placed.advance(RESERVED)
         with orders.transaction() as tx:
-            order_book.place(tx, placed, key=None, owed=Debt("ask", 1e12))
+            order_book.place(tx, placed, key=None, owed=Debt("ask", "me"))
         with orders.transaction() as tx:
-            order_book.save(tx, placed, reserved, owed=Debt("notify", 1e12))
+            order_book.save(tx, placed, reserved, step="ask", owed=Debt("notify", "me"))
         with orders.transaction() as tx:
-            order_book.save(tx, reserved, reserved.advance(NOTIFIED), owed=None)
+            order_book.save(tx, reserved, reserved.advance(NOTIFIED), step="notify", owed=None)
 
     def reserve() -> None:
         with inventory.transaction() as tx:

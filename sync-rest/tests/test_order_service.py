@@ -2,6 +2,7 @@
 
 import pytest
 from campus.neighbours import NoAnswer, NotSent, Reply
+from campus.pending import LEASE_ROUNDS
 from conftest import Died
 
 FULL_FORM = {"user_id": "u1", "items": [{"sku": "soda", "qty": 1}, {"sku": "burger", "qty": 1}]}
@@ -9,6 +10,13 @@ FULL_FORM = {"user_id": "u1", "items": [{"sku": "soda", "qty": 1}, {"sku": "burg
 
 def place(client, body=None, **headers: str):
     return client.post("/order", json=body or {"item": "burger", "qty": 1}, headers=headers)
+
+
+def rounds(client) -> None:
+    """Let each background loop go through as many rounds as it takes to find out that another process is dead."""
+    for loop in client.application.extensions["campus"].loops:
+        for _ in range(LEASE_ROUNDS):
+            loop.round(0.0)
 
 
 def states(order: dict) -> list[str]:
@@ -143,6 +151,27 @@ def test_a_key_whose_order_reached_nobody_may_be_used_again(orders, inventory):
     assert first.headers["Location"] != second.headers["Location"]
 
 
+@pytest.mark.parametrize("held", [Reply(404, {}), Reply(200, {"status": "released"})])
+def test_a_key_is_free_again_when_its_order_failed_after_a_timeout(orders, inventory, held):
+    inventory.answers |= {"/reserve": [NoAnswer("x"), Reply(200, {"status": "reserved"})], "/reservations": held}
+    first = place(orders, None, **{"Idempotency-Key": "k1"})
+    rounds(orders)
+    assert orders.get(first.headers["Location"]).json["status"] == "failed"
+    second = place(orders, None, **{"Idempotency-Key": "k1"})
+    assert (first.status_code, second.status_code) == (504, 201)
+    assert first.headers["Location"] != second.headers["Location"]
+
+
+def test_a_verdict_that_came_too_late_is_the_answer_of_its_key(orders, inventory):
+    refused = Reply(200, {"status": "failed", "reason": "insufficient_stock"})
+    inventory.answers |= {"/reserve": NoAnswer("x"), "/reservations": refused}
+    first = place(orders, None, **{"Idempotency-Key": "k1"})
+    rounds(orders)
+    second = place(orders, None, **{"Idempotency-Key": "k1"})
+    assert (first.status_code, second.status_code) == (504, 409)
+    assert first.headers["Location"] == second.headers["Location"]
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "é"])
 def test_a_bad_key_is_refused(orders, inventory, problem, key):
     response = place(orders, None, **{"Idempotency-Key": key})
@@ -162,21 +191,22 @@ def test_orders_survive_a_restart(orders, make):
     assert place(again, None, **{"Idempotency-Key": "k1"}).json == placed.json
 
 
-def test_a_restart_resolves_at_once_what_was_left(orders, make):
+def test_a_restart_resolves_what_was_left(orders, make):
     orders.post("/configure", json={"crash_point": "after_commit"})
     with pytest.raises(Died):
         place(orders)
     again = make("order")
-    (resolver,) = again.application.extensions["campus"].loops
-    resolver.round(0.0)
+    rounds(again)
     (left,) = again.get("/orders").json["orders"]
     assert (left["status"], left["reason"]) == ("failed", "interrupted")
 
 
-def test_readiness_needs_the_database_and_the_resolver(orders):
+def test_readiness_needs_the_database_and_every_loop(orders):
     response = orders.get("/ready")
     assert response.status_code == 503
-    assert response.json["checks"] == {"database": "ok", "resolver": "RuntimeError: resolver: not started"}
+    loops = ("lease", "ask", "release", "notify")
+    not_started = {name: f"RuntimeError: {name}: not started" for name in loops}
+    assert response.json["checks"] == {"database": "ok"} | not_started
 
 
 def test_metrics_count_what_is_owed(orders, notification):

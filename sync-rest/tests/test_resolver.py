@@ -2,15 +2,16 @@
 
 from types import SimpleNamespace
 
-import order_service.steps
 import pytest
 from campus import order_book
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
 from campus.neighbours import NoAnswer, NotSent, Reply
 from campus.orders import Order
+from campus.pending import LEASE_ROUNDS, LEASE_SECONDS, ROUND, PendingSteps
 from conftest import AT, Died
-from order_service.steps import RETRY_SECONDS, ROUND, Steps
+from order_service.steps import RETRY_SECONDS, STEPS, Steps
+from sqlalchemy import select
 
 HOLDS = Reply(200, {"status": "reserved", "at": AT})
 HELD_NOTHING = Reply(200, {"status": "failed", "reason": "insufficient_stock", "at": AT})
@@ -29,20 +30,28 @@ class Kitchen:
     def start(self) -> None:
         """Start the order service anew on the same database."""
         self.database = Database(self.url, order_book.metadata)
+        self.pending = PendingSteps(self.database, clock=lambda: self.clock.now)
         self.steps = Steps(
             database=self.database,
+            pending=self.pending,
             inventory=self.inventory,
             notification=self.notification,
             faults=Faults(ANSWERING | {"timeout"}, timeout=5.0),
         )
 
+    def start_after_death(self) -> None:
+        """Start it anew, and let it find that the process before it does not live."""
+        self.start()
+        for _ in range(LEASE_ROUNDS):
+            self.pending.renew()
+
     def place(self) -> Order:
         order = Order.place(user_id="u1", items=[{"sku": "burger", "qty": 1}], request_id="r1")
-        self.deadline = self.steps.deadline()
-        return self.steps.place(order, None, self.deadline)
+        return self.steps.place(order, None)
 
     def fulfil(self, order: Order) -> Order:
-        return self.steps.fulfil(order, self.deadline)
+        with self.pending.held(order.order_id):
+            return self.steps.fulfil(order)
 
     def unfinished(self, answer=None) -> Order:
         """Place an order whose reservation gets this answer, by default none."""
@@ -51,9 +60,14 @@ class Kitchen:
         self.inventory.calls.clear()
         return order
 
+    def resolve(self) -> bool:
+        """Do one round of each step, later ones first so that none follows from another; whether any got done."""
+        done = [self.steps.resolve(step) for step in reversed(STEPS)]
+        return any(done)
+
     def after_a_moment(self) -> bool:
         self.clock.now += RETRY_SECONDS
-        return self.steps.resolve()
+        return self.resolve()
 
     def look(self, order: Order) -> Order:
         with self.database.transaction() as tx:
@@ -61,13 +75,13 @@ class Kitchen:
 
     def owed(self) -> list[str]:
         with self.database.transaction() as tx:
-            return [pending for _, pending in order_book.due(tx, now=1e12, limit=1000)]
+            every = tx.execute(select(order_book.orders.c.pending).order_by(order_book.orders.c.order_id)).scalars()
+            return [step for step in every if step]
 
 
 @pytest.fixture
-def kitchen(tmp_path, monkeypatch, inventory, notification):
+def kitchen(tmp_path, inventory, notification):
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(order_service.steps, "time", SimpleNamespace(time=lambda: clock.now))
     made = Kitchen(f"sqlite:///{tmp_path}/order.db", clock, inventory, notification)
     yield made
     made.database.close()
@@ -78,17 +92,17 @@ def story(order: Order) -> list[str]:
 
 
 def test_with_nothing_owed_nobody_is_asked(kitchen):
-    assert kitchen.steps.resolve() is False
+    assert kitchen.resolve() is False
     assert kitchen.inventory.calls == kitchen.notification.calls == []
 
 
 def test_a_reservation_that_was_made_is_completed(kitchen):
     order = kitchen.unfinished()
     kitchen.inventory.answers["/reservations"] = HOLDS
-    assert kitchen.steps.resolve() is True
+    assert kitchen.resolve() is True
     reserved = kitchen.look(order)
     assert (story(reserved), reserved.timeline[-1]["at"]) == (["placed", "unknown", "reserved"], AT)
-    assert kitchen.steps.resolve() is True
+    assert kitchen.resolve() is True
     assert story(kitchen.look(order)) == ["placed", "unknown", "reserved", "notified"]
     assert kitchen.owed() == []
     assert kitchen.inventory.paths == ["/reservations"]
@@ -101,7 +115,7 @@ def test_a_reservation_that_was_made_is_completed(kitchen):
 def test_a_reservation_that_was_refused_fails_the_order(kitchen, verdict, reason):
     order = kitchen.unfinished()
     kitchen.inventory.answers["/reservations"] = verdict
-    assert kitchen.steps.resolve() is True
+    assert kitchen.resolve() is True
     failed = kitchen.look(order)
     assert (failed.status, failed.reason) == ("failed", reason)
     assert kitchen.owed() == []
@@ -111,7 +125,7 @@ def test_a_reservation_that_was_refused_fails_the_order(kitchen, verdict, reason
 
 def test_a_reservation_that_inventory_never_saw_is_released_and_the_order_fails(kitchen):
     order = kitchen.unfinished()
-    assert kitchen.steps.resolve() is True
+    assert kitchen.resolve() is True
     failed = kitchen.look(order)
     assert (failed.status, failed.reason) == ("failed", "inventory_timeout")
     assert kitchen.inventory.paths == ["/reservations", "/release"]
@@ -123,7 +137,7 @@ def test_the_decision_to_release_is_written_down_before_it_is_carried_out(kitche
     kitchen.unfinished()
     seen = []
     kitchen.inventory.answers["/release"] = lambda _body: seen.append(kitchen.owed()) or HAS_RELEASED
-    kitchen.steps.resolve()
+    kitchen.resolve()
     assert seen == [["release"]]
 
 
@@ -131,7 +145,7 @@ def test_the_decision_to_release_is_written_down_before_it_is_carried_out(kitche
 def test_after_deciding_to_release_it_never_completes(kitchen, trouble):
     order = kitchen.unfinished()
     kitchen.inventory.answers["/release"] = [trouble, trouble, HAS_RELEASED]
-    assert kitchen.steps.resolve() is False
+    assert kitchen.resolve() is False
     kitchen.inventory.answers["/reservations"] = HOLDS  # the late request arrived after all
     assert kitchen.after_a_moment() is False
     assert kitchen.owed() == ["release"]
@@ -144,18 +158,17 @@ def test_after_deciding_to_release_it_never_completes(kitchen, trouble):
 def test_the_decision_to_release_holds_after_a_restart(kitchen):
     order = kitchen.unfinished()
     kitchen.inventory.answers |= {"/release": [NoAnswer("x"), HAS_RELEASED]}
-    kitchen.steps.resolve()
+    kitchen.resolve()
     kitchen.inventory.answers["/reservations"] = HOLDS
-    kitchen.start()
-    kitchen.steps.start_over()
-    assert kitchen.steps.resolve() is True
+    kitchen.start_after_death()
+    assert kitchen.resolve() is True
     assert kitchen.look(order).status == "failed"
 
 
 def test_a_server_error_of_inventory_is_released(kitchen):
     order = kitchen.unfinished(Reply(500, {}))
     assert kitchen.owed() == ["release"]
-    assert kitchen.steps.resolve() is True
+    assert kitchen.resolve() is True
     failed = kitchen.look(order)
     assert (failed.status, failed.reason) == ("failed", "inventory_error")
     assert kitchen.inventory.paths == ["/release"]
@@ -164,9 +177,9 @@ def test_a_server_error_of_inventory_is_released(kitchen):
 def test_an_inventory_that_cannot_tell_is_asked_again(kitchen):
     order = kitchen.unfinished()
     kitchen.inventory.answers["/reservations"] = [Reply(500, {}), HOLDS]
-    assert kitchen.steps.resolve() is False
+    assert kitchen.resolve() is False
     assert kitchen.look(order) == order
-    assert kitchen.steps.resolve() is False  # not before a moment has passed
+    assert kitchen.resolve() is False  # not before a moment has passed
     assert kitchen.inventory.paths == ["/reservations"]
     assert kitchen.after_a_moment() is True
     assert kitchen.look(order).status == "reserved"
@@ -177,7 +190,7 @@ def test_a_notification_that_failed_is_tried_until_it_is_sent(kitchen, trouble):
     kitchen.notification.answers["/send"] = [trouble, trouble, trouble, DONE]
     order = kitchen.fulfil(kitchen.place())
     assert (order.status, kitchen.owed()) == ("reserved", ["notify"])
-    assert kitchen.steps.resolve() is False
+    assert kitchen.resolve() is False
     assert kitchen.after_a_moment() is False
     assert kitchen.after_a_moment() is True
     sent = kitchen.look(order)
@@ -186,22 +199,22 @@ def test_a_notification_that_failed_is_tried_until_it_is_sent(kitchen, trouble):
     assert len(kitchen.notification.calls) == 4
 
 
-def test_a_request_has_time_to_finish_before_the_resolver_steps_in(kitchen):
+def test_an_order_belongs_to_its_request_however_long_that_takes(kitchen):
     order = kitchen.place()
-    kitchen.clock.now += 2 * 5.0
-    kitchen.steps.resolve()
-    assert kitchen.inventory.calls == []
-    kitchen.clock.now += RETRY_SECONDS
-    kitchen.steps.resolve()
+    with kitchen.pending.held(order.order_id):
+        kitchen.clock.now += 3600
+        assert kitchen.resolve() is False
+        assert kitchen.inventory.calls == []
+    kitchen.resolve()
     assert kitchen.look(order).status == "failed"
 
 
-def test_a_request_that_is_late_leaves_the_notification_to_the_resolver(kitchen):
+def test_a_process_that_may_be_taken_for_dead_leaves_the_notification_to_a_loop(kitchen):
     order = kitchen.place()
-    kitchen.clock.now = kitchen.deadline
+    kitchen.clock.now += LEASE_SECONDS
     assert kitchen.fulfil(order).status == "reserved"
     assert kitchen.notification.calls == []
-    assert kitchen.steps.resolve() is True
+    assert kitchen.resolve() is True
     assert kitchen.look(order).status == "notified"
 
 
@@ -209,10 +222,9 @@ def test_a_request_that_is_late_leaves_the_notification_to_the_resolver(kitchen)
 def test_a_restart_resolves_what_a_killed_process_left(kitchen, answer, end):
     order = kitchen.place()  # and here the process was killed
     kitchen.inventory.answers["/reservations"] = answer
-    kitchen.start()
-    kitchen.steps.start_over()
+    kitchen.start_after_death()
     for _ in range(2):
-        kitchen.steps.resolve()
+        kitchen.resolve()
     assert kitchen.look(order).status == end
     assert kitchen.owed() == []
     assert "/reserve" not in kitchen.inventory.paths
@@ -222,9 +234,8 @@ def test_a_restart_notifies_what_a_killed_process_had_reserved(kitchen):
     order = kitchen.place()
     kitchen.notification.answers["/send"] = [NotSent("x"), DONE]
     kitchen.fulfil(order)
-    kitchen.start()
-    kitchen.steps.start_over()
-    assert kitchen.steps.resolve() is True
+    kitchen.start_after_death()
+    assert kitchen.resolve() is True
     assert kitchen.look(order).status == "notified"
 
 
@@ -234,10 +245,9 @@ def test_a_process_killed_between_the_calls_and_their_commit_leaves_nothing_undo
     with pytest.raises(Died):
         kitchen.fulfil(order)
     kitchen.inventory.answers["/reservations"] = HOLDS
-    kitchen.start()
-    kitchen.steps.start_over()
+    kitchen.start_after_death()
     for _ in range(2):
-        kitchen.steps.resolve()
+        kitchen.resolve()
     assert story(kitchen.look(order)) == ["placed", "reserved", "notified"]
     assert kitchen.owed() == []
 
@@ -246,10 +256,10 @@ def test_a_process_killed_between_the_calls_and_their_commit_leaves_nothing_undo
 def test_an_unreachable_neighbour_ends_the_round_and_the_next_begins_with_another(kitchen, trouble):
     first, second = kitchen.unfinished(), kitchen.unfinished()
     kitchen.inventory.answers["/reservations"] = trouble
-    assert kitchen.steps.resolve() is False
+    assert kitchen.resolve() is False
     assert [call.path for call in kitchen.inventory.calls] == [f"/reservations/{first.order_id}"]
     kitchen.inventory.answers["/reservations"] = HOLDS
-    assert kitchen.steps.resolve() is True
+    assert kitchen.resolve() is True
     assert kitchen.inventory.calls[-1].path == f"/reservations/{second.order_id}"
     kitchen.after_a_moment()
     assert kitchen.look(first).status == "reserved"
@@ -258,29 +268,55 @@ def test_an_unreachable_neighbour_ends_the_round_and_the_next_begins_with_anothe
 def test_an_order_that_cannot_be_done_yet_does_not_hold_up_others(kitchen):
     first, second = kitchen.unfinished(), kitchen.unfinished()
     kitchen.inventory.answers["/reservations"] = [Reply(500, {}), HOLDS]
-    assert kitchen.steps.resolve() is True
+    assert kitchen.resolve() is True
     assert (kitchen.look(first).status, kitchen.look(second).status) == ("unknown", "reserved")
 
 
 def test_a_round_is_bounded_and_the_rest_comes_next(kitchen):
     for _ in range(ROUND + 5):
         kitchen.unfinished()
-    assert kitchen.steps.resolve() is True
+    assert kitchen.resolve() is True
     assert len(kitchen.owed()) == 5
-    assert kitchen.steps.resolve() is True
+    assert kitchen.resolve() is True
     assert kitchen.owed() == []
 
 
+def test_a_neighbour_that_hangs_holds_up_only_its_own_steps(kitchen):
+    kitchen.notification.answers["/send"] = NoAnswer("x")
+    reserved = kitchen.fulfil(kitchen.place())
+    waiting = kitchen.unfinished()
+    kitchen.inventory.answers["/reservations"] = HOLDS
+    kitchen.after_a_moment()
+    assert kitchen.look(waiting).status == kitchen.look(reserved).status == "reserved"
+
+
+def test_a_database_that_is_away_is_not_blamed_on_an_order(kitchen, monkeypatch):
+    order = kitchen.unfinished()
+    kitchen.inventory.answers["/reservations"] = HOLDS
+    away = ConnectionError("the database is away")
+    with monkeypatch.context() as patch:
+        patch.setattr(order_book, "save", lambda *_args, **_options: raise_(away))
+        with pytest.raises(ConnectionError):
+            kitchen.steps.resolve("ask")
+    assert kitchen.resolve() is True  # at once: nothing was postponed
+    assert kitchen.look(order).status == "reserved"
+
+
+def raise_(error: Exception) -> None:
+    raise error
+
+
 def test_a_request_that_goes_on_after_the_decision_to_release_does_not_complete(kitchen):
-    """The order service was frozen in mid-request; its resolver woke up before the request did."""
-    order, meanwhile = kitchen.place(), []
+    """The order service was frozen in mid-request; another took over its orders before it woke up."""
+    order, frozen, meanwhile = kitchen.place(), kitchen.steps, []
 
     def request_goes_on(_body) -> Reply:
-        meanwhile.append(kitchen.fulfil(order))
+        meanwhile.append(frozen.fulfil(order))
         return HAS_RELEASED
 
     kitchen.inventory.answers["/release"] = request_goes_on
     kitchen.clock.now += 60
+    kitchen.start_after_death()
     for _ in range(3):
         kitchen.after_a_moment()
     assert meanwhile[0].status == "unknown"
@@ -288,16 +324,52 @@ def test_a_request_that_goes_on_after_the_decision_to_release_does_not_complete(
     assert kitchen.notification.calls == []
 
 
+def test_a_loop_that_goes_on_after_the_decision_to_release_does_not_complete(kitchen):
+    """The order service was frozen while it asked; the one that took over had decided to release."""
+    order, frozen = kitchen.unfinished(), kitchen.steps
+
+    def another_decides(_body) -> Reply:
+        kitchen.inventory.answers |= {"/reservations": NEVER_SEEN, "/release": NoAnswer("x")}
+        kitchen.start_after_death()
+        kitchen.steps.resolve("ask")
+        return HOLDS  # what inventory had answered before
+
+    kitchen.inventory.answers["/reservations"] = another_decides
+    frozen.resolve("ask")
+    assert (kitchen.look(order).status, kitchen.owed()) == ("unknown", ["release"])
+    kitchen.inventory.answers["/release"] = HAS_RELEASED
+    kitchen.after_a_moment()
+    assert (kitchen.look(order).status, kitchen.owed()) == ("failed", [])
+    assert kitchen.notification.calls == []
+
+
+def test_a_loop_that_goes_on_after_another_completed_the_order_does_not_release_it(kitchen):
+    order, frozen = kitchen.unfinished(), kitchen.steps
+
+    def another_completes(_body) -> Reply:
+        kitchen.inventory.answers["/reservations"] = HOLDS
+        kitchen.start_after_death()
+        kitchen.steps.resolve("ask")
+        return NEVER_SEEN
+
+    kitchen.inventory.answers["/reservations"] = another_completes
+    frozen.resolve("ask")
+    assert "/release" not in kitchen.inventory.paths
+    assert kitchen.look(order).status == "reserved"
+
+
 def test_a_request_that_goes_on_before_the_decision_to_release_keeps_its_reservation(kitchen):
-    order = kitchen.place()
+    order, frozen = kitchen.place(), kitchen.steps
 
     def request_goes_on(_body) -> Reply:
-        kitchen.fulfil(order)
+        frozen.fulfil(order)
         return NEVER_SEEN  # for inventory had looked a little earlier
 
     kitchen.inventory.answers["/reservations"] = request_goes_on
     kitchen.clock.now += 60
+    kitchen.start_after_death()
     for _ in range(3):
         kitchen.after_a_moment()
-    assert (kitchen.look(order).status, kitchen.owed()) == ("notified", [])
+    assert (kitchen.look(order).status, kitchen.owed()) == ("reserved", ["notify"])
+    assert frozen.resolve("notify") is True
     assert "/release" not in kitchen.inventory.paths

@@ -1,0 +1,142 @@
+"""The steps that a process must still take for its orders, and what becomes of them when it does not come back.
+
+An order's row says which step is pending and which process owns it. Each process renews a row of its own in `owners`.
+One whose row stands still while another process looks at it LEASE_ROUNDS times is taken for dead, and its orders for
+abandoned. When a step is tried (again) is kept in memory. No time is compared with the wall clock, which may be set.
+"""
+
+import contextlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+import uuid_utils
+from sqlalchemy import BigInteger, Column, String, Table, bindparam, delete, select, update
+
+from campus import order_book
+from campus.database import Database, InsertIfAbsent, Write
+from campus.order_book import Debt, orders
+from campus.orders import Order
+
+log = logging.getLogger("campus")
+
+RENEW_SECONDS = 0.5
+LEASE_ROUNDS = 6
+LEASE_SECONDS = RENEW_SECONDS * LEASE_ROUNDS
+ROUND, ROUND_SECONDS = 100, 1.0
+
+owners = Table(
+    "owners",
+    order_book.metadata,
+    Column("owner", String(36), primary_key=True),
+    Column("beat", BigInteger, nullable=False),
+)
+
+_this = owners.c.owner == bindparam("b_owner")
+_register = InsertIfAbsent(owners)
+_renew = Write(update(owners).where(_this).values(beat=owners.c.beat + 1))
+_remove = Write(delete(owners).where(_this, owners.c.beat == bindparam("b_beat")))
+_beats = select(owners.c.owner, owners.c.beat)
+_named = select(orders.c.owner).where(orders.c.pending.isnot(None)).distinct()
+_take = Write(
+    update(orders)
+    .where(orders.c.pending.isnot(None), orders.c.owner == bindparam("b_from"))
+    .values(owner=bindparam("b_owner"))
+)
+
+
+class PendingSteps:
+    """The pending steps of one process, for its requests and for its background loops.
+
+    Example:
+
+        pending = PendingSteps(database)  # and a Loop("lease", pending.renew, idle=RENEW_SECONDS)
+        with pending.held(order.order_id):  # a request takes the step itself
+            with database.transaction() as tx:
+                order_book.place(tx, order, key=None, owed=pending.owed("tell"))
+        for order in pending.due("tell"):  # a background loop takes those that requests left
+            pending.postpone(order.order_id, 1.0)
+    """
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.owner = str(uuid_utils.uuid4())
+        self._database, self._clock = database, clock
+        self._held: set[str] = set()
+        self._not_before: dict[str, float] = {}
+        self._last: defaultdict[str, str] = defaultdict(str)
+        self._watched: dict[str, tuple[int, int]] = {}
+        with database.transaction() as tx:  # so that every owner has a row, and is watched
+            _register.many(tx, [{"owner": owner, "beat": 0} for owner in tx.execute(_named).scalars().all()])
+        self.renew()
+
+    def owed(self, step: str) -> Debt:
+        """Return this step as this process's own, to be written with an order."""
+        return Debt(step, self.owner)
+
+    @contextlib.contextmanager
+    def held(self, order_id: str) -> Iterator[None]:
+        """Keep this order from being due as long as its request works on it. Begin before the order is committed."""
+        self._held.add(order_id)
+        try:
+            yield
+        finally:
+            self.postpone(order_id, 0.0)  # a round that has begun may have read what was true before
+            self._held.discard(order_id)
+
+    def due(self, step: str) -> Iterator[Order]:
+        """Yield this process's orders for which this step is pending: at most ROUND, for at most ROUND_SECONDS.
+
+        They stand in a ring, and each call goes on after the last order that was yielded, so that nobody waits behind
+        orders that cannot be done.
+        """
+        now, last = self._clock(), self._last[step]
+        with self._database.reading() as tx:
+            found = order_book.due(tx, owner=self.owner, step=step, after=last, limit=ROUND)
+            if last and len(found) < ROUND:
+                oldest = order_book.due(tx, owner=self.owner, step=step, after="", limit=ROUND - len(found))
+                found += [order for order in oldest if order.order_id <= last]
+        for order in found:
+            free = order.order_id not in self._held and self._not_before.get(order.order_id, now) <= now
+            if self._clock() > now + ROUND_SECONDS:
+                return
+            self._last[step] = order.order_id
+            if free:
+                yield order
+
+    def postpone(self, order_id: str, seconds: float) -> None:
+        """Let this order not be due for so long."""
+        self._not_before[order_id] = self._clock() + seconds
+
+    def owns(self) -> bool:
+        """Return whether certainly no other process has taken over this one's orders."""
+        return self._clock() < self._renewed + LEASE_SECONDS
+
+    def renew(self) -> bool:
+        """Say that this process lives, and take over the orders of any that has stood still for LEASE_ROUNDS.
+
+        Rounds are counted, not seconds: a process that was itself frozen, or cut off from the database, has not
+        watched. The rounds must be RENEW_SECONDS apart.
+        """
+        began = self._clock()
+        with self._database.transaction() as tx:
+            if _renew(tx, {"b_owner": self.owner}) == 0:
+                _register(tx, {"owner": self.owner, "beat": 0})
+            others = {owner: beat for owner, beat in tx.execute(_beats).all() if owner != self.owner}
+            watched = {owner: (beat, self._rounds(owner, beat)) for owner, beat in others.items()}
+            taken = 0
+            for owner, (beat, rounds) in watched.items():
+                if rounds >= LEASE_ROUNDS and _remove(tx, {"b_owner": owner, "b_beat": beat}):
+                    taken += _take(tx, {"b_from": owner, "b_owner": self.owner})
+        self._renewed, self._watched = began, watched
+        for order_id, at in list(self._not_before.items()):
+            if at < began - ROUND_SECONDS:
+                self._not_before.pop(order_id, None)
+        if taken:
+            log.info("%d orders were left unfinished by another process", taken)
+        return False
+
+    def _rounds(self, owner: str, beat: int) -> int:
+        """Return for how many rounds this owner has stood still."""
+        before, rounds = self._watched.get(owner, (None, 0))
+        return rounds + 1 if beat == before else 0
