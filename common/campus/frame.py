@@ -12,30 +12,32 @@ import hmac
 import logging
 import os
 import re
-import select
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import uuid_utils
 from flask import Flask, Response, abort, g, jsonify, request
 from flask.json.provider import JSONProvider
+from gunicorn.http.errors import ParseException
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from werkzeug.exceptions import HTTPException
 
 from campus import jsons, logs
 from campus.background import Loop
+from campus.database import DatabaseDown
 from campus.faults import Drop, Faults, Hang
 from campus.forms import bad_request
+from campus.lifecycle import Life
+from campus.partial_request import MAX_BODY
 from campus.problems import CONTENT_TYPE, Problem
+from campus.readiness import add_health
 
 log = logging.getLogger("campus")
 
-MAX_BODY = 64 * 1024
 MAX_PAGE = 1000
-STOP_SECONDS = 5.0  # a broker that does not answer must not keep a service from ending
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -49,28 +51,6 @@ class Json(JSONProvider):
     def loads(self, s: str | bytes, **_: Any) -> Any:
         """Return the value. Raises ValueError."""
         return jsons.loads(s)
-
-
-@dataclass
-class Life:
-    """What starts and stops with the service; gunicorn's hooks call it."""
-
-    loops: Sequence[Loop] = ()
-    closing: Sequence[Callable[[], None]] = ()
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-
-    def start(self) -> None:
-        """Start the background loops."""
-        for loop in self.loops:
-            loop.start()
-
-    def stop(self) -> None:
-        """Stop the loops, within STOP_SECONDS in all, then close what they used."""
-        deadline = time.monotonic() + STOP_SECONDS
-        for loop in self.loops:
-            loop.stop(max(0.1, deadline - time.monotonic()))
-        for close in self.closing:
-            close()
 
 
 def create_service(
@@ -93,7 +73,7 @@ def create_service(
     app.extensions["campus"] = life = Life(loops, closing)
     _watch_requests(app, life.registry)
     _answer_errors(app)
-    _add_health(app, name, ready)
+    add_health(app, name, ready)
     _add_configure(app, faults)
     app.add_url_rule("/metrics", "metrics", lambda: Response(generate_latest(life.registry), 200, _PROMETHEUS))
     return app
@@ -167,7 +147,8 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
         asked, noted = request._get_current_object(), g._get_current_object()  # the objects behind Flask's proxies
         response.headers["X-Request-ID"] = noted.request_id
         took = time.perf_counter() - noted.began
-        count, duration = meters(asked.method, asked.endpoint or "none", response.status_code)
+        method = asked.method if asked.method in METHODS else "other"  # a label must not take any text of a client
+        count, duration = meters(method, asked.endpoint or "none", response.status_code)
         count.inc()
         duration.observe(took)
         fields = {
@@ -200,6 +181,16 @@ def _answer_errors(app: Flask) -> None:
         kind = (error.name or "error").lower().replace(" ", "-")
         return problem(Problem(error.code or 500, kind, error.description or "", headers=headers))
 
+    @app.errorhandler(ParseException)
+    def unreadable(error: ParseException) -> Response:
+        return problem(bad_request([{"field": "(body)", "why": str(error)}]))
+
+    @app.errorhandler(DatabaseDown)
+    def database_down(error: DatabaseDown) -> Response:
+        log.error("database down: %s", error, extra={"fields": {"request_id": g.request_id}})
+        detail = "The database does not work; try again later."
+        return problem(Problem(503, "database-down", detail, headers={"Retry-After": "2"}))
+
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
         log.exception("unexpected error", extra={"fields": {"request_id": g.request_id}})
@@ -207,6 +198,7 @@ def _answer_errors(app: Flask) -> None:
 
     @app.errorhandler(Hang)
     def hang(_: Hang) -> Response:
+        log.info("request hangs", extra={"fields": {"request_id": g.request_id}})
         _wait_for_caller_to_leave()
         return drop(Drop())
 
@@ -217,14 +209,13 @@ def _answer_errors(app: Flask) -> None:
 
 
 def _wait_for_caller_to_leave() -> None:
-    """Hold the request until its caller hangs up: then the thread is free for others, such as /configure."""
+    """Hold the request, and its thread with it, until its caller hangs up or the service stops."""
     connection = request.environ.get("gunicorn.socket")
-    while connection is not None:
-        readable, _, _ = select.select([connection], [], [], 1.0)
-        with contextlib.suppress(ConnectionResetError):
-            if not readable or connection.recv(1, socket.MSG_PEEK):
-                continue
-        return
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.settimeout(None)
+            while connection.recv(65536):  # what it sends meanwhile is read, else this would never wait again
+                pass
 
 
 def _close_connection() -> None:
@@ -232,32 +223,6 @@ def _close_connection() -> None:
     if connection is not None:
         with contextlib.suppress(OSError):  # the caller may have closed it first
             connection.shutdown(socket.SHUT_RDWR)
-
-
-def _add_health(app: Flask, name: str, ready: dict[str, Callable[[], None]]) -> None:
-    @app.get("/health")
-    def health() -> dict[str, str]:
-        """Say that the process is alive."""
-        return {"status": "ok", "service": name}
-
-    @app.get("/ready")
-    def readiness() -> tuple[dict[str, Any], int]:
-        """Say whether the service can work, and what is missing if not."""
-        checks = {what: _try(check) for what, check in ready.items()}
-        good = all(answer == "ok" for answer in checks.values())
-        return {
-            "status": "ready" if good else "not ready",
-            "service": name,
-            "checks": checks,
-        }, 200 if good else 503
-
-
-def _try(check: Callable[[], None]) -> str:
-    try:
-        check()
-    except Exception as error:  # a check says by raising what is wrong
-        return f"{type(error).__name__}: {error}"
-    return "ok"
 
 
 def _add_configure(app: Flask, faults: Faults) -> None:

@@ -1,16 +1,18 @@
 """How every service is served: `gunicorn -c python:campus.gunicorn_conf "order_service.app:create_app()"`.
 
-One worker, because faults, metrics and background loops live in its memory; threads, because the work waits.
+One worker, because faults, metrics and background loops live in its memory; threads, because the work waits. THREADS
+is how many requests work at a time; `campus.server` says what becomes of the others.
 """
 
 import os
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
-worker_class = "gthread"
+worker_class = "campus.server.Worker"
+logger_class = "campus.server.Log"
 workers = 1
 threads = int(os.environ.get("THREADS", "16"))
 keepalive = 75  # longer than a caller keeps an idle connection, else it meets one that is just being closed
-graceful_timeout = 8  # Docker kills after 10 s
+graceful_timeout = 11  # the worker needs DRAIN_SECONDS and STOP_SECONDS; the runtimes kill after 12 s and 15 s
 timeout = 300  # a service that was paused must not be taken for dead by its own master when it goes on
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None

@@ -6,6 +6,8 @@ import sys
 from campus import jsons
 from campus.orders import utc_now
 
+log = logging.getLogger("campus")
+
 
 class JsonLines(logging.Formatter):
     """Formats a record as JSON; members come from `extra={"fields": {…}}`."""
@@ -29,7 +31,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(service: str) -> logging.Logger:
-    """Send the log `campus` to standard error and return it."""
+    """Send the log `campus` to standard error, name the service in gunicorn's own lines, too, and return the former."""
     # A log line then costs half: nobody reads the place in the code, the thread and the process of it.
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -39,4 +41,6 @@ def set_up(service: str) -> logging.Logger:
     log.handlers = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
+    for others in logging.getLogger("gunicorn.error").handlers:
+        others.setFormatter(handler.formatter)
     return log

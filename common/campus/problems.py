@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import Any
 
+from campus import jsons
+
 CONTENT_TYPE = "application/problem+json"
 
 
@@ -34,3 +36,15 @@ class Problem(Exception):
             "request_id": request_id,
             **self.members,
         }
+
+    def as_response(self, *, request_id: str) -> bytes:
+        """Return a whole HTTP response, after which the connection is closed: for a request that reaches no view."""
+        body = jsons.dumps(self.as_dict(request_id=request_id))
+        head = [
+            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
+            f"Content-Type: {CONTENT_TYPE}",
+            f"Content-Length: {len(body)}",
+            f"X-Request-ID: {request_id}",
+            "Connection: close",
+        ]
+        return "\r\n".join([*head, "", ""]).encode() + body

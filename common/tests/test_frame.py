@@ -11,14 +11,21 @@ import threading
 
 import pytest
 from campus.background import Loop
+from campus.database import DatabaseDown
 from campus.faults import ANSWERING, Drop, Faults, Hang
 from campus.frame import MAX_BODY, Life, about, create_service, json_body, listing, page_request
 from campus.problems import CONTENT_TYPE, Problem
 from flask import g
+from gunicorn.http.errors import InvalidChunkSize
 from prometheus_client.parser import text_string_to_metric_families
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-BAD = {"error": Problem(409, "busy", "Busy.", headers={"Retry-After": "3"}, seats=0), "bug": KeyError("x")}
+BAD = {
+    "error": Problem(409, "busy", "Busy.", headers={"Retry-After": "3"}, seats=0),
+    "bug": KeyError("x"),
+    "database": DatabaseDown("locked"),
+    "chunk": InvalidChunkSize(b"zz"),
+}
 
 
 class Parts:
@@ -105,6 +112,16 @@ def test_an_unexpected_error_is_a_500_that_tells_nothing(client):
     response = client.get("/fail/bug")
     assert response.status_code == 500
     assert "KeyError" not in json.dumps(problem(response))
+
+
+def test_a_database_that_is_down_is_a_503_that_says_when_to_try_again(client):
+    response = client.get("/fail/database")
+    assert problem(response)["status"] == 503
+    assert response.headers["Retry-After"] == "2"
+
+
+def test_a_body_that_cannot_be_read_is_a_400(client):
+    assert problem(client.get("/fail/chunk"))["errors"][0]["field"] == "(body)"
 
 
 def test_unknown_paths_and_methods_are_problems(client):
@@ -209,6 +226,27 @@ def test_health_is_about_the_process_and_readiness_about_what_it_needs(client, p
     assert client.get("/health").json == {"status": "ok", "service": "cafe"}
 
 
+def test_a_check_that_does_not_answer_is_named_and_does_not_keep_the_others_from_it(parts):
+    free = threading.Event()
+    app = create_service(
+        "cafe", faults=Faults(ANSWERING), ready={"oven": parts.check, "till": lambda: free.wait(60), "door": free.wait}
+    )
+    client = app.test_client()
+    checks = client.get("/ready").json["checks"]
+    assert checks["oven"] == "ok"
+    assert checks["till"].startswith("TimeoutError: no answer for ")
+    assert checks["door"].startswith("TimeoutError: no answer for ")
+    free.set()
+
+
+@pytest.mark.parametrize("method", ["BREW", "X" * 200, "PROPFIND"])
+def test_a_method_is_no_label_of_its_own(client, method):
+    client.open("/health", method=method)
+    text = client.get("/metrics").text
+    assert 'method="other",status="405"' in text
+    assert method not in text
+
+
 def test_metrics_count_requests_by_status(client):
     client.post("/echo", json={})
     client.get("/fail/error")
@@ -257,7 +295,10 @@ def test_hang_says_nothing_until_the_caller_leaves(client, wait_until):
         overrides = {"environ_overrides": {"gunicorn.socket": server_end}}
         request = threading.Thread(target=client.get, args=("/fail/hang",), kwargs=overrides)
         request.start()
-        request.join(0.2)
+        client_end.send(b"more")
+        wait_until(
+            lambda: not select.select([server_end], [], [], 0)[0]
+        )  # it is read, else waiting for more is no wait
         assert request.is_alive()
         client_end.close()
         wait_until(lambda: not request.is_alive())
