@@ -2,9 +2,10 @@
 # Chaos: faults at random, drawn from a seed
 #
 # Shows: While orders come at a steady rate, services and brokers are killed, frozen and started again; services are told to
-#   be slow, to fail, to hang, to drop connections, to crash between two steps; what was done is asked for again; and
-#   malformed messages come among the good ones. Some of it at the same time. Then everything is healed. No order that was
-#   acknowledged is lost, none is done twice, and none is left open, whatever its client was told.
+#   be slow, to fail, to hang, to drop connections, to crash between two steps; their databases cannot be written for some
+#   seconds, their disks are full; what was done is asked for again; and malformed messages come among the good ones.
+#   Some of it at the same time. Then everything is healed. No order that was acknowledged is lost, none is done twice,
+#   and none is left open, whatever its client was told.
 # Why: Each promise was shown alone, with a fault that was chosen for it. Faults do not come one by one, and not where
 #   one looks. A schedule that nobody chose finds what nobody thought of, and a seed brings the same one again.
 # Not shown: Speed; and the same seed brings the same faults, not the same moments: which order a kill meets is chance.

@@ -28,7 +28,12 @@ SERVICES = {
 }
 BROKERS = {"async-rabbitmq": rabbit, "streaming-kafka": kafka}
 FIRST = ("kill", "freeze")  # these are in every schedule, however short
-OTHERS = ("kill", "freeze", "broker", "configure", "configure", "crash", "duplicates", "poison")
+BROKER = ("broker", "broker_frozen")  # these are for parts that have one
+OTHERS = (
+    "kill", "freeze", *BROKER, "configure", "configure", "crash", "duplicates", "poison",
+    "database_away", "disk_full", "flaps",
+)  # fmt: skip
+KINDS = tuple(dict.fromkeys(OTHERS))
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,14 @@ def schedule(part: str, seed: int, minutes: float) -> list[Fault]:
     return faults
 
 
+def kinds_of(part: str) -> tuple[str, ...]:
+    """Return the kinds of fault that a part can meet."""
+    return tuple(kind for kind in KINDS if kind not in BROKER or part in BROKERS)
+
+
 def _kinds(part: str, chance: Random) -> Iterator[str]:
     """Yield kinds of fault without end: each comes once before any comes again."""
-    others = [kind for kind in OTHERS if kind != "broker" or part in BROKERS]
+    others = [kind for kind in OTHERS if kind in kinds_of(part)]
     rounds = (chance.sample(others, len(others)) for _ in cycle([None]))
     return chain(chance.sample(FIRST, len(FIRST)), chain.from_iterable(rounds))
 
@@ -92,7 +102,7 @@ def _drawn(chance: Random, part: str, kind: str, at: float, end: float, faults: 
     seconds = round(min(_seconds(chance, kind), end - at), 1)
     failed = any(f.service == service and f.fails and f.until + FAILING_REST > at for f in faults)
     settings = _settings(chance, part, kind, failed)
-    if kind == "configure":
+    if kind in ("configure", "flaps"):
         settings |= {"expires_in": round(seconds + REST, 1)}  # should nobody be able to reach it then
     return [Fault(at, kind, service, seconds, settings)]
 
@@ -100,11 +110,11 @@ def _drawn(chance: Random, part: str, kind: str, at: float, end: float, faults: 
 def rest_after(part: str, fault: Fault) -> float:
     """Return for how many seconds a service is left alone after a fault."""
     dies_in_a_group = part == "streaming-kafka" and fault.kind in ("kill", "crash")
-    return LONG_REST if fault.kind == "broker" or dies_in_a_group else REST
+    return LONG_REST if fault.kind in BROKER or dies_in_a_group else REST
 
 
 def _places(part: str, kind: str) -> tuple[str, ...]:
-    if part in BROKERS and kind in ("broker", "duplicates", "poison"):
+    if part in BROKERS and kind in (*BROKER, "duplicates", "poison"):
         return (BROKERS[part].NAME,)
     return {"duplicates": ("inventory",), "poison": ("order",)}.get(kind, SERVICES[part])
 
@@ -114,6 +124,8 @@ def _seconds(chance: Random, kind: str) -> float:
         return 0.0
     if kind == "freeze" and chance.random() < 0.25:
         return LONG_FREEZE
+    if kind == "broker_frozen":
+        return chance.uniform(2.0, 8.0)
     return chance.uniform(1.0, 5.0)
 
 
@@ -121,6 +133,8 @@ def _settings(chance: Random, part: str, kind: str, failed: bool) -> dict[str, A
     """Return what goes with a kind of fault; `failed` is whether the service failed messages not long ago."""
     if kind == "configure":
         return _configured(chance, part, failed)
+    if kind == "flaps":
+        return {"failure_mode": "drop", "failure_rate": 1.0}
     if kind == "crash":
         after = ("after_publish",) if part in BROKERS else ()
         return {"crash_point": chance.choice(("before_commit", "after_commit", *after))}

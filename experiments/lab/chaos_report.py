@@ -11,19 +11,17 @@ from lab.history import Run
 from lab.markdown import table
 from lab.places import PARTS, LabError
 
-KINDS = ("kill", "freeze", "broker", "configure", "crash", "duplicates", "poison")
-WORDS = {"broker": "kill", "crash": "crash at", "duplicates": "deliver again", "poison": "send malformed messages"}
-COUNTS = (
-    "sent",
-    "acknowledged",
-    "refused",
-    "unknown to the client",
-    "notified",
-    *KINDS,
-    "lost",
-    "doubled",
-    "left open",
-)
+OLD_KINDS = ("kill", "freeze", "broker", "configure", "crash", "duplicates", "poison")  # of a run that does not say
+WORDS = {
+    "broker": "kill",
+    "broker_frozen": "freeze",
+    "crash": "crash at",
+    "duplicates": "deliver again",
+    "poison": "send malformed messages",
+    "database_away": "keep its database from being written",
+    "disk_full": "let its disk be full",
+    "flaps": "cut its connections again and again:",
+}
 
 
 def drawn(run: Run) -> dict[str, Any] | None:
@@ -41,19 +39,19 @@ def figures(run: Run) -> dict[str, Any]:
     """Return what a summary holds of chaos: the seed, the faults by kind, and what they cost."""
     schedule, evidence = drawn(run), Evidence(run)
     planned = Counter(fault["kind"] for fault in schedule["faults"])
-    done = Counter(carried_out(run))
+    done, kinds = Counter(carried_out(run)), schedule.get("kinds", OLD_KINDS)
     results = Counter(op.result for op in run.operations)
     return {
         "seed": schedule["seed"],
         "minutes": schedule["minutes"],
-        "planned": {kind: planned[kind] for kind in KINDS},
+        "planned": {kind: planned[kind] for kind in kinds},
         "counts": {
             "sent": results.total(),
             "acknowledged": results["ok"],
             "refused": results["fail"],
             "unknown to the client": results["info"] + results[None],
             "notified": sum(order["status"] == "notified" for order in evidence.orders.values()),
-            **{kind: done[kind] for kind in KINDS},
+            **{kind: done[kind] for kind in kinds},
             "lost": len(toll.lost(evidence)),
             "doubled": len(toll.doubled(evidence)),
             "left open": len(toll.left_open(evidence)),
@@ -111,9 +109,11 @@ def page(folder: Path) -> str:
 
 TEXT = (
     "Faults at random while orders come: services and brokers are killed and frozen, told to fail, hang, crash and "
-    "slow down, messages are delivered twice, and malformed ones sent among them. Then everything is healed. *lost*: "
-    "acknowledged, and not there or not done. *doubled*: with two reservations or notifications. *left open*: in no "
-    "final state after settling. Each seed links to its run, with the schedule and what was done of it."
+    "slow down, their connections are cut again and again (*flaps*), a database cannot be written for a while "
+    "(*database away*) or a disk is full, messages are delivered twice, and malformed ones sent among them. Then "
+    "everything is healed. *lost*: acknowledged, and not there or not done. *doubled*: with two reservations or "
+    "notifications. *left open*: in no final state after settling. Each seed links to its run, with the schedule and "
+    "what was done of it."
 )
 
 
@@ -124,13 +124,18 @@ def _summaries(folder: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _of_part(part: str, summaries: list[tuple[str, dict[str, Any]]]) -> list[str]:
-    rows = [(f"[{s['chaos']['seed']}]({part}/{name}/report.md)", *_counts(s["chaos"]["counts"]), s["verdict"])
-            for name, s in summaries]  # fmt: skip
+    all_counts = [Counter(summary["chaos"]["counts"]) for _, summary in summaries]
+    columns = list(max(all_counts, key=len))  # an old run does not know all kinds
+    rows = [
+        (f"[{summary['chaos']['seed']}]({part}/{name}/report.md)", *_row_of(counts, columns), summary["verdict"])
+        for (name, summary), counts in zip(summaries, all_counts, strict=True)
+    ]
     total: Counter[str] = Counter()
-    for _, summary in summaries:
-        total.update(summary["chaos"]["counts"])
-    return [f"## {part}", table(("seed", *COUNTS, "verdict"), [*rows, ("all", *_counts(total), "")])]
+    for counts in all_counts:
+        total.update(counts)
+    words = [name.replace("_", " ") for name in columns]
+    return [f"## {part}", table(("seed", *words, "verdict"), [*rows, ("all", *_row_of(total, columns), "")])]
 
 
-def _counts(counts: dict[str, int]) -> tuple[str, ...]:
-    return tuple(f"{counts[name]:,}" for name in COUNTS)
+def _row_of(counts: Counter[str], columns: list[str]) -> list[str]:
+    return [f"{counts[name]:,}" for name in columns]

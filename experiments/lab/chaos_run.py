@@ -8,6 +8,7 @@ import contextlib
 import functools
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from typing import Any
 
 from campus.messages import INVENTORY_RESERVED, ORDER_PLACED
 
-from lab import chaos, compose, disturb, http, publishing, runtime
+from lab import chaos, compose, disturb, http, publishing, resources, runtime
 from lab.chaos import Fault
 from lab.compose import Service
 from lab.journal import Journal
@@ -25,15 +26,19 @@ from lab.places import LabError
 LOAD = "chaos"
 COPIES = 20
 MOST_LISTED = 1000
+FLAP = 0.4  # seconds with faults, and seconds without
 
 Say = Callable[[str], None]
+
+_taken: dict[int, Callable[[], None]] = {}  # by the number of the fault: what gives it back
 
 
 def run(journal: Journal, seed: int, minutes: float, say: Say) -> None:
     """Carry out what a seed draws while the load `chaos` runs, then heal everything. Raises LabError."""
     part = journal.head["part"]
     faults = chaos.schedule(part, seed, minutes)
-    journal.note(type="schedule", seed=seed, minutes=minutes, faults=[fault.as_dict() for fault in faults])
+    journal.note(type="schedule", seed=seed, minutes=minutes, faults=[fault.as_dict() for fault in faults],
+                 kinds=chaos.kinds_of(part))  # fmt: skip
     carry_out(journal, faults, say)
     heal(part, say)
 
@@ -123,6 +128,33 @@ def _reset(journal: Journal, number: int, fault: Fault) -> str:
     return ""
 
 
+def _flap(journal: Journal, number: int, fault: Fault) -> str:
+    """Let a service lose its connections at every message or request, again and again, with pauses between."""
+    service, end = _service(journal, fault), journal.now() + fault.seconds
+    times = 0
+    while journal.now() < end:
+        disturb.configure(service, fault.settings)
+        time.sleep(FLAP)
+        disturb.reset(service)
+        time.sleep(FLAP)
+        times += 1
+    return f"{times} times"
+
+
+def _take(what: str, journal: Journal, number: int, fault: Fault) -> str:
+    _taken[number] = resources.TAKING[what](_service(journal, fault))
+    journal.note(type="fault", verb="take", service=fault.service, value=what)
+    return ""
+
+
+def _give_back(what: str, journal: Journal, number: int, fault: Fault) -> str:
+    if number not in _taken:
+        raise LabError("nothing was taken")
+    _taken.pop(number)()
+    journal.note(type="fault", verb="give back", service=fault.service, value=what)
+    return ""
+
+
 def _arm(journal: Journal, number: int, fault: Fault) -> str:
     """Tell a service to crash at a point, perhaps before it can answer. Raises LabError when it cannot be asked."""
     service = _service(journal, fault)
@@ -185,16 +217,24 @@ def _poison(journal: Journal, number: int, fault: Fault) -> str:
 DOING: dict[str, Callable[[Journal, int, Fault], str]] = {
     "kill": functools.partial(_act, "kill"),
     "broker": functools.partial(_act, "kill"),
+    "broker_frozen": functools.partial(_act, "pause"),
     "freeze": functools.partial(_act, "pause"),
     "configure": _configure,
     "crash": _arm,
     "duplicates": _duplicate,
     "poison": _poison,
+    "database_away": functools.partial(_take, resources.DATABASE),
+    "disk_full": functools.partial(_take, resources.DISK),
+    "flaps": _flap,
 }
 MENDING: dict[str, Callable[[Journal, int, Fault], str]] = {
     "kill": functools.partial(_act, "start"),
     "broker": functools.partial(_act, "start"),
+    "broker_frozen": functools.partial(_act, "unpause"),
     "freeze": functools.partial(_act, "unpause"),
     "configure": _reset,
     "crash": _after_crash,
+    "database_away": functools.partial(_give_back, resources.DATABASE),
+    "disk_full": functools.partial(_give_back, resources.DISK),
+    "flaps": _reset,
 }

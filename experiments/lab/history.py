@@ -8,13 +8,14 @@ since the run began):
     {"type": "dropped", "op": …, "phase": …, "intended": …}     never sent: too many were waiting already
     {"type": "phase", "phase": …, "params": {…}, "until": …}    a load and its parameters
     {"type": "fault", "verb": "configure", "service": …, "value": {…}}   what was done to a service
+    {"type": "fault", "verb": "take" | "give back", "service": …, "value": "its database"}
     {"type": "predict", …}, {"type": "settled", …}              what was expected; when all orders were final
     {"type": "depth", "queue": …, "ready": 7}                   messages that no consumer held, or rows of the outbox
     {"type": "published", "name": …, "queue": …, "kind": …, "message_id": …}   what the script published itself
     {"type": "lag", "group": …, "topic": …, "partition": 0, "current": …, "end": …, "lag": 7}   records not read yet
     {"type": "lag table", "name": …, "rows": […]}, {"type": "replay", "group": …, "to": …}   what the script asked for
     {"type": "report", "name": …, "report": {…}}                what analytics, or somebody else, counted
-    {"type": "schedule", "seed": 7, "minutes": 0.8, "faults": […]}   the faults that a seed drew
+    {"type": "schedule", "seed": 7, "minutes": 0.8, "faults": […], "kinds": […]}   what a seed drew, and of what kinds
     {"type": "carried out", "fault": 0, "began": …, "ended": …, "done": true, "said": …}   what came of each
     {"type": "messages", "service": …, "received": {…}}         how many a process had received when it was ended
     {"type": "connection", "service": …, "to": …}               one that was seen for the first time
@@ -150,6 +151,10 @@ def _windows(faults: list[dict[str, Any]]) -> list[Window]:
             close(service, "process", at)
         if verb in ("kill", "stop", "configure", "reset"):  # faults do not outlive the process
             close(service, "configured", at)
+        if verb in ("kill", "stop", "take", "give back"):
+            close(service, "without", at)
+        if verb == "take":
+            since[service, "without"] = (f"without {e['value']}", at)
         if verb == "configure" and e["value"]:
             since[service, "configured"] = (" ".join(f"{k}={v}" for k, v in e["value"].items()), at)
     for service, channel in list(since):

@@ -11,7 +11,7 @@ from lab.compose import Service
 from lab.local import LocalRuntime
 from lab.places import HIDDEN, PARTS, ROOT, LabError, part_named
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 class Runtime(Protocol):
@@ -92,7 +92,8 @@ def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECOND
         if state == "paused":
             raise LabError(f"{service.name} is paused", f"./lab unpause {service.part}/{service.name}")
         time.sleep(0.05)
-    why = f"{service.name} is not ready after {seconds:.0f} s{_what_is_missing(service)}"
+    missing = what_is_missing(service)
+    why = f"{service.name} is not ready after {seconds:.0f} s" + (f" ({missing})" if missing else "")
     raise LabError(f"{why}; its last words:\n{_last_words(runtime, service)}")
 
 
@@ -102,6 +103,13 @@ def is_ready(service: Service, timeout: float) -> bool:
         return brokers.answers(service, timeout)
     answer = http.try_get(f"{service.url}/ready", timeout=timeout)
     return answer is not None and answer.status_code == 200
+
+
+def what_is_missing(service: Service) -> str:
+    """Return what a service itself says that it waits for: nothing when it is ready, or does not answer."""
+    answer = None if service.is_broker else http.try_get(f"{service.url}/ready", timeout=2.0)
+    checks = answer.json().get("checks", {}) if answer is not None else {}
+    return "; ".join(f"{what}: {said}" for what, said in checks.items() if said != "ok")
 
 
 def parts_up(runtime: Runtime) -> list[str]:
@@ -122,14 +130,6 @@ def find(runtime: Runtime, name: str) -> Service:
     if short not in known:
         raise LabError(f"{parts[0]} has no service {short}", f"it has: {', '.join(known)}")
     return known[short]
-
-
-def _what_is_missing(service: Service) -> str:
-    """Return what a service itself says that it waits for."""
-    answer = None if service.is_broker else http.try_get(f"{service.url}/ready", timeout=1.0)
-    checks = answer.json().get("checks", {}) if answer is not None else {}
-    missing = [f"{what}: {said}" for what, said in checks.items() if said != "ok"]
-    return f" ({'; '.join(missing)})" if missing else ""
 
 
 def _last_words(runtime: Runtime, service: Service) -> str:

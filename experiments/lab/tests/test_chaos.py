@@ -5,17 +5,19 @@ import json
 import threading
 from collections import Counter
 
+import psutil
 import pytest
 from campus.faults import ANSWERING, CONSUMING, Faults
 from conftest import Copy
 from hand_made import Raw, accepted, good, items
-from lab import chaos, chaos_report, chaos_run, compose, disturb, processes, publishing, report, runtime
+from lab import chaos, chaos_report, chaos_run, compose, disturb, local, processes, publishing, report, runtime
 from lab.chaos import Fault, schedule
 from lab.check import Evidence
 from lab.http import call
 from lab.journal import Journal
 from lab.places import PARTS, LabError
 from lab.toll import doubled, left_open, lost
+from rig import wait_until
 
 MANY = [(part, seed, minutes) for part in PARTS for seed in range(8) for minutes in (0.2, 0.8, 3.0)]
 
@@ -29,11 +31,11 @@ def test_a_seed_draws_these_faults_on_every_machine():
 EXAMPLE = [
     (1.5, "kill", "notification", 3.0, {}),
     (5.8, "freeze", "analytics", 4.9, {}),
-    (7.8, "configure", "order", 3.2, {"delay": 0.07, "jitter": 0.01, "expires_in": 6.2}),
-    (11.6, "freeze", "inventory", 1.3, {}),
-    (14.4, "crash", "analytics", 1.1, {"crash_point": "after_publish"}),
+    (7.8, "configure", "inventory", 1.4, {"failure_rate": 0.29, "failure_mode": "drop", "expires_in": 4.4}),
+    (11.2, "broker_frozen", "kafka", 3.3, {}),
+    (13.3, "freeze", "inventory", 2.2, {}),
 ]
-DIGEST = "62184a046213890d708f086027f9bb8f996b2cffd5ee2511599efbfe16355c77"
+DIGEST = "aa3ef65d2f18c720c3c7ced15b1db8ebc5cc6f2fda6aae1f90e988469c5f0a7c"
 
 
 def test_other_seeds_and_parts_draw_others():
@@ -53,7 +55,9 @@ def test_a_schedule_has_a_kill_and_a_freeze_and_is_mended_before_the_load_ends()
 def test_every_kind_comes_in_a_minute():
     for part in PARTS:
         kinds = Counter(f.kind for seed in range(20) for f in schedule(part, seed, 0.8))
-        assert set(kinds) == set(chaos_run.DOING) - (set() if part in chaos.BROKERS else {"broker"})
+        assert set(kinds) == set(chaos.kinds_of(part))
+    assert set(chaos.kinds_of("async-rabbitmq")) == set(chaos_run.DOING) == set(chaos.KINDS)
+    assert set(chaos.KINDS) - set(chaos.kinds_of("sync-rest")) == {"broker", "broker_frozen"}
 
 
 def test_a_part_is_given_only_faults_that_it_has():
@@ -63,10 +67,10 @@ def test_a_part_is_given_only_faults_that_it_has():
         points = ("before_commit", "after_commit", *(("after_publish",) if broker else ()))
         understood = Faults(CONSUMING if broker else ANSWERING, points=points)
         for fault in schedule(part, seed, minutes):
-            assert services[fault.service].is_broker == (fault.kind in ("broker", *BY_BROKER) and broker)
-            if fault.kind in ("configure", "crash"):
+            assert services[fault.service].is_broker == (fault.kind in (*chaos.BROKER, *BY_BROKER) and broker)
+            if fault.kind in ("configure", "flaps", "crash"):
                 understood.configure(fault.settings)
-            if fault.kind == "configure":
+            if fault.kind in ("configure", "flaps"):
                 assert fault.settings["expires_in"] >= fault.seconds
 
 
@@ -202,6 +206,26 @@ def test_all_is_healed(journal, machine, monkeypatch):
     assert said == ["  inventory cannot be healed: no answer"]
 
 
+def test_connections_flap_until_the_end_of_the_fault(journal, machine, monkeypatch):
+    told = []
+    monkeypatch.setattr(disturb, "configure", lambda service, settings: told.append(settings))
+    monkeypatch.setattr(disturb, "reset", lambda service: told.append("reset"))
+    monkeypatch.setattr(chaos_run, "FLAP", 0.05)
+    settings = {"failure_mode": "drop", "failure_rate": 1.0}
+    chaos_run.carry_out(journal, [Fault(0.0, "flaps", "order", 0.2, settings)], print)
+    assert told[:2] == [settings, "reset"]
+    assert told[-1] == "reset"
+    assert noted(journal, "carried out")[0]["done"]
+
+
+@pytest.mark.parametrize("kind", ["database_away", "disk_full"])
+def test_what_cannot_be_taken_is_not_given_back(journal, machine, kind):
+    chaos_run.carry_out(journal, [Fault(0.0, kind, "order", 0.1)], print)
+    [came] = noted(journal, "carried out")
+    assert (came["done"], came["said"]) == (False, "this fault needs processes of this machine")
+    assert noted(journal, "fault") == []
+
+
 @pytest.mark.parametrize(("point", "done"), [(None, True), ("after_commit", False)])
 def test_a_crash_shows_in_what_the_service_forgot(journal, machine, monkeypatch, point, done):
     def configure(service: compose.Service, settings: dict) -> None:
@@ -244,6 +268,27 @@ def part_a(running: Copy, monkeypatch) -> Copy:
     for name, port in running.ports.items():
         monkeypatch.setenv(f"A_{name.upper()}_PORT", str(port))
     return running
+
+
+def ready(service: compose.Service) -> bool:
+    return runtime.is_ready(service, timeout=5.0)
+
+
+@pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="a disk can be made full on Linux only")
+@pytest.mark.parametrize("kind", ["database_away", "disk_full"])
+def test_a_service_without_its_database_is_not_ready_and_works_again_afterwards(part_a, journal, monkeypatch, kind):
+    monkeypatch.setattr(local, "HIDDEN", part_a.root / ".lab")
+    services = compose.services("sync-rest")
+    fault = Fault(0.0, kind, "inventory", 1.0)
+    assert chaos_run.DOING[kind](journal, 0, fault) == ""
+    try:
+        wait_until(lambda: not ready(services["inventory"]))
+        assert ready(services["notification"])
+    finally:
+        chaos_run.MENDING[kind](journal, 0, fault)
+    wait_until(lambda: ready(services["inventory"]))
+    place(services["order"], 1)
+    assert [e["verb"] for e in noted(journal, "fault")] == ["take", "give back"]
 
 
 def place(order: compose.Service, count: int) -> None:
@@ -344,6 +389,25 @@ def test_a_report_sets_what_was_planned_beside_what_was_done(tmp_path):
     text = (folder / "report.md").read_text()
     assert "| 0.5 s | 4.5 s | kill | inventory | 0.5 s | 4.5 s | done |" in text
     assert "| 2.0 s | 3.0 s | configure delay=0.2 | order | 2.0 s | 3.1 s | not done: no answer |" in text
+
+
+def test_a_report_counts_the_kinds_that_could_be_drawn_and_old_ones_those_of_their_time(tmp_path):
+    raw = chaotic(accepted())
+    old = report.summarise(raw.run())["chaos"]["planned"]
+    assert list(old) == ["kill", "freeze", "broker", "configure", "crash", "duplicates", "poison"]
+    [schedule] = [line for line in raw.events if line["type"] == "schedule"]
+    schedule["kinds"] = list(chaos.kinds_of("sync-rest"))
+    schedule["faults"].append(Fault(3.0, "database_away", "order", 1.0).as_dict())
+    raw.add("fault", 3.0, verb="take", service="order", value="its database")
+    raw.add("fault", 4.0, verb="give back", service="order", value="its database")
+    raw.add("carried out", 4.0, fault=2, began=3.0, ended=4.0, done=True, said="")
+    folder = raw.write(tmp_path)
+    assert report.make(folder)["chaos"]["planned"] == dict.fromkeys(chaos.kinds_of("sync-rest"), 0) | {
+        "kill": 1, "configure": 1, "database_away": 1,
+    }  # fmt: skip
+    text = (folder / "report.md").read_text()
+    assert "| 3.0 s | 4.0 s | keep its database from being written | order | 2.0 s | 3.0 s | done |" in text
+    assert "| order | without its database | 3.0 s | 4.0 s | 1.0 s |" in text
 
 
 def test_the_toll_of_a_run_whose_state_is_not_known_is_not_known():
