@@ -12,7 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import brokers, compose, ports, processes
+from lab import brokers, compose, log_keeper, ports, processes
 from lab.compose import Service
 from lab.places import HIDDEN, ROOT, LabError
 
@@ -39,10 +39,11 @@ class LocalRuntime:
         folder = ROOT / service.folder
         program, *words = (self._here(service, word) for word in service.command)
         command = [shutil.which(program, path=_path()) or str(folder / program), *words]
-        env = os.environ | self._environment(service)
+        env = os.environ | self.environment(service)
         with processes.uninterrupted():
             record = processes.start(command, folder=folder, env=env, log=self.log_file(service))
             processes.save(record, _record_file(service))
+            log_keeper.start()
 
     def stop(self, service: Service) -> None:
         """End a service: in good order, or after 12 s by force."""
@@ -101,9 +102,11 @@ class LocalRuntime:
     def _forget(self, service: Service) -> None:
         for volume in service.volumes:
             shutil.rmtree(HIDDEN / "data" / service.part / volume, ignore_errors=True)
-        self.log_file(service).unlink(missing_ok=True)
+        for log in (self.log_file(service), self.log_file(service).with_suffix(".log.1")):
+            log.unlink(missing_ok=True)
 
-    def _environment(self, service: Service) -> dict[str, str]:
+    def environment(self, service: Service) -> dict[str, str]:
+        """Return the variables that the service is given here."""
         env = {key: self._here(service, value) for key, value in service.environment.items()}
         code = os.pathsep.join([str(ROOT / "common"), str(ROOT / service.folder)])
         return env | {"PYTHONPATH": code, "PATH": _path(), "PYTHONUNBUFFERED": "1"}
