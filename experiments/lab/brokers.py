@@ -3,11 +3,10 @@
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
-from lab import rabbit
+from lab import processes, rabbit
 from lab.compose import Service
 from lab.places import HIDDEN, ROOT, LabError
 
@@ -19,6 +18,7 @@ HELLO = {
     "rabbitmq": (b"AMQP\x00\x00\x09\x01", b"\x01"),
     "kafka": (b"\x00\x00\x00\x0a\x00\x12\x00\x00\x00\x00\x00\x01\xff\xff", b"\x00\x00"),
 }
+FETCH_SECONDS = 1800.0  # packages and jars may come over a slow line
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -82,7 +82,7 @@ def _install(*packages: str) -> None:
     print(f"installing {names} with apt-get (about a minute)", file=sys.stderr, flush=True)
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *packages]):
-        done = subprocess.run(["apt-get", *words], env=env, capture_output=True, text=True)
+        done = processes.finished(["apt-get", *words], FETCH_SECONDS, env=env, capture_output=True, text=True)
     if done.returncode:
         raise LabError(f"apt-get could not install {names}:\n{done.stderr.strip()[-400:]}")
 
@@ -99,7 +99,8 @@ def _fetch_kafka() -> None:
     print("fetching Apache Kafka from Maven Central (54 MB, once)", file=sys.stderr, flush=True)
     pom = ROOT / "streaming-kafka" / "broker" / "pom.xml"
     words = ["dependency:copy-dependencies", f"-DoutputDirectory={_KAFKA / 'libs'}", "-DincludeScope=runtime"]
-    done = subprocess.run(["mvn", "-q", "-B", "-f", str(pom), *words], capture_output=True, text=True)
+    command = ["mvn", "-q", "-B", "-f", str(pom), *words]
+    done = processes.finished(command, FETCH_SECONDS, capture_output=True, text=True)
     if done.returncode:
         raise LabError(f"Maven could not fetch Kafka:\n{done.stdout.strip()[-600:]}")
     (_KAFKA / "ready").touch()

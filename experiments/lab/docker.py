@@ -3,12 +3,13 @@
 import shutil
 import subprocess
 
-from lab import compose, ports
+from lab import compose, ports, processes
 from lab.compose import Service
 from lab.places import ROOT, LabError
 
 IMAGE = "campus-lab"
 WITHOUT = "or without Docker: LAB_RUNTIME=local ./lab …"
+BUILD_SECONDS = 1800.0  # an image may have to be fetched over a slow line
 AFTER = {"kill": "exited", "pause": "paused", "unpause": "running"}
 
 
@@ -77,7 +78,7 @@ def answers() -> bool:
         return False
     try:
         return not any(_docker(*words, seconds=5).returncode for words in (["version"], ["compose", "version"]))
-    except subprocess.TimeoutExpired:
+    except LabError:
         return False
 
 
@@ -87,7 +88,7 @@ def _build(part: str) -> None:
     words = ("build", next(s.name for s in compose.services(part).values() if not s.is_broker))  # all use one image
     if not first:
         _compose(part, *words, hint=WITHOUT)
-    elif subprocess.run([*_command(part, progress="auto"), *words]).returncode:
+    elif processes.finished([*_command(part, progress="auto"), *words], BUILD_SECONDS).returncode:
         raise LabError("docker compose build failed; see above", WITHOUT)
 
 
@@ -105,12 +106,12 @@ def _command(part: str, *, progress: str = "quiet") -> list[str]:
 
 
 def _compose(part: str, *words: str, hint: str = "") -> str:
-    done = subprocess.run([*_command(part), *words], capture_output=True, text=True)
+    done = processes.finished([*_command(part), *words], BUILD_SECONDS, capture_output=True, text=True)
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-6:])
         raise LabError(f"docker compose {words[0]} failed:\n{said}", hint)
     return done.stdout
 
 
-def _docker(*words: str, seconds: float | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *words], capture_output=True, text=True, timeout=seconds)
+def _docker(*words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    return processes.finished(["docker", *words], seconds, capture_output=True, text=True)

@@ -190,7 +190,7 @@ class Groups:
             for partition, records in self._reader.poll(timeout_ms=20).items():
                 found[partition] = records[0].timestamp / 1000
             for partition in waiting - found.keys():
-                if self._reader.position(partition) >= ends[partition]:
+                if (self._reader.position(partition, timeout_ms=kafka.BUSY_MS) or 0) >= ends[partition]:
                     found[partition] = None
         return found
 

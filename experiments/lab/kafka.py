@@ -130,12 +130,14 @@ def read_all(service: Service, topics: Sequence[str]) -> Iterator[Any]:
     """Yield every committed record of these topics, from the beginning to what is the end now. Raises LabError."""
     from kafka import TopicPartition
 
+    with asking(service) as client:  # not the consumer, which would wait without a limit
+        shapes = {t["name"]: [p["partition_index"] for p in t["partitions"]] for t in client.describe_topics()}
     with in_plain_words(service), contextlib.closing(reader(service)) as consumer:
-        partitions = [TopicPartition(t, p) for t in topics for p in consumer.partitions_for_topic(t) or ()]
+        partitions = [TopicPartition(topic, p) for topic in topics for p in shapes.get(topic, ())]
         ends = consumer.end_offsets(partitions) if partitions else {}
         consumer.assign(partitions)
         progress = time.monotonic()
-        while any(consumer.position(partition) < end for partition, end in ends.items()):
+        while any((consumer.position(p, timeout_ms=BUSY_MS) or 0) < end for p, end in ends.items()):
             found = consumer.poll(timeout_ms=50)
             for records in found.values():
                 yield from records

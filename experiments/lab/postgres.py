@@ -83,7 +83,7 @@ def find_program(name: str) -> str:
 def _data_directory(home: Path) -> Iterator[Path]:
     """Yield an empty directory that belongs to the server's user, and remove it; first what a killed run left."""
     home.mkdir(parents=True, exist_ok=True)
-    reached = subprocess.run(["/bin/sh", "-c", 'test -x "$0"', home], check=False, **_server_user())
+    reached = subprocess.run(["/bin/sh", "-c", 'test -x "$0"', home], check=False, timeout=60, **_server_user())
     place = home if reached.returncode == 0 else Path(tempfile.gettempdir())
     for left in place.glob("campus-postgres-*"):
         _remove_if_left(left)
@@ -112,7 +112,7 @@ def _remove_if_left(run: Path) -> None:
 
 def _run(*command: str | Path) -> None:
     """Run a program of PostgreSQL as the server's user; raise PostgresMissing with what it said if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **_server_user())
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=120, **_server_user())
     if done.returncode:
         raise PostgresMissing(f"{Path(command[0]).name} failed: {done.stdout[-500:]} {done.stderr[-500:]}")
 

@@ -10,8 +10,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
+
+from lab.places import LabError
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,14 @@ def start(command: Sequence[str], *, folder: Path, env: Mapping[str, str], log: 
             start_new_session=True,
         )
     return record_of(child.pid)
+
+
+def finished(command: Sequence[str | Path], seconds: float, **options: Any) -> subprocess.CompletedProcess[Any]:
+    """Run a command to its end, as `subprocess.run` does. Raises LabError when it does not come to it in time."""
+    try:
+        return subprocess.run(command, timeout=seconds, **options)
+    except subprocess.TimeoutExpired:
+        raise LabError(f"{' '.join(map(str, command[:3]))} was stopped: it took more than {seconds:.0f} s") from None
 
 
 @contextlib.contextmanager

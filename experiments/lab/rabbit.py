@@ -46,6 +46,7 @@ def connect(service: Service) -> "BlockingConnection":
     parameters.client_properties = {"connection_name": "lab"}
     parameters.socket_timeout = parameters.stack_timeout = BUSY_SECONDS
     parameters.heartbeat = BUSY_SECONDS  # a frozen broker must not hold us for a minute
+    parameters.blocked_connection_timeout = BUSY_SECONDS  # nor one that takes nothing for want of memory or disk
     return pika.BlockingConnection(parameters)
 
 

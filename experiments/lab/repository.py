@@ -1,10 +1,10 @@
 """A repository as git has it at HEAD: files by their paths, and scripts as they were at earlier commits."""
 
 import os
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from lab import processes
 from lab.places import LabError
 
 GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
@@ -79,7 +79,7 @@ class Repository:
     def _git(self, *words: str, told: bytes = b"", wanted: str = "output") -> bytes:
         """Return what git says: nothing when it fails."""
         command = [*GIT, "-C", str(self.folder), *words]
-        done = subprocess.run(command, input=told, capture_output=True, env=os.environ | ENVIRONMENT)
+        done = processes.finished(command, 300.0, input=told, capture_output=True, env=os.environ | ENVIRONMENT)
         if wanted == "status":
             return str(done.returncode).encode()
         return done.stdout if done.returncode == 0 else b""

@@ -121,8 +121,11 @@ def settle(seconds: float) -> None:
     """Wait until every order is in a final state."""
     from lab import story
 
-    done = story.settle(Journal.required(), seconds)
+    journal = Journal.required()
+    done = story.settle(journal, seconds)
     _say("  all orders are final" if done else f"  after {seconds:.0f} s some orders are not final, or messages wait")
+    for sentence in [] if done else story.unready(journal.head["part"]):
+        _say(f"  {sentence}")
 
 
 @click.command(hidden=True)

@@ -1,9 +1,9 @@
 """What an experiment script does around its load: begin, predict, wait, settle, collect, judge, publish."""
 
+import gzip
 import platform
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -21,6 +21,7 @@ RUNS = HIDDEN / "runs"
 RUNNING = HIDDEN / "run" / "experiment.json"
 SECTIONS = ("Shows", "Why", "Not shown", "Takes", "Usage")
 QUIET_SECONDS = 0.3
+MOST_OF_A_LOG = 8 * 2**20  # bytes of each that are kept of a run that did not pass
 OPEN_STATES = ("placed", "unknown", "reserved")
 PACKAGES = ("flask", "gunicorn", "urllib3", "sqlalchemy", "pydantic", "pika", "kafka-python", "aiohttp")
 HELD = {"order": ("orders", "order"), "inventory": ("reservations", "reservation"),
@@ -112,6 +113,17 @@ def settle(journal: Journal, seconds: float) -> bool:
     return done
 
 
+def unready(part: str) -> list[str]:
+    """Return a sentence for each service of a part that is not ready."""
+    chosen, said = runtime.choose(), []
+    for service in compose.services(part).values():
+        if (state := chosen.state(service)) != "running":
+            said.append(f"{service.name} is {state}")
+        elif not runtime.is_ready(service, timeout=2.0):
+            said.append(f"{service.name} is not ready ({runtime.what_is_missing(service) or 'no answer'})")
+    return said
+
+
 def collect(journal: Journal) -> None:
     """Write the raw files of the run: its history, and what each service holds now."""
     for service in compose.services(journal.head["part"]).values():
@@ -142,11 +154,20 @@ def publish(journal: Journal) -> Path:
 
 
 def keep_logs(journal: Journal) -> Path | None:
-    """Keep what the services of a run said, until its script runs again; return where. The next `up` begins anew."""
-    logs = HIDDEN / "logs" / journal.head["part"]
-    if not logs.exists():  # with Docker there are none
+    """Keep the end of what the services and the broker of a run said, until its script runs again; return where.
+
+    The next `up` begins anew. With Docker there is nothing to keep: the containers are gone by now.
+    """
+    logs = sorted((HIDDEN / "logs" / journal.head["part"]).glob("*.log*"))
+    if not logs:
         return None
-    return shutil.copytree(logs, journal.folder / "logs", dirs_exist_ok=True)
+    kept = journal.folder / "logs"
+    kept.mkdir(exist_ok=True)
+    for log in logs:
+        with log.open("rb") as file, gzip.open(kept / f"{log.name}.gz", "wb") as out:
+            file.seek(max(0, log.stat().st_size - MOST_OF_A_LOG))
+            out.write(file.read())
+    return kept
 
 
 def _none_in(url: str, status: str) -> bool:
@@ -202,10 +223,10 @@ def _held(service: Service) -> list[dict[str, Any]]:
 def _commit() -> str:
     """Return the commit, with `+changes` when the files other than results and pages differ from it."""
     git = ["git", "-C", str(ROOT)]
-    commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
+    commit = processes.finished([*git, "rev-parse", "--short=12", "HEAD"], 60, capture_output=True, text=True)
     if commit.returncode:
         return "none"
-    changed = subprocess.run(
-        [*git, "status", "--porcelain", "--", ".", ":!results", ":!*.md"], capture_output=True, text=True
+    changed = processes.finished(
+        [*git, "status", "--porcelain", "--", ".", ":!results", ":!*.md"], 60, capture_output=True, text=True
     )
     return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")

@@ -1,5 +1,6 @@
 """The frame of an experiment: its header, its options, one at a time, and a clean end whatever ends it."""
 
+import gzip
 import json
 import os
 import re
@@ -155,7 +156,11 @@ def test_what_the_services_said_is_kept_for_whoever_asks_why(tmp_path, monkeypat
     logs = tmp_path / ".lab/logs/sync-rest"
     logs.mkdir(parents=True)
     (logs / "order.log").write_text("why")
-    assert (story.keep_logs(notes) / "order.log").read_text() == "why"
+    monkeypatch.setattr(story, "MOST_OF_A_LOG", 10)
+    (logs / "kafka.log").write_text("long ago; the end")
+    (logs / "kafka.log.1").write_text("before")
+    kept = {file.name: gzip.decompress(file.read_bytes()) for file in story.keep_logs(notes).iterdir()}
+    assert kept == {"order.log.gz": b"why", "kafka.log.gz": b"o; the end", "kafka.log.1.gz": b"before"}
 
 
 def test_a_service_that_is_gone_is_missing_in_the_state(tmp_path, monkeypatch, free_port):
