@@ -1,16 +1,20 @@
 """What the services of every part show of what they hold: orders, stock and reservations, notifications."""
 
+import math
 from typing import Any
 
 from flask import Flask
 from prometheus_client import Gauge
 
 from campus import notices, order_book, stock
+from campus.bounded import Bounded
 from campus.database import Database
 from campus.forms import bad_request, read_stock_change
 from campus.frame import about, json_body, listing, page_request
 from campus.orders import NOTIFIED, STATUSES, Order
 from campus.problems import Problem
+
+GAUGE_SECONDS = 0.3  # how long `GET /metrics` waits for one figure
 
 
 def accepted(order: Order) -> tuple[dict[str, Any], int, dict[str, str]]:
@@ -91,10 +95,18 @@ def show_notifications(app: Flask, database: Database) -> None:
 
 
 def count(app: Flask, database: Database, name: str, text: str, counter: Any) -> None:
-    """Add a gauge to `GET /metrics` that shows `counter(tx)` at the time of asking."""
+    """Add a gauge to `GET /metrics` that shows `counter(tx)` at the time of asking; NaN when nobody can say."""
 
     def value() -> int:
-        with database.transaction() as tx:
+        with database.reading() as tx:
             return counter(tx)
 
-    Gauge(name, text, registry=app.extensions["campus"].registry).set_function(value)
+    asked = Bounded(value, GAUGE_SECONDS)
+
+    def shown() -> float:
+        try:
+            return asked()
+        except OSError:  # late, or the database is down: the other figures must not go with this one
+            return math.nan
+
+    Gauge(name, text, registry=app.extensions["campus"].registry).set_function(shown)

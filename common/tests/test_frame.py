@@ -1,5 +1,6 @@
 """What every service has around its own endpoints, on an app that has next to none."""
 
+import contextlib
 import io
 import json
 import logging
@@ -14,6 +15,7 @@ from campus.background import Loop
 from campus.database import DatabaseDown
 from campus.faults import ANSWERING, Drop, Faults, Hang
 from campus.frame import MAX_BODY, Life, about, create_service, json_body, listing, page_request
+from campus.pages import count
 from campus.problems import CONTENT_TYPE, Problem
 from flask import g
 from gunicorn.http.errors import InvalidChunkSize
@@ -237,6 +239,32 @@ def test_a_check_that_does_not_answer_is_named_and_does_not_keep_the_others_from
     assert checks["till"].startswith("TimeoutError: no answer for ")
     assert checks["door"].startswith("TimeoutError: no answer for ")
     free.set()
+
+
+class Lying(contextlib.nullcontext):
+    """A database that is down or does not answer."""
+
+    def __init__(self, trouble) -> None:
+        super().__init__()
+        self._trouble = trouble
+
+    def reading(self):
+        self._trouble()
+        return self
+
+
+def test_a_gauge_that_cannot_be_read_is_no_number_and_the_others_are_shown(app, client):
+    free = threading.Event()
+
+    def down() -> None:
+        raise DatabaseDown("away")
+
+    count(app, Lying(down), "down", "", lambda _: 1)
+    count(app, Lying(free.wait), "late", "", lambda _: 1)
+    count(app, Lying(lambda: None), "fine", "", lambda _: 7)
+    shown = client.get("/metrics").text
+    free.set()
+    assert {"down NaN", "late NaN", "fine 7.0"} <= set(shown.splitlines())
 
 
 @pytest.mark.parametrize("method", ["BREW", "X" * 200, "PROPFIND"])

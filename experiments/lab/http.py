@@ -1,6 +1,7 @@
 """The laboratory's own calls to the services: to configure, to look, to collect. Never through a proxy."""
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 from lab.places import LabError
@@ -37,14 +38,15 @@ def all_pages(url: str, name: str) -> list[dict[str, Any]]:
 
 
 def metric(url: str, name: str, **labels: str) -> float | None:
-    """Return a figure of a service's `GET /metrics`, added up over what has these labels; None when nobody answers."""
+    """Return a figure of a service's `GET /metrics`, added up over what has these labels; None when nobody can say."""
     from prometheus_client.parser import text_string_to_metric_families
 
     answer = try_get(f"{url}/metrics", timeout=2.0)
     if answer is None or answer.status_code != 200:
         return None
     samples = (s for family in text_string_to_metric_families(answer.text) for s in family.samples)
-    return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+    total = sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+    return None if math.isnan(total) else total
 
 
 def hang_up() -> None:
