@@ -11,6 +11,7 @@ MAX_LINES = 50
 # Rust's regex: \P{C} is any character but controls, format characters and the unassigned.
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64, pattern=r"^\P{C}+$")]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=100)]
+StoredQuantity = Annotated[int, Field(strict=True, ge=1, le=100 * MAX_LINES)]  # several lines of one sku, added up
 Count = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
 
 
@@ -46,10 +47,10 @@ class ShortOrderForm(Form):
 
 
 class StoredLine(Form):
-    """A line after adding up: several lines of one sku may come to more than 100."""
+    """A line after adding up."""
 
     sku: Name
-    qty: Annotated[int, Field(strict=True, ge=1, le=100 * MAX_LINES)]
+    qty: StoredQuantity
 
 
 class ReserveForm(Form):

@@ -4,15 +4,17 @@
  "order_id": …, "request_id": …, "data": {…}}
 """
 
+import zlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 import uuid_utils
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from campus import jsons
-from campus.forms import MAX_LINES, Form, Name, StoredLine, errors_of
+from campus.forms import MAX_LINES, Form, Name, StoredQuantity, errors_of
 from campus.orders import Order, utc_now
 
 ORDER_PLACED, NOTIFICATION_SENT = "OrderPlaced", "NotificationSent"
@@ -20,7 +22,6 @@ INVENTORY_RESERVED, INVENTORY_FAILED = "InventoryReserved", "InventoryFailed"
 SCHEMA_VERSION = 1
 _NAMESPACE = uuid_utils.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
-Items = Annotated[list[StoredLine], Field(min_length=1, max_length=MAX_LINES)]
 Instant = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$")]
 
 
@@ -28,36 +29,51 @@ class Poison(Exception):
     """Bytes that are no message of ours, and will not become one by trying again; its text says why."""
 
 
-class Envelope(Form):
+# The rules are those of typed dictionaries, not of forms: every consumer checks every event, and takes no objects.
+_RULES = Form.model_config
+
+
+class Envelope(TypedDict):
     """What every message has."""
 
+    __pydantic_config__ = _RULES
     event_id: Name
     event_type: Literal["OrderPlaced", "InventoryReserved", "InventoryFailed", "NotificationSent"]
     schema_version: Literal[1]
     occurred_at: Instant
     order_id: Name
-    request_id: Annotated[str, Field(strict=True, max_length=128)] | None = None
+    request_id: NotRequired[Annotated[str, Field(strict=True, max_length=128)] | None]
     data: dict[str, Any]
 
 
-class _Ordered(Form):
+class _Line(TypedDict):
+    __pydantic_config__ = _RULES
+    sku: Name
+    qty: StoredQuantity
+
+
+class _Ordered(TypedDict):
+    __pydantic_config__ = _RULES
     user_id: Name
-    items: Items
+    items: Annotated[list[_Line], Field(min_length=1, max_length=MAX_LINES)]
 
 
-class _Failed(Form):
+class _Failed(TypedDict):
+    __pydantic_config__ = _RULES
     reason: Name
 
 
-class _Notified(Form):
+class _Notified(TypedDict):
+    __pydantic_config__ = _RULES
     user_id: Name
 
 
-_DATA: dict[str, type[Form]] = {
-    ORDER_PLACED: _Ordered,
-    INVENTORY_RESERVED: _Ordered,
-    INVENTORY_FAILED: _Failed,
-    NOTIFICATION_SENT: _Notified,
+_ENVELOPE = TypeAdapter(Envelope)
+_DATA = {
+    ORDER_PLACED: TypeAdapter(_Ordered),
+    INVENTORY_RESERVED: TypeAdapter(_Ordered),
+    INVENTORY_FAILED: TypeAdapter(_Failed),
+    NOTIFICATION_SENT: TypeAdapter(_Notified),
 }
 
 
@@ -87,6 +103,15 @@ class Message:
         )
 
 
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return in which of so many partitions of a log the events with this key are.
+
+    It is the CRC-32 of the key, as librdkafka computes it (its partitioner `consistent`). Java's murmur2 would do as
+    well; in Python it takes a fifth of all that producing takes.
+    """
+    return zlib.crc32(key) % partitions
+
+
 def event(
     event_type: str, order_id: str, data: dict[str, Any], *, request_id: str | None = None, at: str | None = None
 ) -> Message:
@@ -107,17 +132,17 @@ def order_placed(order: Order) -> Message:
 def read(body: bytes, *expected: str) -> Message:
     """Return the message of one of the expected types. Raises Poison, which says what is wrong."""
     try:
-        envelope = Envelope.model_validate(jsons.loads(body))
-        if envelope.event_type not in expected:
-            raise Poison(f"{envelope.event_type} is not expected here, but {' or '.join(expected)}")
-        _DATA[envelope.event_type].model_validate(envelope.data)
+        told = _ENVELOPE.validate_python(jsons.loads(body))
+        if told["event_type"] not in expected:
+            raise Poison(f"{told['event_type']} is not expected here, but {' or '.join(expected)}")
+        _DATA[told["event_type"]].validate_python(told["data"])
     except ValidationError as error:
         raise Poison("; ".join(f"{e['field']}: {e['why']}" for e in errors_of(error))) from None
     except ValueError as error:
         raise Poison(f"this is not JSON: {error}") from None
     try:
-        datetime.fromisoformat(envelope.occurred_at)
+        datetime.fromisoformat(told["occurred_at"])
     except ValueError as error:
         raise Poison(f"occurred_at: {error}") from None
-    e = envelope
-    return Message(e.event_type, e.order_id, e.data, e.occurred_at, e.event_id, e.request_id)
+    del told["schema_version"]
+    return Message(**told)
