@@ -3,16 +3,34 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from sqlalchemy import Column, Connection, Dialect, Executable, Float, MetaData, Table, delete, insert, make_url
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Column,
+    Connection,
+    Dialect,
+    Executable,
+    Float,
+    MetaData,
+    String,
+    Table,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from campus.engines import DatabaseDown, PostgreSQL, SQLite
 
-__all__ = ["Database", "DatabaseDown", "InsertIfAbsent", "Write"]
+__all__ = ["Database", "DatabaseDown", "InsertIfAbsent", "ReadMany", "Write"]
 
 
 PING_SECONDS = 1.0  # what takes longer than this is no answer
@@ -90,12 +108,14 @@ class Write:
         sql, constants, convert = self._ready.get(tx.dialect.name) or self._prepare(tx.dialect)
         return tx.connection.driver_connection.execute(sql, _given(constants, values, convert)).rowcount
 
-    def many(self, tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        """Run it once for each of these, in one call of the driver."""
+    def many(self, tx: Connection, rows: Sequence[dict[str, Any]]) -> int:
+        """Run it once for each of these, in one call of the driver, and return how many rows it changed."""
+        if not rows:
+            return 0
         sql, constants, convert = self._ready.get(tx.dialect.name) or self._prepare(tx.dialect)
-        if rows:
-            cursor = tx.connection.driver_connection.cursor()
-            cursor.executemany(sql, [_given(constants, values, convert) for values in rows])
+        cursor = tx.connection.driver_connection.cursor()
+        cursor.executemany(sql, [_given(constants, values, convert) for values in rows])
+        return cursor.rowcount
 
     def _for(self, dialect: Dialect) -> Executable:
         return self._statement
@@ -118,6 +138,36 @@ class InsertIfAbsent(Write):
     def _for(self, dialect: Dialect) -> Executable:
         words = {"sqlite": sqlite, "postgresql": postgresql}[dialect.name]
         return words.insert(self._table).on_conflict_do_nothing()
+
+
+class ReadMany(Write):
+    """`SELECT … WHERE column IN (…)` for as many values as there are, run by the driver.
+
+    Example:
+
+        find = ReadMany(orders.c.order_id, [orders.c.order_id, orders.c.status])
+        rows = find(tx, ["o1", "o2"])  # [("o2", "placed")]: those that are there, in no order
+    """
+
+    def __init__(self, column: Column, shown: Sequence[Column]) -> None:
+        super().__init__(select(*shown))
+        self._column, self._shown = column, shown
+
+    def __call__(self, tx: Connection, values: Collection[str]) -> list[tuple[Any, ...]]:
+        """Return the rows of these values."""
+        sql, constants, convert = self._ready.get(tx.dialect.name) or self._prepare(tx.dialect)
+        given = _given(constants, {"b_values": list(values)}, convert)
+        rows = tx.connection.driver_connection.execute(sql, given).fetchall()
+        read = [column.type.dialect_impl(tx.dialect).result_processor(tx.dialect, None) for column in self._shown]
+        if not any(read):
+            return rows
+        return [tuple(f(value) if f else value for f, value in zip(read, row, strict=True)) for row in rows]
+
+    def _for(self, dialect: Dialect) -> Executable:
+        if dialect.name == "postgresql":
+            return self._statement.where(self._column == any_(bindparam("b_values", type_=ARRAY(String))))
+        values = func.json_each(bindparam("b_values", type_=JSON)).table_valued("value")
+        return self._statement.where(self._column.in_(select(values.c.value)))
 
 
 def _given(constants: dict[str, Any], values: dict[str, Any], convert: dict[str, Any]) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from sqlalchemy import (
     update,
 )
 
-from campus.database import InsertIfAbsent, Write
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message
-from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, STATUSES, Item, Order
+from campus.database import InsertIfAbsent, ReadMany, Write
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Message
+from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, Item, Order
 from campus.problems import Problem
 
 metadata = MetaData()
@@ -60,9 +60,10 @@ Index(
 _has_key = orders.c.idempotency_key.isnot(None)
 Index("orders_key", orders.c.idempotency_key, unique=True, sqlite_where=_has_key, postgresql_where=_has_key)
 
+_FIELDS = ("order_id", "user_id", "items", "status", "timeline", "reason", "request_id")  # of an Order
 _insert = InsertIfAbsent(orders)
 _by_id = select(orders).where(orders.c.order_id == bindparam("b_order"))
-_by_ids = select(orders).where(orders.c.order_id.in_(bindparam("b_ids", expanding=True)))
+_by_ids = ReadMany(orders.c.order_id, [orders.c[name] for name in _FIELDS])
 _by_key = select(orders).where(orders.c.idempotency_key == bindparam("b_key"))
 _next_state = (
     update(orders)
@@ -100,7 +101,7 @@ _page_of_status = _page.where(orders.c.status == bindparam("b_status"))
 _count_pending = select(func.count()).where(orders.c.pending.isnot(None))
 
 
-_STATUS_OF = {INVENTORY_RESERVED: RESERVED, INVENTORY_FAILED: FAILED, NOTIFICATION_SENT: NOTIFIED}
+_STATUS_OF = {ORDER_PLACED: PLACED, INVENTORY_RESERVED: RESERVED, INVENTORY_FAILED: FAILED, NOTIFICATION_SENT: NOTIFIED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,22 +140,31 @@ def save(tx: Connection, before: Order, after: Order, *, step: str, owed: Debt |
 
 
 def follow(tx: Connection, messages: Sequence[Message]) -> list[Message]:
-    """Bring orders to the states that these events tell of; an event that is told again changes nothing.
+    """Bring orders to the states that these events tell of, each written once; an event told again changes nothing.
 
-    Returns those that come too early: of an order that is not here, or notified before it was reserved.
-    Raises IllegalTransition for an event that can never follow.
+    An order that is not here is written down if its OrderPlaced is among them. Returns those that come too early: of
+    an order that is not here, or notified before it was reserved. Raises IllegalTransition for an event that can never
+    follow.
     """
-    rows = tx.execute(_by_ids, {"b_ids": [m.order_id for m in messages]}).mappings()
-    before = {row["order_id"]: _order(row) for row in rows}
-    after, early = dict(before), []
-    for message in sorted(messages, key=lambda m: STATUSES.index(_STATUS_OF[m.event_type])):
-        order, status = after.get(message.order_id), _STATUS_OF[message.event_type]
-        if order is None or (status == NOTIFIED and order.status == PLACED):
-            early.append(message)
-        elif status not in (step["status"] for step in order.timeline):
-            after[order.order_id] = order.advance(status, reason=message.data.get("reason"), at=message.occurred_at)
-    changed = [order for order in after.values() if order is not before[order.order_id]]
-    _follow.many(tx, [_change(before[order.order_id], order, None) for order in changed])
+    told: dict[str, dict[str, Message]] = {}
+    for message in messages:
+        told.setdefault(message.order_id, {})[_STATUS_OF[message.event_type]] = message
+    known = {row[0]: Order(*row) for row in _by_ids(tx, told)}
+    new, changed, early = [], [], []
+    for order_id, events in told.items():
+        before = known.get(order_id)
+        if before is None and PLACED not in events:
+            early += events.values()
+            continue
+        after, too_early = _followed(before or _order_placed(events[PLACED]), events)
+        early += too_early
+        if before is None:
+            new.append(_row(after))
+        elif after is not before:
+            changed.append(_change(before, after, None))
+    if _insert.many(tx, new) < len(new):  # another process was quicker: look at what it wrote
+        return follow(tx, messages)
+    _follow.many(tx, changed)
     return early
 
 
@@ -166,11 +176,6 @@ def settle(tx: Connection, order_id: str) -> None:
 def forget(tx: Connection, order_id: str, *, owner: str) -> bool:
     """Remove an order of which nobody was told; return False if it is not this process's any more: others may know."""
     return _forget(tx, {"b_order": order_id, "b_owner": owner}) == 1
-
-
-def add(tx: Connection, placed: Sequence[Message]) -> None:
-    """Write down the orders that these OrderPlaced events tell of, unless they are there already."""
-    _insert.many(tx, [_row(_order_placed(message)) for message in placed])
 
 
 def forget_key(tx: Connection, order_id: str) -> None:
@@ -200,6 +205,20 @@ def due(tx: Connection, *, owner: str, step: str, after: str, limit: int) -> lis
 def count_pending(tx: Connection) -> int:
     """Return for how many orders a step is pending."""
     return tx.execute(_count_pending).scalar_one()
+
+
+def _followed(order: Order, events: dict[str, Message]) -> tuple[Order, list[Message]]:
+    """Return the order after these events, by the states that they tell of, and those that come too early."""
+    early = []
+    for status in (RESERVED, NOTIFIED, FAILED):
+        message = events.get(status)
+        if message is None or any(step["status"] == status for step in order.timeline):
+            continue
+        if status == NOTIFIED and order.status == PLACED:
+            early.append(message)
+        else:
+            order = order.advance(status, reason=message.data.get("reason"), at=message.occurred_at)
+    return order, early
 
 
 def _order_placed(message: Message) -> Order:
@@ -239,8 +258,7 @@ def _change(before: Order, after: Order, owed: Debt | None) -> dict[str, Any]:
 
 
 def _order(row: Any) -> Order:
-    names = ("order_id", "user_id", "items", "status", "timeline", "reason", "request_id")
-    return Order(*(row[name] for name in names))
+    return Order(*(row[name] for name in _FIELDS))
 
 
 def _fingerprint(user_id: str, items: list[Item]) -> str:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from campus import order_book
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event, order_placed
 from campus.order_book import Debt
 from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, UNKNOWN, IllegalTransition, Order
 from campus.problems import Problem
@@ -242,3 +242,18 @@ def test_events_that_come_too_early_are_given_back_and_the_others_followed(book)
     assert book.find(order.order_id) == order
     book.follow([told(INVENTORY_RESERVED, order), *early[1:]])
     assert states(book.find(order.order_id)) == [PLACED, RESERVED, NOTIFIED]
+
+
+def test_an_order_and_all_that_became_of_it_are_followed_together(book):
+    order = Order.place(user_id="u1", items=BURGER, request_id="r1")
+    results = [told(INVENTORY_RESERVED, order, at=AT), told(NOTIFICATION_SENT, order, at=AT)]
+    assert book.follow([*results, order_placed(order)]) == []
+    assert book.find(order.order_id) == order.advance(RESERVED, at=AT).advance(NOTIFIED, at=AT)
+
+
+def test_an_order_that_another_process_writes_meanwhile_is_followed_all_the_same(book, monkeypatch):
+    order, look = book.place_new(), order_book._by_ids
+    first = iter([[]])
+    monkeypatch.setattr(order_book, "_by_ids", lambda tx, ids: next(first, look(tx, ids)))
+    assert book.follow([order_placed(order), told(INVENTORY_RESERVED, order)]) == []
+    assert book.find(order.order_id).status == RESERVED

@@ -13,7 +13,7 @@ from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.forms import read_order
 from campus.frame import create_service, idempotency_key, json_body
-from campus.messages import ORDER_PLACED, Message
+from campus.messages import Message
 from campus.orders import FAILED, Order
 from campus.pages import accepted, show_orders
 from campus.pending import RENEW_SECONDS, PendingSteps
@@ -84,7 +84,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 
     @app.post("/orders/bulk")
     def place_orders():
-        """Accept many orders: a list of them, or so many drawn from a seed."""
+        """Accept many orders: a list of them, the same one so many times, or so many drawn from a seed."""
         wanted = read_bulk(json_body())
         if faults.inject():
             raise Problem(409, "injected", "The orders were refused.")
@@ -98,8 +98,6 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 def follow(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
     """Bring the orders to the states that these events tell of; an order not known yet is written down."""
     messages = [task.message for task in tasks]
-    order_book.add(tx, [message for message in messages if message.event_type == ORDER_PLACED])
-    told = [message for message in messages if message.event_type != ORDER_PLACED]
-    told += early.take(tx, {message.order_id for message in messages})
-    early.keep(tx, order_book.follow(tx, told))
+    kept = early.take(tx, {message.order_id for message in messages})
+    early.keep(tx, order_book.follow(tx, messages + kept))
     return []

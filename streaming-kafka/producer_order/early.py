@@ -6,7 +6,7 @@ Each waits in the database until another event of its order is read.
 from collections.abc import Collection, Sequence
 
 from campus import order_book
-from campus.database import InsertIfAbsent, Write
+from campus.database import InsertIfAbsent, ReadMany, Write
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message, read
 from sqlalchemy import Column, Connection, LargeBinary, String, Table, bindparam, delete, select
 
@@ -20,7 +20,7 @@ early_events = Table(
 
 _insert = InsertIfAbsent(early_events)
 _any = select(early_events.c.order_id).limit(1)
-_of_orders = select(early_events.c.body).where(early_events.c.order_id.in_(bindparam("b_ids", expanding=True)))
+_of_orders = ReadMany(early_events.c.order_id, [early_events.c.order_id, early_events.c.body])
 _delete = Write(delete(early_events).where(early_events.c.order_id == bindparam("b_order")))
 
 
@@ -34,6 +34,6 @@ def take(tx: Connection, order_ids: Collection[str]) -> list[Message]:
     """Return the events of these orders that were kept, and keep them no longer."""
     if tx.execute(_any).first() is None:
         return []
-    bodies = tx.execute(_of_orders, {"b_ids": list(order_ids)}).scalars().all()
-    _delete.many(tx, [{"b_order": order_id} for order_id in order_ids])
-    return [read(body, INVENTORY_RESERVED, INVENTORY_FAILED, NOTIFICATION_SENT) for body in bodies]
+    rows = _of_orders(tx, order_ids)
+    _delete.many(tx, [{"b_order": order_id} for order_id, _ in rows])
+    return [read(body, INVENTORY_RESERVED, INVENTORY_FAILED, NOTIFICATION_SENT) for _, body in rows]
