@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from campus.messages import partition_of
+
 from lab import brokers
 from lab.compose import Service
 from lab.letters import Letter
@@ -117,7 +119,13 @@ def channel(service: Service) -> Iterator["KafkaProducer"]:
 
 def publish(on: "KafkaProducer", queue: str, letters: Sequence[Letter]) -> list[str]:
     """Put letters into a topic and return their ids, `topic/partition/offset`. Raises KafkaError for one not taken."""
-    sent = [on.send(queue, key=letter.key, value=letter.body) for letter in letters]
+    count = len(on.partitions_for(queue))
+
+    def send(letter: Letter) -> Any:
+        partition = None if letter.key is None else partition_of(letter.key, count)
+        return on.send(queue, key=letter.key, value=letter.body, partition=partition)
+
+    sent = [send(letter) for letter in letters]
     return [identity(future.get(2 * BUSY_MS / 1000)) for future in sent]
 
 

@@ -20,7 +20,7 @@ FETCH_BYTES = 128 * 1024  # of one partition at a time: several batches, and not
 PUBLISH_SECONDS = 10
 
 # Of what it can measure of itself nothing is asked, and it costs; larger batches cost less for each message.
-LEAN = {"metrics_enabled": False, "batch_size": 65_536}
+LEAN = {"metrics_enabled": False, "batch_size": 65_536, "partitioner": topics.ByKey()}
 _QUICK = {"bootstrap_timeout_ms": 3000, "reconnect_backoff_max_ms": 1000}
 
 

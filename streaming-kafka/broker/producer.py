@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -26,12 +27,14 @@ class NotSent(ConnectionError):
 class Producer:
     """Produces for any thread, over one idempotent producer that is made anew when it has failed.
 
-    `step` is one round of the loop that keeps it connected, with no thread in it.
+    `step` is one round of the loop that keeps it connected, with no thread in it. Whatever may take long, connecting
+    and letting go, is done there: a request waits for nothing but its own events.
     """
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._producer: KafkaProducer | None = None
+        self._given_up: list[tuple[float, KafkaProducer]] = []  # with the time at which nobody waits for it any more
         self._trouble: str | None = None
         self._changing = threading.Lock()
 
@@ -41,80 +44,119 @@ class Producer:
         At the first trouble it takes no more events: those that are missing in the answer were not sent.
         Raises NotSent, within a second, when certainly none of them was sent.
         """
-        self.check()
-        producer = self._producer
+        producer = self._connected()
         outcomes: list[str | None] = []
         waiting: deque[Any] = deque()
         for event in events:
             waiting.append(_send(producer, event))
-            if len(outcomes) == 0 and len(waiting) == 1 and isinstance(waiting[0], KafkaError):
-                raise NotSent(str(waiting[0]))
+            if isinstance(waiting[-1], Exception):
+                break
             if len(waiting) > MOST_WAITING:
-                outcomes.append(_outcome(waiting.popleft()))
+                outcomes.append(_outcome(waiting.popleft(), DELIVERY_SECONDS))
                 if outcomes[-1]:
                     break
-        outcomes += map(_outcome, waiting)
+        if not outcomes and len(waiting) == 1 and isinstance(waiting[0], Exception):
+            self._give_up(producer)
+            raise NotSent(_words(waiting[0]))
+        deadline = time.monotonic() + DELIVERY_SECONDS
+        outcomes += [_outcome(future, max(0.0, deadline - time.monotonic())) for future in waiting]
         if any(outcomes):
             self._give_up(producer)
         return outcomes
 
     def step(self) -> bool:
-        """Connect if there is no connection, else see if Kafka is still there. Raises NotSent when it is not."""
+        """Connect if there is no connection, else see if Kafka still answers. Raises NotSent when it does not."""
+        self._end_given_up(time.monotonic())
         self._trouble = clients.trouble(self._bootstrap)
         if self._trouble:
             raise NotSent(self._trouble)
         if self._producer is None:
             try:
-                clients.ensure_topics(self._bootstrap)
-                producer = KafkaProducer(
-                    bootstrap_servers=self._bootstrap,
-                    bootstrap_timeout_ms=3000,
-                    delivery_timeout_ms=int(1000 * DELIVERY_SECONDS),
-                    request_timeout_ms=2000,
-                    max_block_ms=1000,
-                    reconnect_backoff_max_ms=1000,
-                    **clients.LEAN,
-                )
+                self._producer = _connect(self._bootstrap)
             except KafkaError as error:
-                raise NotSent(f"Kafka cannot be reached: {type(error).__name__}: {error}") from error
-            with self._changing:
-                self._producer = producer
+                raise NotSent(f"Kafka cannot be reached: {_words(error)}") from error
             log.info("producer: connected to Kafka")
         return False
 
     def check(self) -> None:
         """Raise NotSent when nothing can be sent now."""
-        if self._trouble or self._producer is None:
-            raise NotSent(self._trouble or "not connected to Kafka yet")
+        self._connected()
 
     def close(self) -> None:
         """Close the connection."""
         if self._producer is not None:
             self._give_up(self._producer)
+        self._end_given_up(float("inf"))
+
+    def _connected(self) -> KafkaProducer:
+        producer = self._producer
+        if self._trouble or producer is None:
+            raise NotSent(self._trouble or "not connected to Kafka yet")
+        return producer
 
     def _give_up(self, producer: KafkaProducer) -> None:
-        """Let go of a producer that failed: an idempotent one may not recover from a lost batch."""
+        """Use a producer that failed no longer: an idempotent one may not recover from a lost batch.
+
+        What others have sent over it may still be acknowledged, so it is closed only when they have stopped waiting.
+        """
         with self._changing:
-            if self._producer is not producer:
-                return
-            self._producer = None
-        with contextlib.suppress(Exception):
-            producer.close(timeout=0.1)
+            if self._producer is producer:
+                self._producer = None
+                self._given_up.append((time.monotonic() + DELIVERY_SECONDS, producer))
+
+    def _end_given_up(self, now: float) -> None:
+        with self._changing:
+            over = [producer for until, producer in self._given_up if until <= now]
+            self._given_up = [(until, producer) for until, producer in self._given_up if until > now]
+        for producer in over:
+            _end(producer)
+
+
+def _connect(bootstrap: str) -> KafkaProducer:
+    """Return a producer that knows where to send. Raises KafkaError after a few seconds."""
+    clients.ensure_topics(bootstrap)
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap,
+        bootstrap_timeout_ms=3000,
+        delivery_timeout_ms=int(1000 * DELIVERY_SECONDS),
+        request_timeout_ms=2000,
+        max_block_ms=1000,
+        reconnect_backoff_max_ms=1000,
+        **clients.LEAN,
+    )
+    try:
+        producer.partitions_for(topics.ORDERS)
+    except KafkaError:
+        _end(producer)
+        raise
+    return producer
+
+
+def _end(producer: KafkaProducer) -> None:
+    """Close a producer within a second, whatever it has not delivered yet."""
+    with contextlib.suppress(Exception):  # it is of no use any more, whatever it says
+        # By itself kafka-python 3.0.12 waits for what is not delivered, gives up, and keeps its thread and connection.
+        producer._sender.force_close()
+        producer.close(timeout=1)
 
 
 def _send(producer: KafkaProducer, event: Message) -> Any:
-    """Hand an event to the producer; return its future, or the error."""
+    """Hand an event to the producer; return its future, or the error for which it was not taken."""
     try:
         return producer.send(topics.TOPIC_OF[event.event_type], key=event.order_id.encode(), value=event.encode())
-    except KafkaError as error:
+    except (KafkaError, ValueError) as error:  # ValueError: the topic is gone
         return error
 
 
-def _outcome(future: Any) -> str | None:
+def _outcome(future: Any, seconds: float) -> str | None:
     try:
-        if isinstance(future, KafkaError):
+        if isinstance(future, Exception):
             raise future
-        future.get(DELIVERY_SECONDS)
-    except KafkaError as error:
-        return f"{type(error).__name__}: {error}"
+        future.get(seconds)
+    except (KafkaError, ValueError) as error:
+        return _words(error)
     return None
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

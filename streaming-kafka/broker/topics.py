@@ -4,10 +4,12 @@ All keys are order ids, so that the events of one order stay in one partition, i
 """
 
 import contextlib
+from typing import Any
 
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, partition_of
 from kafka import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
+from kafka.partitioner import DefaultPartitioner
 
 ORDERS, INVENTORY, NOTIFICATIONS, DEAD_LETTERS = (
     "order-events", "inventory-events", "notification-events", "order-events.dlq")  # fmt: skip
@@ -19,6 +21,17 @@ TOPIC_OF = {
     NOTIFICATION_SENT: NOTIFICATIONS,
 }
 EVENTS_OF = {topic: tuple(kind for kind, place in TOPIC_OF.items() if place == topic) for topic in TOPIC_OF.values()}
+
+
+class ByKey(DefaultPartitioner):
+    """Chooses the partition of an event: one key, one partition. Every producer here has it."""
+
+    def partition(self, topic: str, key: Any, serialized_key: bytes | None, *rest: Any) -> int:
+        """Return the partition; any, when there is no key."""
+        if serialized_key is None:
+            return super().partition(topic, key, serialized_key, *rest)
+        cluster = rest[-1]
+        return partition_of(serialized_key, len(cluster.partitions_for_topic(topic)))
 
 
 class WrongPartitions(Exception):

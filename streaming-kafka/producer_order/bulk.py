@@ -4,11 +4,12 @@ Unlike `POST /order` it writes nothing down itself: the orders appear in the ord
 So one that Kafka did not acknowledge is not told again. It may be there all the same; its id says which.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 from broker.producer import NotSent, Producer
-from campus.forms import Form, bad_request, check, read_order
+from campus.forms import Form, ShortOrderForm, bad_request, check, read_order
 from campus.messages import Message, order_placed
 from campus.orders import Item, Order, drawn
 from campus.problems import Problem
@@ -17,19 +18,32 @@ from pydantic import Field
 MOST = 100_000
 
 Wanted = tuple[str, list[Item]]
+Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
 
 
 class CountForm(Form):
     """`{"count": 10000, "seed": 7}`"""
 
-    count: Annotated[int, Field(strict=True, ge=1, le=MOST)]
+    count: Count
     seed: Annotated[int, Field(strict=True, ge=0, le=2**31)] = 1
 
 
+class RepeatForm(ShortOrderForm):
+    """`{"count": 10000, "item": "burger", "qty": 1}`: the short form of `POST /order`, so many times."""
+
+    count: Count
+
+
 def read_bulk(body: Any) -> Iterator[Wanted]:
-    """Return `(user_id, items)` of each order: those of a list, or drawn from a seed. Raises a 400 Problem."""
+    """Return `(user_id, items)` of each order. Raises a 400 Problem.
+
+    They are those of a list, or one order so many times, or so many drawn from a seed.
+    """
     if isinstance(body, list):
         return iter(_read_list(body))
+    if isinstance(body, dict) and "item" in body:
+        same = check(RepeatForm, body)
+        return itertools.repeat((same.user_id, [{"sku": same.item, "qty": same.qty}]), same.count)
     form = check(CountForm, body)
     return drawn(form.count, form.seed)
 

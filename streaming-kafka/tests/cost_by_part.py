@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from analytics_consumer import tally
+from broker import topics
 from broker.told import Told
 from campus import notices, order_book, stock
 from campus.database import Database
@@ -113,8 +114,9 @@ def _events(orders: list[Message], kind: str) -> list[Message]:
 @contextlib.contextmanager
 def _kafka(bootstrap: str, topic: str) -> Iterator[Parts]:
     """Yield kafka-python's parts, on a topic of the benchmark's own; there must be enough in it to read."""
-    producer = KafkaProducer(bootstrap_servers=bootstrap)
-    in_transactions = KafkaProducer(bootstrap_servers=bootstrap, transactional_id="cost", retry_backoff_ms=5)
+    ours = {"bootstrap_servers": bootstrap, "partitioner": topics.ByKey()}
+    producer = KafkaProducer(**ours)
+    in_transactions = KafkaProducer(transactional_id="cost", retry_backoff_ms=5, **ours)
     in_transactions.init_transactions()
     options = {"group_id": "cost", "auto_offset_reset": "earliest", "enable_auto_commit": False}
     consumer = KafkaConsumer(topic, bootstrap_servers=bootstrap, **options)

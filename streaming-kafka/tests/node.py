@@ -1,6 +1,8 @@
 """A Kafka node for the tests: the part's own `broker/private_node` on free ports, and what is done to it."""
 
 import contextlib
+import os
+import signal
 import socket
 from pathlib import Path
 
@@ -27,16 +29,24 @@ class Node(Process):
         self.bootstrap = f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
-        if not self.runs:
-            brokers.install("kafka")
-            command = [PART / "broker" / "private_node", self._folder / "node"]
-            self.run(command, folder=self._folder, env=self._ports)
-            wait_until(self._answers, 90, what="Kafka answers", alive=self)
+        """Start it, or let it go on, and wait until it answers."""
+        if self.runs:
+            self.signal(signal.SIGCONT)
+            return
+        brokers.install("kafka")
+        command = [PART / "broker" / "private_node", self._folder / "node"]
+        self.run(command, folder=self._folder, env=self._ports)
+        wait_until(self._answers, 90, what="Kafka answers", alive=self)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal: SIGSTOP freezes it, and its port still takes connections."""
+        os.killpg(self.process.pid, number)
 
     def put(self, topic: str, *bodies: bytes | Message | None, partition: int | None = None) -> None:
         """Write messages straight into a topic: events under their order's id, anything else under `k`."""
-        with contextlib.closing(KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=2**21)) as producer:
+        with contextlib.closing(
+            KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=2**21, partitioner=topics.ByKey())
+        ) as producer:
             for body in bodies:
                 key, value = (body.order_id, body.encode()) if isinstance(body, Message) else ("k", body)
                 producer.send(topic, value=value, key=key.encode(), partition=partition)

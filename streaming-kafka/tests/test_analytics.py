@@ -111,7 +111,7 @@ class World:
 
     def tell(self, *events: Message, at_once: bool = False) -> None:
         """Write events into their topics under their orders' keys; `at_once`: in one transaction."""
-        options = {"transactional_id": "test"} if at_once else {}
+        options = {"partitioner": topics.ByKey(), "transactional_id": "test" if at_once else None}
         with contextlib.closing(KafkaProducer(bootstrap_servers=self.node.bootstrap, **options)) as producer:
             if at_once:
                 producer.init_transactions()

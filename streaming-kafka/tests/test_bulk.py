@@ -48,10 +48,22 @@ def test_the_orders_of_a_list_may_have_either_form():
     assert list(read_bulk(body)) == [("guest", [{"sku": "taco", "qty": 2}]), ("u1", [{"sku": "soda", "qty": 1}])]
 
 
+@pytest.mark.parametrize("quantity", ["qty", "quantity"])
+def test_a_count_and_an_item_give_so_many_orders_that_are_the_same(quantity):
+    orders = list(read_bulk({"count": 3, "item": "burger", quantity: 2}))
+    assert orders == [("guest", [{"sku": "burger", "qty": 2}])] * 3
+    (order,) = read_bulk({"count": 1, "item": "soda", quantity: 1, "user_id": "u1"})
+    assert order == ("u1", [{"sku": "soda", "qty": 1}])
+
+
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
         ({}, ["count"]),
+        ({"item": "burger", "qty": 1}, ["count"]),
+        ({"count": 2, "item": "burger"}, ["qty"]),
+        ({"count": 2, "item": "burger", "qty": 0}, ["qty"]),
+        ({"count": 2, "item": "burger", "qty": 1, "seed": 7}, ["seed"]),
         ({"count": 0}, ["count"]),
         ({"count": MOST + 1}, ["count"]),
         ({"count": "10"}, ["count"]),

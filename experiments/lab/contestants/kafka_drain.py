@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from campus import gunicorn_conf, jsons
+from campus.messages import partition_of
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
@@ -63,7 +64,9 @@ class Floor:
         in_transaction = self._kind == "transaction"
         if in_transaction:
             self._producer.begin_transaction()
-        sent = [self._producer.send(self._target, key=key, value=body) for key, body in events]
+        count = len(self._producer.partitions_for(self._target))
+        places = [partition_of(key, count) for key, _ in events]
+        sent = [self._producer.send(self._target, b, k, partition=p) for (k, b), p in zip(events, places, strict=True)]
         if in_transaction:
             self._producer.send_offsets_to_transaction(offsets, self._consumer.group_metadata())
             self._producer.commit_transaction()

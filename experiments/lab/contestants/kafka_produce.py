@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from campus import gunicorn_conf, jsons
-from campus.messages import ORDER_PLACED
+from campus.messages import ORDER_PLACED, partition_of
 
 WARM_UP = 1000
 AT = "2026-01-31T12:00:00.000001Z"
@@ -39,11 +39,12 @@ def with_kafka_python(bootstrap: str, topic: str) -> Produce:
     from kafka import KafkaProducer
 
     producer = KafkaProducer(bootstrap_servers=bootstrap)
+    partitions = len(producer.partitions_for(topic))
 
     def produce(count: int) -> int:
         sent = []
         for key, body in map(envelope, range(count)):
-            sent.append(producer.send(topic, key=key, value=body))
+            sent.append(producer.send(topic, key=key, value=body, partition=partition_of(key, partitions)))
         producer.flush()
         return sum(future.succeeded() for future in sent)
 
@@ -54,7 +55,7 @@ def with_confluent_kafka(bootstrap: str, topic: str) -> Produce:
     """Connect with confluent-kafka."""
     from confluent_kafka import Producer
 
-    most = {"queue.buffering.max.messages": 200_000}
+    most = {"queue.buffering.max.messages": 200_000, "partitioner": "consistent"}
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "enable.idempotence": True, **most})
 
     def produce(count: int) -> int:

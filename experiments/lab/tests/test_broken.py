@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from conftest import ROOT, Copy
 from hand_made import HEAD, Raw, accepted, good, items
 from lab import (
+    broken,
     check,
     compose,
     docker,
@@ -21,11 +22,11 @@ from lab import (
     history,
     report,
     runtime,
+    script_commands,
     story,
     variants,
 )
 from lab.caught import judge, write_report
-from lab.cli import main
 from lab.evidence import Exhibit
 from lab.history import HISTORY, STATE
 from lab.places import PARTS, LabError
@@ -134,9 +135,8 @@ def test_without_local_processes_it_is_refused(monkeypatch):
 def test_a_version_of_another_part_is_refused(monkeypatch):
     monkeypatch.setenv("LAB_BROKEN", "no_outbox")
     script = str(variants.FOLDER / "too_slow.sh")
-    done = CliRunner().invoke(main, ["begin", script, "sync-rest", "--owner", str(os.getpid())])
-    assert done.exit_code == 2
-    assert "no_outbox is a broken version of async-rabbitmq, and not of sync-rest" in done.output
+    done = CliRunner().invoke(script_commands.begin, [script, "sync-rest", "--owner", str(os.getpid())])
+    assert str(done.exception) == "no_outbox is a broken version of async-rabbitmq, and not of sync-rest"
 
 
 def test_it_runs_for_as_long_as_it_is_named(copy: Copy):
@@ -289,9 +289,9 @@ def test_the_command_judges_those_named_and_reports_all_that_ran(tmp_path, monke
         write(tmp_path / name / "red", red, broken=name)
         write(tmp_path / name / "green", good())
     for names, status in ((["made"], 0), (["other"], 1), (["made", "other"], 1), (["unrun"], 2), ([], 1)):
-        done = CliRunner().invoke(main, ["caught", str(tmp_path), *names])
+        done = CliRunner().invoke(broken.caught, [str(tmp_path), *names])
         assert done.exit_code == status, done.output
-    assert CliRunner().invoke(main, ["caught", str(tmp_path), "made"]).exit_code == 0
+    assert CliRunner().invoke(broken.caught, [str(tmp_path), "made"]).exit_code == 0
     assert "**1 of 2 are caught.**" in (tmp_path / "report.md").read_text()
 
 

@@ -15,7 +15,6 @@ import pytest
 from click.testing import CliRunner
 from hand_made import HEAD, Raw, items
 from lab import cells, claims, compare, report, story
-from lab.cli import main
 from lab.history import HISTORY, STATE, write_lines
 from lab.places import PARTS, RESULTS, ROOT, LabError
 from lab.plot import FAULT as FAULT_COLOUR
@@ -282,7 +281,7 @@ def test_the_check_says_it_by_its_status_and_writes_nothing(home, monkeypatch, e
     monkeypatch.setattr(compare, "RESULTS", home.parent)
     if edited:
         (home / "matrix.csv").write_text("nothing")
-    done = CliRunner().invoke(main, ["compare", "--check"])
+    done = CliRunner().invoke(compare.compare, ["--check"])
     assert done.exit_code == status, done.output  # 2: some conditions were never run
     assert "unknown: streaming-kafka/delay was not run" in done.output
     assert ("matrix.csv is not what" in done.output) == edited

@@ -21,8 +21,7 @@ from typing import Any
 import pytest
 from campus.orders import drawn
 from click.testing import CliRunner
-from lab import authentic, evidence, grading, history, load, report, rubric, telling
-from lab.cli import main
+from lab import authentic, evidence, grade, grading, history, load, report, rubric, telling
 from lab.grading import Graded
 from lab.history import HISTORY, STATE
 from lab.places import ROOT, LabError
@@ -541,7 +540,7 @@ def test_a_section_that_is_missing(clone):
 
 
 def told(*words: Path | str) -> tuple[int, str]:
-    done = CliRunner().invoke(main, ["grade", *map(str, words)])
+    done = CliRunner().invoke(grade.grade, [str(word) for word in words])
     return done.exit_code, done.stdout
 
 
