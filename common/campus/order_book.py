@@ -98,6 +98,7 @@ _page = (
     .limit(bindparam("b_limit"))
 )
 _page_of_status = _page.where(orders.c.status == bindparam("b_status"))
+_is_pending = select(orders.c.order_id).where(orders.c.order_id == bindparam("b_order"), orders.c.pending.isnot(None))
 _count_pending = select(func.count()).where(orders.c.pending.isnot(None))
 
 
@@ -176,6 +177,11 @@ def settle(tx: Connection, order_id: str) -> None:
 def forget(tx: Connection, order_id: str, *, owner: str) -> bool:
     """Remove an order of which nobody was told; return False if it is not this process's any more: others may know."""
     return _forget(tx, {"b_order": order_id, "b_owner": owner}) == 1
+
+
+def is_pending(tx: Connection, order_id: str) -> bool:
+    """Return whether a step must still be taken for this order."""
+    return tx.execute(_is_pending, {"b_order": order_id}).first() is not None
 
 
 def forget_key(tx: Connection, order_id: str) -> None:

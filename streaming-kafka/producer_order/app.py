@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from threading import Lock
+from threading import Event
 
 from broker import topics
 from broker.producer import Producer
@@ -26,6 +26,8 @@ from producer_order import early
 from producer_order.bulk import produce, read_bulk
 from producer_order.teller import Teller
 
+FOLLOWS_SECONDS = 2.0  # so often the log is followed at least, however much is produced
+
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the order service. `env` holds DATABASE_URL and KAFKA_BOOTSTRAP."""
@@ -38,11 +40,11 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     connecting = Loop("producer", producer.step)
     telling = Loop("teller", teller.resolve)
     lease = Loop("lease", pending.renew, idle=RENEW_SECONDS)
-    producing = Lock()
+    quiet = Event()  # no bulk is being produced
+    quiet.set()
 
     def follow_on() -> bool:
-        with producing:  # many orders at once take the whole interpreter; what the log tells can wait
-            pass
+        quiet.wait(FOLLOWS_SECONDS)  # many orders at once take the whole interpreter; what the log tells can wait a bit
         return stream.step()
 
     following = Loop("order-status", follow_on, idle=0.0)
@@ -54,6 +56,8 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
             "producer": producer.check,
             "kafka": lambda: stream.check(),
             "order-status": following.check,
+            "connecting": connecting.check,
+            "teller": telling.check,
             "lease": lease.check,
         },
         loops=[lease, connecting, telling, following],
@@ -88,8 +92,11 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         wanted = read_bulk(json_body())
         if faults.inject():
             raise Problem(409, "injected", "The orders were refused.")
-        with producing:
+        quiet.clear()
+        try:
             return produce(producer, wanted, g.request_id), 202
+        finally:
+            quiet.set()
 
     show_orders(app, database)
     return app

@@ -1,15 +1,17 @@
 """How an order gets into the log, with a producer that does what the test says."""
 
+import contextlib
+import time
 from types import SimpleNamespace
 
 import pytest
 from broker.producer import NotSent
 from campus import order_book
-from campus.database import Database
+from campus.database import Database, DatabaseDown
 from campus.faults import CONSUMING, Faults
 from campus.messages import Message
 from campus.orders import Order
-from campus.pending import PendingSteps
+from campus.pending import LEASE_ROUNDS, PendingSteps
 from campus.problems import Problem
 from producer_order.teller import RETRY_SECONDS, Teller
 
@@ -104,3 +106,81 @@ def test_a_key_is_free_again_after_nothing_was_sent(world):
     with pytest.raises(Problem):
         world.place("lunch")
     assert world.place("lunch", sku="pizza").items == [{"sku": "pizza", "qty": 1}]
+
+
+def test_a_key_whose_order_is_undecided_is_refused_until_kafka_has_the_order(world):
+    world.producer.answers = ["no answer"]
+    with pytest.raises(Problem):
+        world.place("lunch")
+    (order,) = world.orders()
+    with pytest.raises(Problem) as undecided:
+        world.place("lunch")
+    assert (undecided.value.status, undecided.value.headers["Retry-After"]) == (409, "1")
+    assert undecided.value.members["order_id"] == order.order_id
+    assert world.teller.resolve()
+    assert world.place("lunch") == order
+
+
+def test_a_refusal_names_the_order_that_is_not_there(world):
+    world.producer.answers = [NotSent("down")]
+    with pytest.raises(Problem) as refused:
+        world.place()
+    assert refused.value.members["order_id"]
+
+
+def test_an_order_that_another_process_took_over_is_not_refused(world):
+    """It may have told Kafka of it."""
+    other = PendingSteps(world.database)
+
+    def taken_over(_: list[Message]) -> list:
+        for _ in range(LEASE_ROUNDS + 2):
+            other.renew()
+        raise NotSent("down")
+
+    world.producer.publish = taken_over
+    with pytest.raises(Problem) as unknown:
+        world.place()
+    assert unknown.value.status == 504
+    assert (len(world.orders()), world.owed()) == (1, 1)
+
+
+def broken_after(database: Database, transactions: int):
+    """Return the database's `transaction`, which fails at the end of the one after so many."""
+    whole, left = database.transaction, iter([False] * transactions + [True])
+
+    @contextlib.contextmanager
+    def transaction():
+        with whole() as tx:
+            yield tx
+        if next(left, False):
+            raise DatabaseDown("lost during the commit")
+
+    return transaction
+
+
+@pytest.mark.parametrize(("transactions", "answer"), [(None, NotSent("down")), (0, None), (1, NotSent("down"))])
+def test_a_database_that_is_lost_during_a_commit_leaves_it_open(world, monkeypatch, transactions, answer):
+    world.producer.answers = [answer]
+    if transactions is not None:
+        monkeypatch.setattr(world.database, "transaction", broken_after(world.database, transactions))
+    with pytest.raises(Problem) as problem:
+        world.place()
+    assert problem.value.status == (503 if transactions is None else 504)
+
+
+def test_what_kafka_has_is_accepted_even_if_that_cannot_be_noted(world, monkeypatch):
+    monkeypatch.setattr(world.database, "transaction", broken_after(world.database, 1))
+    assert world.place("lunch").status == "placed"
+
+
+def test_a_clock_that_is_set_changes_nothing(world, monkeypatch):
+    world.producer.answers = ["no answer"]
+    with pytest.raises(Problem):
+        world.place()
+    for hours in (-5, 5):
+        now = time.time() + 3600 * hours
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        world.producer.answers = ["no answer"]
+        assert not world.teller.resolve()
+        world.clock.now += RETRY_SECONDS
+    assert world.teller.resolve()
