@@ -95,4 +95,9 @@ def new_order_id() -> str:
 
 def utc_now() -> str:
     """Return the UTC time with microseconds, as in `2026-01-31T12:00:00.000001Z`."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return utc_time(datetime.now(UTC))
+
+
+def utc_time(at: datetime) -> str:
+    """Return a UTC time as `utc_now` does: later ones sort after earlier ones."""
+    return at.isoformat(timespec="microseconds")[:-6] + "Z"

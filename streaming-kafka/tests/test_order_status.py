@@ -1,6 +1,8 @@
 """How the order book follows the log, whose topics are read in no common order."""
 
 import itertools
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from campus import order_book
@@ -75,3 +77,18 @@ def test_an_early_event_that_is_told_again_is_kept_once(book):
     book.reads(verdict)
     book.reads(verdict, verdict)
     assert book.keeps() == 1
+
+
+def test_an_early_event_whose_order_never_comes_is_kept_for_seven_days(book, monkeypatch):
+    began = datetime.now(UTC)
+
+    def reads_after(**passed: float) -> None:
+        monkeypatch.setattr(early, "datetime", SimpleNamespace(now=lambda zone: began + timedelta(**passed)))
+        book.reads(event(INVENTORY_FAILED, Order.place(user_id="u1", items=BURGER).order_id, {"reason": "injected"}))
+
+    for hours in (0, -5, 5):  # the clock is set
+        reads_after(hours=hours)
+    reads_after(days=6, hours=18)
+    assert book.keeps() == 4
+    reads_after(days=7, hours=1)
+    assert book.keeps() == 3  # those of 0 and -5 are gone
