@@ -194,3 +194,42 @@ def test_a_broker_that_is_killed_under_traffic_loses_nothing_that_was_acknowledg
     rows = order.call("GET", "/orders?limit=1000").json()["orders"]
     assert {row["order_id"] for row in rows} >= {*accepted, *unknown}
     assert verdicts(node, accepted) == sorted(accepted)
+
+
+@pytest.mark.parametrize("fault", ["frozen", pytest.param("killed", marks=pytest.mark.long)])
+def test_what_is_answered_under_a_key_at_once_is_true_while_kafka_is_away(node, order, fault):
+    answers: list[tuple[str, int, str]] = []
+
+    def ask(n: int) -> None:
+        key = f"{fault}-{n % 8}"
+        answer = order.call("POST", "/order", BODY, **{"Idempotency-Key": key})
+        answers.append((key, answer.status, answer.json()["order_id"]))
+
+    def orders(status: int) -> set[str]:
+        return {order_id for _, told, order_id in answers if told == status}
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+        node.signal(signal.SIGSTOP) if fault == "frozen" else node.kill()
+        list(pool.map(ask, range(8)))  # known keys: what was accepted stays accepted
+        fault = f"{fault}-again"
+        list(pool.map(lambda n: ask(n // 4), range(32)))  # new keys, each by four at once
+        node.start()
+    wait_until(lambda: order.call("POST", "/order", BODY).status == 202, 60)
+    assert {status for _, status, _ in answers} <= {202, 409, 503, 504}
+    assert orders(202)
+    for key in {key for key, _, _ in answers}:
+        assert len({order_id for asked, status, order_id in answers if (asked, status) == (key, 202)}) <= 1
+    wait_until(lambda: not pending(order), 60)
+    told = {record.key.decode() for record in node.read(topics.ORDERS)}
+    assert orders(202) | orders(504) <= told
+    assert not orders(503) & told
+    for order_id in orders(202) | orders(504):
+        assert order.call("GET", f"/orders/{order_id}").status == 200
+
+
+def pending(order: Service) -> int:
+    """Return for how many orders something is owed."""
+    with sqlite3.connect(order.folder / "order.db") as connection:
+        (count,) = connection.execute("SELECT count(*) FROM orders WHERE pending IS NOT NULL").fetchone()
+    return count
