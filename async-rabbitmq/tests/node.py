@@ -2,8 +2,8 @@
 
 import contextlib
 import os
-import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -14,7 +14,7 @@ from typing import Any
 import pika
 from broker import topology
 from pika.adapters.blocking_connection import BlockingChannel
-from rig import Process, wait_until
+from rig import Process, free_port, wait_until
 
 PART = Path(__file__).resolve().parents[1]
 PLACES = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin")
@@ -29,10 +29,6 @@ QUEUES = [
 ]
 
 
-# The port of its name service lies so far above its own; rabbitmqctl must know it too.
-EPMD = int(re.findall(r"ERL_EPMD_PORT=.*port \+ (\d+)", (PART / "broker" / "private_node").read_text())[0])
-
-
 class RabbitMissing(RuntimeError):
     """RabbitMQ is not installed; the message says what to do."""
 
@@ -41,7 +37,7 @@ class Node(Process):
     """The node; its data outlives `kill` and `start`."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__("RabbitMQ", _free_port(), folder / "node.log")
+        super().__init__("RabbitMQ", free_port(), folder / "node.log")
         self._folder = folder
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2f"
 
@@ -61,12 +57,21 @@ class Node(Process):
             return connection.recv(1) == b"\x01"
         return False
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it stand still for a while: its port accepts, and nothing is answered."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.process.pid, signal.SIGCONT)
+
     def ctl(self, *words: str) -> str:
         """Run rabbitmqctl and return what it said."""
         env = {
             "HOME": f"{self._folder}/node",
             "RABBITMQ_NODENAME": f"lab-{self.port}@localhost",
-            "ERL_EPMD_PORT": str(self.port + EPMD),
+            "ERL_EPMD_PORT": (self._folder / "node/epmd_port").read_text().strip(),
         }
         command = [_program("rabbitmqctl"), *words]
         done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=60)
@@ -137,13 +142,3 @@ def _program(name: str) -> str:
     if found is None:
         raise RabbitMissing("RabbitMQ is not installed; this installs it: apt-get install rabbitmq-server")
     return found
-
-
-def _free_port() -> int:
-    """Return a port that is free, as are those 20,000 and EPMD above it, which the node uses too."""
-    for port in range(21000 + os.getpid() % 5000, 30000, 7):
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for used in (port, port + 20000, port + EPMD):
-                stack.enter_context(socket.create_server(("127.0.0.1", used)))
-            return port
-    raise RabbitMissing("there is no free port for RabbitMQ")

@@ -23,20 +23,13 @@ def service(port: int) -> Service:
     return Service("async-rabbitmq", "rabbitmq", [], {}, "async-rabbitmq", port, {}, is_broker=True)
 
 
-def low_port() -> int:
-    """Return a free port that leaves room for those that the node derives from it."""
-    return next(
-        port for port in (free_ports(1)[0] % 20_000 + 12_000 for _ in range(50)) if not processes.listener(port)
-    )
-
-
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory) -> Iterator[Service]:
     """A private node."""
     if not brokers._has_rabbitmq():
         pytest.skip("RabbitMQ is missing")
     folder = tmp_path_factory.mktemp("rabbitmq")
-    node = service(low_port())
+    node = service(free_ports(1)[0])
     process = Process("RabbitMQ", node.port, folder / "said")
     command = [ROOT / "async-rabbitmq/broker/private_node", folder]
     process.run(command, folder=folder, env={"RABBITMQ_NODE_PORT": str(node.port)})
