@@ -1,5 +1,6 @@
 """Confirmed publishing: a message counts as published when RabbitMQ says that it has it, on disk and in a queue."""
 
+import contextlib
 import itertools
 import threading
 from collections import deque
@@ -39,6 +40,7 @@ class _Batch:
         self.troubles: list[str | None] = ["not confirmed in time"] * len(messages)
         self.left = len(messages)
         self.done = threading.Event()
+        self.given_up = False
 
     def settle(self, n: int, trouble: str | None) -> None:
         self.troubles[n] = trouble
@@ -76,12 +78,20 @@ class Publisher:
         batch = _Batch(messages)
         self._handed.append(batch)
         self._link.call(self._send)
-        batch.done.wait(timeout)
+        if not batch.done.wait(timeout):
+            batch.given_up = True
+            with contextlib.suppress(ValueError):
+                self._handed.remove(batch)
+            self._link.call(self._forget_given_up)
         return list(batch.troubles)
 
     def _send(self) -> None:
         while self._handed and self._channel is not None:
             self._send_batch(self._handed.popleft(), self._channel)
+
+    def _forget_given_up(self) -> None:
+        self._waiting = {sent: (batch, n) for sent, (batch, n) in self._waiting.items() if not batch.given_up}
+        self._returned = {sent: why for sent, why in self._returned.items() if int(sent) in self._waiting}
 
     def _send_batch(self, batch: _Batch, channel: Channel) -> None:
         for n, message in enumerate(batch.messages):
@@ -114,15 +124,18 @@ class Publisher:
 
     def _on_return(self, _channel: Channel, method: Any, properties: BasicProperties, _body: bytes) -> None:
         # It comes before the confirmation of the same message: RabbitMQ confirms that it has dealt with it.
-        self._returned[properties.correlation_id] = f"returned: {method.reply_text} for {method.routing_key}"
+        if int(properties.correlation_id) in self._waiting:
+            self._returned[properties.correlation_id] = f"returned: {method.reply_text} for {method.routing_key}"
 
     def _on_confirm(self, frame: Any) -> None:
         tag = frame.method.delivery_tag
         tags = itertools.takewhile(lambda sent: sent <= tag, self._waiting) if frame.method.multiple else [tag]
         trouble = None if isinstance(frame.method, spec.Basic.Ack) else "RabbitMQ refused it (nack)"
         for sent in list(tags):
-            batch, n = self._waiting.pop(sent)
-            batch.settle(n, self._returned.pop(str(sent), None) or trouble)
+            returned = self._returned.pop(str(sent), None)
+            if sent in self._waiting:  # else nobody waits for it any more
+                batch, n = self._waiting.pop(sent)
+                batch.settle(n, returned or trouble)
 
 
 __all__ = ["BrokerDown", "Outgoing", "Publisher"]

@@ -47,6 +47,15 @@ def take(consumer: Consumer, count: int) -> list:
     return taken
 
 
+def take_and_ack(consumer: Consumer, count: int) -> list:
+    """Wait for so many deliveries, and acknowledge each: what comes again is fetched one by one."""
+    taken = []
+    for _ in range(count):
+        taken += take(consumer, 1)
+        consumer.ack(taken[-1:], all_before=False)
+    return taken
+
+
 def bodies(deliveries: list) -> list[str]:
     return [delivery.body.decode() for delivery in deliveries]
 
@@ -163,12 +172,11 @@ def test_what_is_not_acknowledged_comes_again_and_only_that(publisher, consumer)
     consumer.ack([taken[1], taken[3]], all_before=False)
     consumer.drop()
     wait_until(lambda: not consumer.holds(taken[0]))
-    again = take(consumer, 3)
-    assert bodies(again) == ["0", "2", "4"]
+    (again,) = take(consumer, 1)
     consumer.ack(taken[:2], all_before=True)  # of the old connection: it must not touch the new one
     consumer.drop()
-    wait_until(lambda: not consumer.holds(again[0]))
-    assert bodies(take(consumer, 3)) == ["0", "2", "4"]
+    wait_until(lambda: not consumer.holds(again))
+    assert sorted(bodies(take_and_ack(consumer, 3))) == ["0", "2", "4"]
 
 
 def test_a_consumer_whose_queue_is_deleted_comes_back(broker, publisher, consumer):
@@ -238,4 +246,4 @@ def test_publisher_and_consumer_come_back_when_the_broker_does(broker, publisher
     assert not consumer.holds(taken)
     broker.start()
     assert publish(publisher, letter("after")) == [None]
-    assert bodies(take(consumer, 2)) == ["before", "after"]
+    assert sorted(bodies(take_and_ack(consumer, 2))) == ["after", "before"]
