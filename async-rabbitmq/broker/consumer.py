@@ -1,19 +1,23 @@
 """Deliveries of one queue, taken in batches by whoever works on them, and acknowledged when the work is done."""
 
+import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pika import BasicProperties
 from pika.channel import Channel
 
-from broker.link import Link
+from broker.link import BrokerDown, Link
 from broker.pace import Pace
 
+log = logging.getLogger("campus")
+
 PREFETCH = 500
+OLD_ONE_SECONDS = 15.0  # for the old process to be gone, also one that ends in good order as gunicorn loads anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +30,53 @@ class Delivery:
     headers: dict[str, Any]
     message_id: str | None
 
+    @property
+    def returns(self) -> int:
+        """How often it went back to its queue, as a consumer lost its connection or died."""
+        counts = (self.headers.get(name) for name in ("x-delivery-count", "x-acquired-count"))
+        return max((count for count in counts if isinstance(count, int)), default=0)
+
 
 class Consumer:
     """Receives a queue's messages over a connection of its own.
 
-    What was delivered over a connection that is gone comes again over the next; it is left out here.
+    What was delivered over a connection that is gone comes again over the next; it is left out here. What comes again
+    is fetched one by one: should it end this process or its connection, too, no other message is blamed for it.
+
+    With `alone`, only one consumer has the queue; the others stand by. One that may not stand by calls `refuse`
+    with the reason.
     """
 
-    def __init__(self, url: str, name: str, queue_name: str) -> None:
+    def __init__(
+        self, url: str, name: str, queue_name: str, *, alone: bool = False, refuse: Callable[[str], None] | None = None
+    ) -> None:
         self.queue = queue_name
         self._link = Link(url, f"{name} consumer", opened=self._opened, lost=self._lost)
         self._channel: Channel | None = None
         self._deliveries: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
         self._pace, self._wanted, self._enough = Pace(), 1, threading.Event()
-        self.start, self.stop, self.check, self.drop = (
-            self._link.start, self._link.stop, self._link.check, self._link.drop)  # fmt: skip
+        self._alone, self._refuse = alone, refuse
+        self._tag: str | None = None  # of the consumer, once RabbitMQ has registered it
+        self._one_by_one = True
+        self._other_since: float | None = None  # since when another consumer has the queue
+        self.start, self.stop = self._link.start, self._link.stop
+
+    def check(self) -> None:
+        """Raise BrokerDown, with why, when no messages can come now. One that stands by lacks nothing."""
+        stands_by = self._other_since is not None and self._refuse is None
+        try:
+            self._link.check()
+        except BrokerDown as why:
+            if not (stands_by and _is_locked(str(why))):
+                raise
+        else:
+            if self._tag is None and not stands_by:
+                raise BrokerDown(f"RabbitMQ has not registered the consumer of {self.queue} yet")
+
+    def drop(self) -> None:
+        """Close the connection: what is not acknowledged goes back to the queue."""
+        self._channel = None
+        self._link.drop()
 
     def take(self, most: int, wait: float) -> list[Delivery]:
         """Return what is there, at most so many, after waiting at most `wait` seconds for the first."""
@@ -83,17 +119,55 @@ class Consumer:
 
         self._link.call(acknowledge)
 
-    def _opened(self, channel: Channel) -> None:
-        self._channel = channel
-        channel.add_on_cancel_callback(lambda _: self.drop())  # the queue is gone: the next connection declares it anew
-        channel.basic_qos(prefetch_count=PREFETCH)
-        channel.basic_consume(self.queue, self._on_message)
+    def fetch_many(self) -> None:
+        """Do not wait any longer for what was fetched alone."""
+        channel = self._channel
+        self._link.call(lambda: channel is self._channel and self._fetch_many(channel))
 
-    def _lost(self, _why: str) -> None:
-        self._channel = None
+    def _opened(self, channel: Channel) -> None:
+        self._channel, self._deliveries, self._one_by_one = channel, queue.SimpleQueue(), True
+        channel.add_on_cancel_callback(lambda _: self.drop())  # the queue is gone: the next connection declares it anew
+        if self._alone:
+            # A queue that is this connection's own: RabbitMQ refuses it to every other, and removes it in the end.
+            channel.queue_declare(_lock(self.queue), exclusive=True, callback=lambda _: self._consume(channel, 1))
+        else:
+            self._consume(channel, 1)
+
+    def _consume(self, channel: Channel, prefetch: int) -> None:
+        def registered(_frame: Any) -> None:
+            self._tag, self._other_since = tag, None
+
+        channel.basic_qos(prefetch_count=prefetch)
+        tag = channel.basic_consume(self.queue, self._on_message, callback=registered)
+
+    def _fetch_many(self, channel: Channel) -> None:
+        if self._one_by_one and self._tag is not None and channel.is_open:
+            self._one_by_one = False
+            channel.basic_cancel(self._tag)  # its prefetch cannot be changed
+            self._consume(channel, PREFETCH)
 
     def _on_message(self, channel: Channel, method: Any, properties: BasicProperties, body: bytes) -> None:
         headers = properties.headers or {}
         self._deliveries.put(Delivery(channel, method.delivery_tag, body, headers, properties.message_id))
         if self._deliveries.qsize() == self._wanted:
             self._enough.set()
+        if not method.redelivered:
+            self._fetch_many(channel)
+
+    def _lost(self, why: str) -> None:
+        self._channel = self._tag = None
+        if not _is_locked(why):
+            self._other_since = None
+        elif self._other_since is None:
+            self._other_since = time.monotonic()
+            log.warning("another consumer has %s; this one waits for it to go", self.queue)
+        elif self._refuse and time.monotonic() - self._other_since > OLD_ONE_SECONDS:
+            self._refuse(f"another consumer has the queue {self.queue}, and SQLite is for one process: use PostgreSQL")
+
+
+def _lock(queue_name: str) -> str:
+    return f"{queue_name}.consumer"
+
+
+def _is_locked(why: str) -> bool:
+    return "RESOURCE_LOCKED" in why

@@ -23,10 +23,9 @@ QUEUES = {
     "inventory-reserved": [KEYS[INVENTORY_RESERVED]],
     "order-status": [KEYS[INVENTORY_RESERVED], KEYS[INVENTORY_FAILED], KEYS[NOTIFICATION_SENT]],
 }
-# A message that kills its consumer each time comes back so often; then it is dead-lettered, and others have their turn.
-MOST_DELIVERIES = 100
-# Looking at a dead letter counts as a delivery, too; RabbitMQ 4 would drop it after 20 of them.
-MOST_LOOKS = 1_000_000
+# RabbitMQ counts a delivery for each message that was on its way when a connection was lost, whoever lost it. It must
+# give up none for that (RabbitMQ 4 does after 20, where nothing is said): the worker decides.
+NO_LIMIT = 1_000_000
 
 
 def dead_letters(queue: str) -> str:
@@ -43,8 +42,8 @@ def declare(channel: Any) -> None:
     """Declare everything, whether it is there or not; on a channel of any of pika's connections."""
     channel.exchange_declare(EXCHANGE, "topic", durable=True)
     for queue, keys in QUEUES.items():
-        _declare(channel, dead_letters(queue), {"x-delivery-limit": MOST_LOOKS})
-        _declare(channel, queue, _dead_lettered_to(dead_letters(queue)) | {"x-delivery-limit": MOST_DELIVERIES})
+        _declare(channel, dead_letters(queue), {"x-delivery-limit": NO_LIMIT})
+        _declare(channel, queue, _dead_lettered_to(dead_letters(queue)) | {"x-delivery-limit": NO_LIMIT})
         for seconds in RETRY_SECONDS:
             arguments = _dead_lettered_to(queue) | {"x-message-ttl": 1000 * seconds}
             _declare(channel, waiting_room(queue, seconds), arguments)

@@ -7,6 +7,7 @@ delivers it again, and the transaction recognises what it has done before.
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from campus import jsons
@@ -14,7 +15,7 @@ from campus.database import Database
 from campus.faults import Drop, Faults, Hang
 from campus.messages import Message, Poison, read
 from campus.orders import utc_now
-from campus.work import HISTORY, REASON, RETRY_SECONDS, Handle, Task
+from campus.work import HISTORY, INFRASTRUCTURE, NEVER, REASON, RETRY_SECONDS, Handle, Task
 from prometheus_client import CollectorRegistry, Counter
 
 from broker.consumer import Consumer, Delivery
@@ -23,9 +24,14 @@ from broker.topology import dead_letters, waiting_room
 
 log = logging.getLogger("campus")
 
+_Begun = tuple[Delivery, Task]
+
 BATCH = 250
 WAIT_SECONDS = 0.2
-CONFIRM_SECONDS = 10.0
+CONFIRM_SECONDS = 5.0
+# What went back to its queue so often, and then ends its consumer again or is the first that a new one works on, has
+# failed once more.
+MOST_RETURNS = 5
 
 
 class Worker:
@@ -33,7 +39,7 @@ class Worker:
 
     `handle(tx, tasks)` does the work of all tasks in the given transaction and returns the events that follow. It must
     give the same answer when a message comes again. When it raises, the tasks are tried one by one, and the one that
-    fails again waits in a waiting room, where it holds up nobody.
+    fails again waits in a waiting room, where it holds up nobody. When the database is at fault, all stay in hand.
     """
 
     def __init__(
@@ -50,15 +56,18 @@ class Worker:
     ) -> None:
         self._consumer, self._publisher, self._database, self._faults = consumer, publisher, database, faults
         self._expects, self._handle, self._injects = expects, handle, injects
-        self._held: list[Delivery] = []
-        self._unfinished: tuple[list[Delivery], list[Outgoing]] | None = None
+        self._hand: deque[Delivery] = deque()  # taken, and still to be worked on
+        self._held: list[Delivery] = []  # hanging, as a fault says so
+        self._settled: list[Delivery] = []  # to be acknowledged when all that is outgoing is confirmed
+        self._outgoing: list[Outgoing] = []
+        self._new = True  # whether this process has not dealt with any message yet
         outcomes = Counter("messages", "Messages by outcome", ["queue", "outcome"], registry=registry)
         self._count = lambda outcome, n=1: outcomes.labels(consumer.queue, outcome).inc(n)
 
     def step(self) -> bool:
         """Work off one batch, if there is one; return whether there was."""
-        if self._unfinished:  # the broker did not take what follows from the last batch
-            self._finish(*self._unfinished)
+        if self._settled:  # the broker did not take what follows from the last batch
+            self._finish()
             return True
         if self._faults.paused:
             time.sleep(WAIT_SECONDS)
@@ -66,52 +75,81 @@ class Worker:
         batch = self._take()
         if not batch:
             return False
-        outgoing: list[Outgoing] = []
-        settled: list[Delivery] = []
-        tasks: list[tuple[Delivery, Task]] = []
-        for delivery in batch:
-            try:
-                tasks.append((delivery, self._begin(delivery)))
-            except Poison as why:
-                outgoing.append(self._dead_letter(delivery, str(why)))
-                settled.append(delivery)
-            except Hang:
-                self._held.append(delivery)
-            except Drop:
-                self._consumer.drop()
-                return True
-            except Exception as error:  # an injected failure
-                outgoing.append(self._try_later(delivery, error))
-                settled.append(delivery)
-        outgoing += self._work(tasks)
-        settled += [delivery for delivery, _ in tasks]
-        self._finish(settled, outgoing)
+        tasks, drops = self._begin(batch)
+        trouble = self._work(tasks)
+        self._keep(batch)
+        self._finish()
+        if drops:
+            self._hand.clear()
+            self._consumer.drop()
+        if trouble:
+            raise trouble
         self._faults.rest()
         return True
 
     def _take(self) -> list[Delivery]:
         """Return the next batch: of one message while messages are slowed down, so that each is committed when done."""
         if self._held and not self._faults.hangs:
-            held, self._held = self._held, []
-            return [delivery for delivery in held if self._consumer.holds(delivery)]
-        return self._consumer.take(1 if self._faults.slow else BATCH, WAIT_SECONDS)
+            self._hand.extendleft(reversed(self._held))
+            self._held = []
+        self._held = [delivery for delivery in self._held if self._consumer.holds(delivery)]
+        self._hand = deque(delivery for delivery in self._hand if self._consumer.holds(delivery))
+        most = 1 if self._faults.slow else BATCH
+        if self._hand:
+            return [self._hand.popleft() for _ in range(min(most, len(self._hand)))]
+        return self._consumer.take(most, WAIT_SECONDS)
 
-    def _begin(self, delivery: Delivery) -> Task:
+    def _keep(self, batch: list[Delivery]) -> None:
+        """Keep in hand what has not been dealt with."""
+        dealt_with = {id(delivery) for delivery in (*self._settled, *self._held)}
+        self._hand.extendleft(delivery for delivery in reversed(batch) if id(delivery) not in dealt_with)
+
+    def _begin(self, batch: list[Delivery]) -> tuple[list[_Begun], bool]:
+        """Return the tasks of a batch, and whether the connection is to be dropped after them; settle the rest."""
+        tasks: list[_Begun] = []
+        for delivery in batch:
+            new, self._new = self._new, False
+            if new and delivery.returns >= MOST_RETURNS:
+                self._failed(delivery, RuntimeError(f"its consumer ended {delivery.returns} times"))
+                continue
+            if tasks and self._faults.slow:
+                break
+            try:
+                tasks.append((delivery, self._task(delivery)))
+            except Poison as why:
+                self._settle(delivery, self._dead_letter(delivery, str(why)))
+            except Hang:
+                self._held.append(delivery)
+                self._consumer.fetch_many()
+            except Drop:
+                if delivery.returns >= MOST_RETURNS:
+                    self._failed(delivery, RuntimeError(f"it dropped the connection {delivery.returns + 1} times"))
+                return tasks, True
+            except Exception as error:  # an injected failure
+                self._failed(delivery, error)
+        return tasks, False
+
+    def _task(self, delivery: Delivery) -> Task:
         message = read(delivery.body, *self._expects)
         return Task(message, self._faults.inject() if self._injects else None)
 
-    def _work(self, tasks: list[tuple[Delivery, Task]]) -> list[Outgoing]:
-        """Commit the work of all tasks and return what is to be published."""
+    def _work(self, tasks: list[_Begun]) -> Exception | None:
+        """Commit the work of all tasks, and settle them. Return what is to blame if that is none of them."""
         if not tasks:
-            return []
+            return None
         try:
             events = self._commit([task for _, task in tasks])
+        except INFRASTRUCTURE as error:
+            return error
         except Exception as error:
-            if len(tasks) == 1:
-                return [self._try_later(tasks[0][0], error)]
-            return [outgoing for task in tasks for outgoing in self._work([task])]
+            if len(tasks) > 1:
+                return next(filter(None, (self._work([task]) for task in tasks)), None)
+            self._failed(tasks[0][0], error)
+            return None
         self._count("done", len(tasks))
-        return [Outgoing.event(event) for event in events]
+        self._settled += [delivery for delivery, _ in tasks]
+        self._outgoing += [Outgoing.event(event) for event in events]
+        return None
 
     def _commit(self, tasks: list[Task]) -> Sequence[Message]:
         with self._database.transaction() as tx:
@@ -120,36 +158,48 @@ class Worker:
         self._faults.crash_at("after_commit")
         return events
 
-    def _finish(self, settled: list[Delivery], outgoing: list[Outgoing]) -> None:
+    def _finish(self) -> None:
         """Publish, wait for the confirmations, then acknowledge. Raises, to be called again, when one is missing."""
-        self._unfinished = settled, outgoing
-        troubles = self._publisher.publish(outgoing, timeout=CONFIRM_SECONDS)
-        missing = [(o, trouble) for o, trouble in zip(outgoing, troubles, strict=True) if trouble]
+        if not self._settled:
+            return
+        troubles = self._publisher.publish(self._outgoing, timeout=CONFIRM_SECONDS)
+        missing = [(o, trouble) for o, trouble in zip(self._outgoing, troubles, strict=True) if trouble]
+        self._outgoing = [o for o, _ in missing]
         if missing:
-            self._unfinished = settled, [o for o, _ in missing]
             raise ConnectionError(f"{len(missing)} messages were not confirmed: {missing[0][1]}")
-        self._unfinished = None
+        settled, self._settled = self._settled, []
         self._faults.crash_at("after_publish")
-        self._consumer.ack(settled, all_before=not self._held)
+        self._consumer.ack(settled, all_before=not (self._held or self._hand))
 
-    def _try_later(self, delivery: Delivery, error: Exception) -> Outgoing:
-        history = _history(delivery)
-        history.append({"at": utc_now(), "why": f"{type(error).__name__}: {error}"})
-        if len(history) > len(RETRY_SECONDS):
-            return self._dead_letter(delivery, f"failed {len(history)} times, last: {history[-1]['why']}", history)
-        seconds = RETRY_SECONDS[len(history) - 1]
-        self._count("retried")
-        log.warning("trying again in %d s", seconds, extra={"fields": _fields(delivery) | {"why": history[-1]["why"]}})
-        return self._outgoing(delivery, waiting_room(self._consumer.queue, seconds), {HISTORY: _json(history)})
+    def _settle(self, delivery: Delivery, outgoing: Outgoing) -> None:
+        self._settled.append(delivery)
+        self._outgoing.append(outgoing)
+
+    def _failed(self, delivery: Delivery, error: Exception) -> None:
+        """Let a message that failed by itself wait for another try, if that can help and there were not too many."""
+        why = f"{type(error).__name__}: {error}"
+        history = [*_history(delivery), {"at": utc_now(), "why": why}]
+        if isinstance(error, NEVER):
+            self._settle(delivery, self._dead_letter(delivery, why, history))
+        elif len(history) > len(RETRY_SECONDS):
+            reason = f"failed {len(history)} times, last: {why}"
+            self._settle(delivery, self._dead_letter(delivery, reason, history))
+        else:
+            seconds = RETRY_SECONDS[len(history) - 1]
+            self._count("retried")
+            log.warning("trying again in %d s", seconds, extra={"fields": _fields(delivery) | {"why": why}})
+            room = waiting_room(self._consumer.queue, seconds)
+            self._settle(delivery, _outgoing(delivery, room, {HISTORY: _json(history)}))
 
     def _dead_letter(self, delivery: Delivery, reason: str, history: list[dict[str, str]] | None = None) -> Outgoing:
         self._count("dead_lettered")
         log.error("dead-lettered", extra={"fields": _fields(delivery) | {"why": reason}})
         headers = {REASON: reason[:1000], HISTORY: _json(history or _history(delivery))}
-        return self._outgoing(delivery, dead_letters(self._consumer.queue), headers)
+        return _outgoing(delivery, dead_letters(self._consumer.queue), headers)
 
-    def _outgoing(self, delivery: Delivery, queue: str, headers: dict[str, str]) -> Outgoing:
-        return Outgoing("", queue, delivery.body, delivery.message_id or "", headers)
+
+def _outgoing(delivery: Delivery, queue: str, headers: dict[str, str]) -> Outgoing:
+    return Outgoing("", queue, delivery.body, delivery.message_id or "", headers)
 
 
 def _history(delivery: Delivery) -> list[dict[str, str]]:

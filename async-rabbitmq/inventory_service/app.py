@@ -7,7 +7,7 @@ from broker.consumer import Consumer
 from broker.publisher import Publisher
 from broker.worker import Worker
 from campus import stock
-from campus.background import Loop
+from campus.background import Loop, end_service
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.frame import create_service
@@ -29,8 +29,8 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     url = env.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:8013/%2f")
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     publisher = Publisher(url, "inventory")
-    consumer = Consumer(url, "inventory", "order-placed")
-    reserving = Loop("order-placed", lambda: worker.step(), idle=0.0)
+    consumer = Consumer(url, "inventory", "order-placed", alone=not database.is_shared, refuse=end_service)
+    reserving = Loop("order-placed", lambda: worker.step(), idle=0.0, waits_until=faults.waits_until)
     app = create_service(
         "inventory",
         faults=faults,

@@ -7,7 +7,7 @@ from broker.consumer import Consumer
 from broker.publisher import Publisher
 from broker.worker import Worker
 from campus import order_book
-from campus.background import Loop
+from campus.background import Loop, end_service
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.forms import read_order
@@ -31,10 +31,12 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     url = env.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:8013/%2f")
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     publisher = Publisher(url, "order")
-    consumer = Consumer(url, "order", "order-status")
+    # One follows at a time, so that an order's events are applied in turn; with PostgreSQL another may stand by.
+    refuse = None if database.is_shared else end_service
+    consumer = Consumer(url, "order", "order-status", alone=True, refuse=refuse)
     relay = Relay(database=database, outbox=outbox, publisher=publisher, faults=faults)
     relaying = Loop("relay", relay.step, idle=0.0)
-    following = Loop("order-status", lambda: worker.step(), idle=0.0)
+    following = Loop("order-status", lambda: worker.step(), idle=0.0, waits_until=faults.waits_until)
     app = create_service(
         "order",
         faults=faults,

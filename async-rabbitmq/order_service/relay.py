@@ -11,7 +11,7 @@ from campus.outbox import Outbox
 
 BATCH = 200
 IDLE_SECONDS = 0.2
-CONFIRM_SECONDS = 10.0
+CONFIRM_SECONDS = 5.0
 
 
 class Relay:

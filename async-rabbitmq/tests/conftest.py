@@ -18,6 +18,7 @@ from campus.database import Database
 from campus.faults import Faults
 from campus.messages import Message, read
 from campus.problems import CONTENT_TYPE
+from chain import Chain
 from flask.testing import FlaskClient
 from node import Node, RabbitMissing
 
@@ -52,7 +53,7 @@ class LoggedDatabase(Database):
     def transaction(self):
         with super().transaction() as tx:
             yield tx
-        self.journal.append("commit")
+        getattr(self, "journal", []).append("commit")
 
 
 @dataclass
@@ -94,6 +95,9 @@ class FakeConsumer:
 
     def drop(self) -> None:
         self.drops += 1
+        self.connection += 1
+
+    def fetch_many(self) -> None: ...
 
     def start(self) -> None: ...
 
@@ -198,7 +202,7 @@ def make(tmp_path, monkeypatch, world) -> Iterator[Callable[..., Served]]:
     def make_one(name: str) -> Served:
         module, journal, fakes = APPS[name], [], {}
 
-        def consumer(_url: str, _name: str, queue: str) -> FakeConsumer:
+        def consumer(_url: str, _name: str, queue: str, **_: Any) -> FakeConsumer:
             return fakes.setdefault("consumer", FakeConsumer(queue, journal))
 
         def publisher(_url: str, _name: str) -> FakePublisher:
@@ -255,3 +259,22 @@ def broker(node) -> Node:
     """The node, up, with the whole topology and nothing in its queues."""
     node.restore()
     return node
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, node) -> Iterator[Chain]:
+    chain = Chain(tmp_path_factory.mktemp("chain"), node)
+    try:
+        yield chain
+    finally:
+        chain.down()
+
+
+@pytest.fixture
+def chain(running, broker) -> Iterator[Chain]:
+    """The chain, all up and without faults; at the end everything must agree."""
+    running.up()
+    yield running
+    broker.start()
+    running.up()
+    running.check()

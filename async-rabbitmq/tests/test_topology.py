@@ -62,17 +62,12 @@ def test_the_waiting_rooms_hand_back_the_shortest_first(broker):
     assert [body for _, body in broker.take("order-placed", 3)] == [b"1", b"2", b"4"]
 
 
-def test_a_message_that_is_never_acknowledged_is_dead_lettered_after_the_last_delivery(broker):
-    broker.put("order-placed", b"x")
+@pytest.mark.parametrize("queue", ["order-placed", "order-placed.dlq"])
+def test_however_often_a_message_goes_back_it_is_not_given_up(broker, queue):
+    broker.put(queue, b"x")
     with broker.channel() as channel:
-        deliveries = 0
-        for method, _, _ in channel.consume("order-placed", inactivity_timeout=5):
-            if method is None:
+        for method, _, _ in channel.consume(queue):
+            if method.delivery_tag > 120:  # RabbitMQ 4 gives up after 20, where nothing is said
                 break
-            deliveries += 1
             channel.basic_nack(method.delivery_tag, requeue=True)
-            if deliveries > topology.MOST_DELIVERIES:
-                break
-    ((properties, _),) = broker.take("order-placed.dlq")
-    assert deliveries == topology.MOST_DELIVERIES + 1
-    assert properties.headers["x-death"][0]["reason"] == "delivery_limit"
+    broker.take(queue)

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
-from broker.worker import BATCH, Worker
+from broker.worker import BATCH, MOST_RETURNS, Worker
+from campus.database import DatabaseDown
 from campus.faults import CONSUMING, Faults
 from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
 from campus.notices import metadata
+from campus.orders import IllegalTransition
 from campus.work import HISTORY, REASON, RETRY_SECONDS
 from conftest import Died, FakeConsumer, FakePublisher, LoggedDatabase, World
 from prometheus_client import CollectorRegistry
@@ -35,6 +37,7 @@ class Bench:
             kill=world.die,
         )
         self.broken: set[str] = set()
+        self.why: Exception = ValueError("it is broken")
         self.batches: list[list[str]] = []
         self.refusals: dict[str, str | None] = {}
         self.registry = CollectorRegistry()
@@ -55,7 +58,7 @@ class Bench:
         self.batches.append(orders)
         self.journal.append("work")
         if self.broken & set(orders):
-            raise ValueError("it is broken")
+            raise self.why
         self.refusals |= {task.message.order_id: task.refusal for task in tasks}
         return [event(NOTIFICATION_SENT, order, {"user_id": "u1"}) for order in orders]
 
@@ -233,12 +236,127 @@ def test_what_was_held_over_a_lost_connection_is_left_to_come_again(bench):
     assert bench.batches == []
 
 
-def test_drop_closes_the_connection_and_does_nothing_of_the_batch(bench):
+def test_drop_closes_the_connection_and_does_nothing_of_the_message(bench):
     bench.faults.configure({"failure_mode": "drop", "failure_rate": 1})
     bench.put("o1", "o2")
     bench.step()
     assert bench.consumer.drops == 1
     assert bench.journal == []
+
+
+def test_what_was_done_before_a_drop_is_committed_and_acknowledged(bench):
+    bench.faults.configure({"failure_mode": "drop", "failure_rate": 0.2, "seed": 2})
+    bench.put(*(f"o{n}" for n in range(20)))
+    bench.step()
+    done = len(bench.consumer.acked)
+    assert bench.consumer.drops == 1
+    assert 0 < done < 20
+    assert bench.batches == [[f"o{n}" for n in range(done)]]
+    assert bench.consumer.acked == list(range(1, done + 1))
+    bench.faults.reset()
+    assert not bench.step()  # the rest comes again over the next connection
+
+
+def test_a_message_that_drops_the_connection_again_and_again_is_tried_later(bench):
+    bench.put("o0")
+    bench.step()
+    bench.faults.configure({"failure_mode": "drop", "failure_rate": 1})
+    bench.publisher.sent.clear()
+    bench.consumer.put(reserved("o1"), **{"x-delivery-count": MOST_RETURNS})
+    bench.step()
+    assert (bench.sent[0].key, bench.consumer.acked, bench.consumer.drops) == ("work.retry-1s", [1, 2], 1)
+    assert "it dropped the connection 6 times" in bench.sent[0].history[0]["why"]
+
+
+@pytest.mark.parametrize("count", ["x-delivery-count", "x-acquired-count"])  # RabbitMQ 3 and 4
+def test_what_ended_its_consumer_again_and_again_makes_room_for_the_others(bench, count):
+    bench.consumer.put(reserved("o1"), **{count: MOST_RETURNS})
+    bench.consumer.put(reserved("o2"), **{count: MOST_RETURNS})
+    bench.step()
+    assert [m.key for m in bench.sent] == ["work.retry-1s", "notification.sent"]
+    assert "its consumer ended 5 times" in bench.sent[0].history[0]["why"]
+    assert bench.batches == [["o2"]]  # it was behind, and only the first is to blame
+
+
+def test_what_came_back_often_over_lost_connections_is_worked_on_like_any_other(bench):
+    bench.put("o1")
+    bench.step()
+    bench.consumer.put(reserved("o2"), **{"x-delivery-count": 1000})
+    bench.step()
+    assert bench.batches == [["o1"], ["o2"]]
+    assert bench.count("retried") == 0
+
+
+@pytest.mark.parametrize("why", [DatabaseDown("the disk is full"), ConnectionResetError("gone"), OSError(28, "full")])
+def test_a_fault_of_the_infrastructure_is_no_messages_fault(bench, why):
+    bench.broken, bench.why = {"o2"}, why
+    bench.put("o1", "o2", "o3")
+    for _ in range(10):
+        with pytest.raises(OSError, match=str(why)[-4:]):
+            bench.step()
+    assert bench.batches == [["o1", "o2", "o3"]] * 10  # together: it is none of them
+    assert (bench.publisher.sent, bench.consumer.acked) == ([], [])
+    bench.broken = set()
+    bench.step()
+    assert bench.batches[-1] == ["o1", "o2", "o3"]
+    assert bench.consumer.acked == [1, 2, 3]
+
+
+def test_what_is_settled_while_the_database_is_away_is_settled(bench):
+    bench.broken, bench.why = {"o1"}, DatabaseDown("away")
+    bench.put("o1")
+    bench.consumer.put(b"{not json")
+    with pytest.raises(DatabaseDown):
+        bench.step()
+    assert (bench.publisher.keys, bench.consumer.acked, bench.consumer.all_before) == (["work.dlq"], [2], [False])
+    bench.broken = set()
+    bench.step()
+    assert bench.consumer.acked == [2, 1]
+
+
+def test_what_is_in_hand_when_the_connection_is_lost_is_left_to_come_again(bench):
+    bench.broken, bench.why = {"o1"}, DatabaseDown("away")
+    bench.put("o1")
+    with pytest.raises(DatabaseDown):
+        bench.step()
+    bench.consumer.connection += 1
+    assert not bench.step()
+
+
+def test_what_can_never_be_applied_is_dead_lettered_at_once(bench):
+    bench.broken, bench.why = {"o2"}, IllegalTransition("order o2 is notified and cannot become failed")
+    bench.put("o1", "o2", "o3")
+    bench.step()
+    assert bench.publisher.keys == ["notification.sent", "work.dlq", "notification.sent"]
+    (letter,) = [m for m in bench.sent if m.key == "work.dlq"]
+    assert letter.reason == "IllegalTransition: order o2 is notified and cannot become failed"
+    assert sorted(bench.consumer.acked) == [1, 2, 3]
+
+
+def test_what_was_held_comes_out_at_the_speed_that_is_configured(bench, world):
+    bench.faults.configure({"failure_mode": "hang", "failure_rate": 1})
+    bench.put("o1", "o2", "o3")
+    bench.step()
+    bench.faults.configure({"failure_rate": 0, "delay": 1})
+    for n in (1, 2, 3):
+        bench.step()
+        assert (bench.batches[n - 1 :], bench.consumer.acked) == ([[f"o{n}"]], list(range(1, n + 1)))
+    assert world.slept == [1.0, 1.0, 1.0]
+
+
+def test_messages_that_are_slowed_down_while_they_are_taken_go_on_one_by_one(bench):
+    inject = bench.faults.inject
+
+    def slow_down() -> None:
+        bench.faults.configure({"delay": 1})
+        bench.faults.inject = inject
+
+    bench.faults.inject = slow_down
+    bench.put("o1", "o2", "o3")
+    for _ in range(3):
+        bench.step()
+    assert bench.batches == [["o1"], ["o2"], ["o3"]]
+    assert bench.consumer.acked == [1, 2, 3]
 
 
 def test_an_injected_error_is_tried_again_later(bench):

@@ -1,6 +1,7 @@
 """Work beside the requests: a step that can be called without a thread, and the thread that repeats it."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -79,3 +80,9 @@ class Loop:
         pause = 0.0
         while not self._stopping.wait(pause):
             pause = self.round(pause)
+
+
+def end_service(why: str) -> None:
+    """End the whole service with status 3, which tells gunicorn not to begin again: it must not work as it is."""
+    log.critical("this service must not run: %s", why)
+    os._exit(3)

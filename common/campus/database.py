@@ -61,6 +61,11 @@ class Database:
         """Do the same for reading only: it shows one moment, and holds up nobody who writes."""
         return self._engine.reading()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes may work on it: SQLite is for one."""
+        return isinstance(self._engine, PostgreSQL)
+
     def ping(self) -> None:
         """Write a row. Raises DatabaseDown when that fails, or is not done within a second, whatever it waits for."""
         with self._ping_turn:

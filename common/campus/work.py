@@ -1,4 +1,4 @@
-"""What the consumers of all parts share: a task, what handles tasks, and when a failed one is tried again."""
+"""What the consumers of all parts share: a task, whose fault a failure is, and when a failed one is tried again."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from campus.messages import Message
+from campus.orders import IllegalTransition
 
 RETRY_SECONDS = (1, 2, 4, 8)
 # The headers of a message that failed: why it was given up, and its failures so far as JSON.
 REASON, HISTORY = "x-reason", "x-history"
+
+# The database, the disk or the connection is at fault, and never the message: DatabaseDown is a ConnectionError.
+INFRASTRUCTURE = (OSError,)
+# The message contradicts what has happened. Trying again will not help.
+NEVER = (IllegalTransition,)
 
 
 @dataclass(frozen=True, slots=True)
