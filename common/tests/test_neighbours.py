@@ -6,9 +6,10 @@ import socket
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from campus.neighbours import Neighbour, NoAnswer, NotSent, Reply
+from campus.neighbours import MAX_KEPT, Neighbour, NoAnswer, NotSent, Reply
 
 
 class Server:
@@ -16,7 +17,8 @@ class Server:
 
     def __init__(self, *answers: bytes | None) -> None:
         self.answers, self.requests, self.connections = list(answers), [], 0
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.before_answering = lambda: None
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -42,6 +44,7 @@ class Server:
         with contextlib.suppress(OSError), connection.makefile("rb") as stream:
             while request := self._read(stream):
                 self.requests.append(request)
+                self.before_answering()
                 answer = self.answers.pop(0)
                 if answer == b"":
                     connection.shutdown(socket.SHUT_RDWR)
@@ -194,6 +197,111 @@ def test_half_an_answer_is_none(connect):
     _, neighbour = connect(OK[:-5])
     with pytest.raises(NoAnswer):
         post(neighbour, timeout=0.3)
+
+
+class Trickle:
+    """Answers with one byte after the other, until the caller leaves."""
+
+    def __init__(self, head: bytes) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._serve, args=(head,), daemon=True).start()
+
+    def _serve(self, head: bytes) -> None:
+        with contextlib.suppress(OSError), self._listening, self._listening.accept()[0] as connection:
+            connection.sendall(head)
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 ", b"HTTP/1.1 200 OK\r\nX-", b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"]
+)
+def test_an_answer_that_trickles_in_means_no_answer_within_the_timeout(head):
+    neighbour = Neighbour(Trickle(head).url)
+    answered = ThreadPoolExecutor(1).submit(post, neighbour, 0.3)
+    with pytest.raises(NoAnswer):
+        answered.result(15)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + b" " * 2_000_000,
+        b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 2_000_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"200000\r\n" + b" " * 2_097_152,
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(200)) + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}",
+    ],
+    ids=["length", "until the end", "chunks", "headers", "less than nothing"],
+)
+def test_too_large_an_answer_means_no_answer(connect, sent):
+    _, neighbour = connect(sent)
+    with pytest.raises(NoAnswer, match=r"larger than|more than"):
+        post(neighbour)
+
+
+def test_name_resolution_that_hangs_means_not_sent_within_the_timeout(monkeypatch):
+    asked, answers = [], threading.Event()
+
+    def hang(*where, **_options):
+        asked.append(where)
+        answers.wait(15)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    neighbour = Neighbour("http://inventory.example:8001")
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(post, neighbour, 0.2) for _ in range(8)]
+        try:
+            for call in calls:
+                with pytest.raises(NotSent):
+                    call.result(10)
+            assert not answers.is_set()
+            assert asked == [("inventory.example", 8001)]  # all waited for the answer to one question
+        finally:
+            answers.set()
+
+
+def test_a_name_without_an_address_means_not_sent(monkeypatch):
+    def fail(*_where, **_options):
+        raise socket.gaierror("no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(NotSent, match="no such host"):
+        post(Neighbour("http://inventory.example"))
+
+
+def test_the_second_address_is_tried_when_the_first_refuses(connect, monkeypatch):
+    server, _ = connect(OK)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = taken.getsockname()
+    there = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in (nobody, there)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_where, **_options: found)
+    assert post(Neighbour("http://inventory.example")).status == 200
+
+
+def test_connections_are_kept_for_the_next_caller_whatever_its_thread_and_only_so_many(connect):
+    together = threading.Barrier(2 * MAX_KEPT)
+    server, neighbour = connect(*[OK] * (2 * MAX_KEPT + 9))
+    server.before_answering = together.wait
+    with ThreadPoolExecutor(2 * MAX_KEPT) as pool:
+        list(pool.map(lambda _: post(neighbour), range(2 * MAX_KEPT)))
+    assert server.connections == 2 * MAX_KEPT
+    assert len(neighbour._kept) == MAX_KEPT
+    server.before_answering = lambda: None
+    for _ in range(9):
+        post(neighbour)
+    assert server.connections == 2 * MAX_KEPT
+
+
+def test_a_connection_that_the_answer_closes_is_not_used_again(connect):
+    server, neighbour = connect(answer("200 OK", b"{}", "Connection: close"), OK)
+    post(neighbour)
+    assert post(neighbour).status == 200
+    assert server.connections == 2
 
 
 def test_a_late_answer_is_not_taken_for_that_of_the_next_call(connect):
