@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from campus import order_book
+from campus.database import DatabaseDown
 from campus.neighbours import NoAnswer, NotSent, Reply
 
 GOOD = {"item": "burger", "qty": 1}
@@ -99,6 +101,24 @@ def test_an_order_that_is_still_worked_on_is_504_for_its_repetition(orders, inve
     assert seen[0].status_code == 504
     assert problem(seen[0])["order_id"] == first.json["order_id"]
     assert int(seen[0].headers["Retry-After"]) > 0
+
+
+def test_an_outcome_that_cannot_be_written_down_is_504_and_found_out_later(orders, inventory, problem, monkeypatch):
+    """A 503 would say that nothing happened; inventory has reserved."""
+    save = order_book.save
+
+    def down(*_args, **_options):
+        raise DatabaseDown("the disk is full")
+
+    monkeypatch.setattr(order_book, "save", down)
+    response = orders.post("/order", json=GOOD)
+    assert response.status_code == 504
+    assert problem(response)["order_status"] == "placed"
+    monkeypatch.setattr(order_book, "save", save)
+    inventory.answers["/reservations"] = Reply(200, {"status": "reserved"})
+    for loop in orders.application.extensions["campus"].loops:
+        loop.round(0.0)
+    assert orders.get(response.headers["Location"]).json["status"] == "notified"
 
 
 def test_too_long_a_body_is_413(service, problem):
