@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,7 +56,8 @@ class Order:
         if status not in NEXT[self.status]:
             raise IllegalTransition(f"order {self.order_id} is {self.status} and cannot become {status}")
         step = {"status": status, "at": at or utc_now()}
-        return replace(self, status=status, reason=reason, timeline=[*self.timeline, step])
+        timeline = [*self.timeline, step]
+        return Order(self.order_id, self.user_id, self.items, status, timeline, reason, self.request_id)
 
     def as_dict(self) -> dict[str, Any]:
         """Return `{order_id, user_id, items, status, reason?, timeline}`."""

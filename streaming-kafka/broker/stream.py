@@ -29,7 +29,7 @@ from broker.told import Told
 
 log = logging.getLogger("campus")
 
-BATCH = 500
+BATCH, GATHERED = 500, 2000  # messages that are worked off together; a view takes more of them, and writes less
 ORIGIN, GROUP = "x-origin", "x-group"
 DEAD_BYTES = 500_000  # of a dead letter's body: with its headers it must fit where the message itself just did
 
@@ -80,7 +80,7 @@ class Stream:
     ) -> None:
         self._bootstrap, self._group, self._reads = bootstrap, group, reads
         self._database, self._faults, self._handle, self._injects = database, faults, handle, injects
-        self._gathers = gathers
+        self._gathers, self._batch = gathers, GATHERED if gathers else BATCH
         self._told = Told(database)
         self._consumer: KafkaConsumer | None = None
         self._producer: KafkaProducer | None = None
@@ -108,7 +108,7 @@ class Stream:
         try:
             consumer = self._connected()
             self._pause_and_resume(consumer)
-            found = clients.poll(consumer, 1 if self._slow else BATCH)
+            found = clients.poll(consumer, 1 if self._slow else self._batch)
             member = consumer.group_metadata()  # of now: in this generation the messages are ours
             if not found:
                 self._member_at = clients.member_since(member, self._member_at)
