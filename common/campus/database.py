@@ -23,10 +23,13 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    inspect,
     make_url,
     select,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateColumn
 
 from campus.engines import DatabaseDown, PostgreSQL, SQLite
 
@@ -48,8 +51,9 @@ class Database:
         parsed = make_url(url)
         self._engine = SQLite(parsed) if parsed.get_backend_name() == "sqlite" else PostgreSQL(parsed)
         with self.transaction() as tx:
-            metadata.create_all(tx)
-            _pings.metadata.create_all(tx)
+            for tables in (metadata, _pings.metadata):
+                tables.create_all(tx)
+                _bring_up_to_date(tx, tables)
         self._ping_turn = threading.Lock()
         self._last_ping: tuple[float, Future[None]] | None = None
 
@@ -134,15 +138,26 @@ class Write:
 
 
 class InsertIfAbsent(Write):
-    """`INSERT … ON CONFLICT DO NOTHING` for one table; the values must name every column."""
+    """`INSERT … ON CONFLICT DO NOTHING` for one table; the values must name every column that has no default."""
 
     def __init__(self, table: Table) -> None:
         super().__init__(insert(table))
         self._table = table
+        self._values = {column: bindparam(column.name, type_=column.type) for column in table.c if not column.default}
 
     def _for(self, dialect: Dialect) -> Executable:
         words = {"sqlite": sqlite, "postgresql": postgresql}[dialect.name]
-        return words.insert(self._table).on_conflict_do_nothing()
+        return words.insert(self._table).values(self._values).on_conflict_do_nothing()
+
+
+def _bring_up_to_date(tx: Connection, tables: MetaData) -> None:
+    """Add the columns and indexes that were not there yet when these tables were made."""
+    for table in tables.sorted_tables:
+        there = {column["name"] for column in inspect(tx).get_columns(table.name)}
+        for column in (column for column in table.c if column.name not in there):
+            tx.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {CreateColumn(column).compile(dialect=tx.dialect)}"))
+        for index in table.indexes:
+            index.create(tx, checkfirst=True)
 
 
 class ReadMany(Write):

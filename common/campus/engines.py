@@ -8,7 +8,8 @@ the losers of a write lock sleep in SQLite's busy handler, which is unfair: a fe
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import psycopg
@@ -212,9 +213,19 @@ class _Patient(psycopg.Connection):
     limit = LONGEST_WAIT
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for an answer. Raises OperationalError, and closes the connection, when none comes in time."""
-        try:
-            return super().wait(gen, interval, timeout or self.limit)
-        except psycopg.errors._WaitTimeout:
-            self.pgconn.finish()
-            raise psycopg.OperationalError(f"the server was silent for {timeout or self.limit:.0f} s") from None
+        """Wait for an answer. Raises OperationalError, and closes the connection, when the server falls silent."""
+        return super().wait(self._while_it_answers(gen), interval, timeout)
+
+    def _while_it_answers(self, gen: Any) -> Generator[Any, Any, Any]:
+        """Do what `gen` does, which is told again and again whether the socket is ready."""
+        heard, ready = time.monotonic(), None
+        while True:
+            try:
+                ready = yield gen.send(ready)
+            except StopIteration as done:
+                return done.value
+            if ready:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > self.limit:
+                self.pgconn.finish()
+                raise psycopg.OperationalError(f"the server was silent for {self.limit:.0f} s")

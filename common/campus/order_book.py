@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from campus import sequence
 from campus.database import InsertIfAbsent, ReadMany, Write
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Message
 from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, Item, Order
@@ -46,8 +47,11 @@ orders = Table(
     Column("fingerprint", String(64)),
     Column("pending", String(16)),
     Column("owner", String(36)),
+    sequence.seq("orders"),
     sqlite_with_rowid=False,  # the key is the table: one page to write instead of two
 )
+sequence.index(orders)
+sequence.index(orders, orders.c.status)
 Index(
     "orders_pending",
     orders.c.owner,
@@ -91,12 +95,7 @@ _due = (
     .order_by(orders.c.order_id)
     .limit(bindparam("b_limit"))
 )
-_page = (
-    select(orders)
-    .where(orders.c.order_id > bindparam("b_after"))
-    .order_by(orders.c.order_id)
-    .limit(bindparam("b_limit"))
-)
+_page = sequence.page(orders)
 _page_of_status = _page.where(orders.c.status == bindparam("b_status"))
 _is_pending = select(orders.c.order_id).where(orders.c.order_id == bindparam("b_order"), orders.c.pending.isnot(None))
 _count_pending = select(func.count()).where(orders.c.pending.isnot(None))
@@ -196,10 +195,13 @@ def find(tx: Connection, order_id: str) -> Order | None:
 
 
 def page(tx: Connection, *, after: str, limit: int, status: str | None = None) -> list[Order]:
-    """Return at most `limit` orders (of one status) whose ids come after `after`: oldest first."""
+    """Return at most `limit` orders (of one status) that were committed after the order `after`: oldest first.
+
+    Raises a 400 Problem when there is no such order.
+    """
     statement = _page_of_status if status else _page
-    rows = tx.execute(statement, {"b_after": after, "b_limit": limit, "b_status": status}).mappings()
-    return [_order(row) for row in rows]
+    begin = sequence.after(tx, orders, after)
+    return [_order(row) for row in tx.execute(statement, {**begin, "b_limit": limit, "b_status": status}).mappings()]
 
 
 def due(tx: Connection, *, owner: str, step: str, after: str, limit: int) -> list[Order]:

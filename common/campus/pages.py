@@ -32,7 +32,7 @@ def show_orders(app: Flask, database: Database) -> None:
     @app.get("/orders/<order_id>")
     def order(order_id: str) -> dict[str, Any]:
         """Show an order, its state and its timeline."""
-        with database.transaction() as tx:
+        with database.reading() as tx:
             found = order_book.find(tx, order_id)
         if found is None:
             raise Problem(404, "no-such-order", "There is no order with this id.", order_id=order_id)
@@ -44,7 +44,7 @@ def show_orders(app: Flask, database: Database) -> None:
         query = page_request("status")
         if query.get("status", NOTIFIED) not in STATUSES:
             raise bad_request([{"field": "status", "why": f"must be one of {', '.join(STATUSES)}"}])
-        with database.transaction() as tx:
+        with database.reading() as tx:
             rows = [order.as_dict() for order in order_book.page(tx, **query)]
         return listing("orders", rows, query["limit"])
 
@@ -55,7 +55,7 @@ def show_stock(app: Flask, database: Database) -> None:
     @app.get("/reservations/<order_id>")
     def reservation(order_id: str) -> dict[str, Any]:
         """Show one order's reservation."""
-        with database.transaction() as tx:
+        with database.reading() as tx:
             found = stock.find(tx, order_id)
         if found is None:
             raise Problem(404, "no-reservation", "There is no reservation for this order.", order_id=order_id)
@@ -65,13 +65,13 @@ def show_stock(app: Flask, database: Database) -> None:
     def reservations() -> dict[str, Any]:
         """List the reservations, in pages."""
         query = page_request()
-        with database.transaction() as tx:
+        with database.reading() as tx:
             return listing("reservations", stock.page(tx, **query), query["limit"])
 
     @app.get("/stock")
     def levels() -> dict[str, Any]:
         """Show what is on hand and what is reserved."""
-        with database.transaction() as tx:
+        with database.reading() as tx:
             return {"stock": stock.levels(tx)}
 
     @app.post("/stock")
@@ -90,7 +90,7 @@ def show_notifications(app: Flask, database: Database) -> None:
     def notifications() -> dict[str, Any]:
         """List what was sent, in pages, or for one order."""
         query = page_request("order_id")
-        with database.transaction() as tx:
+        with database.reading() as tx:
             return listing("notifications", notices.page(tx, **query), query["limit"])
 
 

@@ -5,6 +5,7 @@ A reservation is `{order_id, items, status, reason?, at}`, its status `reserved`
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -21,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from campus import sequence
 from campus.database import InsertIfAbsent, Write
 from campus.orders import MENU, Item, utc_now
 
@@ -46,8 +48,10 @@ reservations = Table(
     Column("status", String(16), nullable=False),
     Column("reason", String(32)),
     Column("at", String(32), nullable=False),
+    sequence.seq("reservations"),
     sqlite_with_rowid=False,  # the key is the table: one page to write instead of two
 )
+sequence.index(reservations)
 
 _claim = InsertIfAbsent(reservations)
 _add_sku = InsertIfAbsent(stock)
@@ -64,18 +68,14 @@ _put_back = Write(
 )
 _restock = Write(update(stock).where(_this_sku).values(on_hand=stock.c.on_hand + _qty, initial=stock.c.initial + _qty))
 _one_sku = select(stock).where(_this_sku).with_for_update()
-_reservation = select(reservations).where(reservations.c.order_id == bindparam("b_order")).with_for_update()
+_reservation = select(reservations).where(reservations.c.order_id == bindparam("b_order"))
+_reservation_to_change = _reservation.with_for_update()
 _settle = Write(
     update(reservations)
     .where(reservations.c.order_id == bindparam("b_order"))
     .values(status=bindparam("b_status"), reason=bindparam("b_reason"), at=bindparam("b_at"))
 )
-_page = (
-    select(reservations)
-    .where(reservations.c.order_id > bindparam("b_after"))
-    .order_by(reservations.c.order_id)
-    .limit(bindparam("b_limit"))
-)
+_page = sequence.page(reservations)
 
 
 def reserve(tx: Connection, order_id: str, items: list[Item], *, refuse: str | None = None) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def reserve(tx: Connection, order_id: str, items: list[Item], *, refuse: str | N
     """
     row = {"order_id": order_id, "items": items, "status": RESERVED, "reason": None, "at": utc_now()}
     if not _claim(tx, row):
-        return find(tx, order_id) or {}
+        return _known(tx, order_id)
     reason = refuse or _take_all(tx, items)
     if reason:
         row |= {"status": FAILED, "reason": reason}
@@ -103,7 +103,7 @@ def release(tx: Connection, order_id: str) -> dict[str, Any]:
     row = {"order_id": order_id, "items": [], "status": RELEASED, "reason": None, "at": utc_now()}
     if _claim(tx, row):
         return _shape(row)
-    known = find(tx, order_id) or {}
+    known = _known(tx, order_id)
     if known["status"] == RESERVED:
         for line in known["items"]:
             _put_back(tx, _line(line))
@@ -115,12 +115,16 @@ def release(tx: Connection, order_id: str) -> dict[str, Any]:
 def find(tx: Connection, order_id: str) -> dict[str, Any] | None:
     """Return this order's reservation, or None."""
     row = tx.execute(_reservation, {"b_order": order_id}).mappings().first()
-    return _shape(dict(row)) if row else None
+    return _shape(row) if row else None
 
 
 def page(tx: Connection, *, after: str, limit: int) -> list[dict[str, Any]]:
-    """Return at most `limit` reservations whose order id comes after `after`, in the order of their ids."""
-    return [_shape(dict(row)) for row in tx.execute(_page, {"b_after": after, "b_limit": limit}).mappings()]
+    """Return at most `limit` reservations that were committed after that of the order `after`: oldest first.
+
+    Raises a 400 Problem when there is none of this order.
+    """
+    begin = sequence.after(tx, reservations, after)
+    return [_shape(row) for row in tx.execute(_page, {**begin, "b_limit": limit}).mappings()]
 
 
 def levels(tx: Connection) -> dict[str, dict[str, int]]:
@@ -142,7 +146,7 @@ def fill(tx: Connection, initial: str | None) -> None:
 
     `initial` is `INITIAL_STOCK`: a number for every sku, or JSON as in `{"burger": 5}`. Raises ValueError.
     """
-    for sku, count in _parse_initial(initial).items():
+    for sku, count in sorted(_parse_initial(initial).items()):  # two services at once wait for each other in one order
         _add_sku(tx, {"sku": sku, "initial": count, "on_hand": count, "reserved": 0})
 
 
@@ -174,5 +178,9 @@ def _line(line: Item) -> dict[str, Any]:
     return {"b_sku": line["sku"], "b_qty": line["qty"]}
 
 
-def _shape(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if value is not None}
+def _known(tx: Connection, order_id: str) -> dict[str, Any]:
+    return _shape(tx.execute(_reservation_to_change, {"b_order": order_id}).mappings().one())
+
+
+def _shape(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None and name != "seq"}

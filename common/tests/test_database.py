@@ -1,10 +1,11 @@
 """Transactions, from many threads, on either database."""
 
+import contextlib
 import threading
 
 import pytest
 from campus.database import Database, DatabaseDown, InsertIfAbsent, Write
-from sqlalchemy import JSON, Column, Integer, MetaData, String, Table, bindparam, delete, select, text, update
+from sqlalchemy import JSON, Column, Integer, MetaData, String, Table, bindparam, delete, inspect, select, text, update
 
 metadata = MetaData()
 counters = Table(
@@ -146,3 +147,18 @@ def test_sqlite_keeps_every_commit_of_a_killed_process(tmp_path):
 def test_an_unreachable_database_raises_at_once():
     with pytest.raises(DatabaseDown, match="unable to open"):
         Database("sqlite:////nowhere/at/all.db", metadata)
+
+
+def test_a_table_from_before_gets_its_new_columns_and_indexes(url):
+    old = MetaData()
+    Table("counters", old, Column("name", String(64), primary_key=True), sqlite_with_rowid=False)
+    with contextlib.closing(Database(url, old)) as database, database.transaction() as tx:
+        tx.execute(text("INSERT INTO counters VALUES ('a')"))
+    new = MetaData()
+    more = Column("value", Integer, nullable=False, server_default="7", index=True)
+    Table("counters", new, Column("name", String(64), primary_key=True), more, sqlite_with_rowid=False)
+    for _ in range(2):
+        with contextlib.closing(Database(url, new)) as database:
+            assert rows(database) == {"a": 7}
+            with database.transaction() as tx:
+                assert [index["column_names"] for index in inspect(tx).get_indexes("counters")] == [["value"]]

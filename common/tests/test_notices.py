@@ -36,10 +36,11 @@ def test_a_second_call_answers_with_the_first_notification(database):
 
 
 def test_pages(database):
-    send(database, "o3", "o1", "o2")
-    assert ids(database, limit=2) == ["o1", "o2"]
-    assert ids(database, limit=2, after="o2") == ["o3"]
-    assert ids(database, after="o3") == []
+    for order_id in ("o3", "o1", "o2"):
+        send(database, order_id)
+    assert ids(database, limit=2) == ["o3", "o1"]
+    assert ids(database, limit=2, after="o1") == ["o2"]
+    assert ids(database, after="o2") == []
 
 
 def test_one_order(database):
