@@ -64,6 +64,15 @@ def counts(broker: Service) -> tuple[int, int]:
         return rabbit.ready(on, QUEUE), rabbit.ready(on, DEAD)
 
 
+def test_each_wait_for_the_broker_has_a_limit(monkeypatch):
+    given = []
+    monkeypatch.setattr("pika.BlockingConnection", given.append)
+    rabbit.connect(service(5672))
+    [parameters] = given
+    limits = ("socket_timeout", "stack_timeout", "heartbeat", "blocked_connection_timeout")
+    assert {name: getattr(parameters, name) for name in limits} == dict.fromkeys(limits, rabbit.BUSY_SECONDS)
+
+
 def test_looking_leaves_dead_letters_where_they_are(queues):
     fill(queues, 3)
     for _ in range(2):
