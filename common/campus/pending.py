@@ -66,8 +66,6 @@ class PendingSteps:
         self._not_before: dict[str, float] = {}
         self._last: defaultdict[str, str] = defaultdict(str)
         self._watched: dict[str, tuple[int, int]] = {}
-        with database.transaction() as tx:  # so that every owner has a row, and is watched
-            _register.many(tx, [{"owner": owner, "beat": 0} for owner in tx.execute(_named).scalars().all()])
         self.renew()
 
     def owed(self, step: str) -> Debt:
@@ -120,6 +118,8 @@ class PendingSteps:
         """
         began = self._clock()
         with self._database.transaction() as tx:
+            # Every owner has a row, and is watched: one that was taken for dead may have placed an order since.
+            _register.many(tx, [{"owner": owner, "beat": 0} for owner in tx.execute(_named).scalars().all()])
             if _renew(tx, {"b_owner": self.owner}) == 0:
                 _register(tx, {"owner": self.owner, "beat": 0})
             others = {owner: beat for owner, beat in tx.execute(_beats).all() if owner != self.owner}

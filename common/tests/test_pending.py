@@ -206,3 +206,13 @@ def test_what_was_postponed_is_forgotten_in_time(processes):
     process.renew()
     assert not process._not_before
     assert not process._held
+
+
+def test_an_order_of_a_process_that_was_taken_for_dead_and_then_died_is_taken_over(processes):
+    frozen, other = processes.start(), processes.start()
+    for _ in range(LEASE_ROUNDS + 2):
+        other.renew()
+    order = processes.place(frozen)  # it goes on, and dies before it renews its lease
+    for _ in range(LEASE_ROUNDS + 2):
+        other.renew()
+    assert ids(other.due("ask")) == [order.order_id]
