@@ -1,0 +1,70 @@
+"""Two order services on one PostgreSQL: one leaves the other's orders alone as long as it lives, and no longer."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from rig import Service, wait_until
+from test_chain import PART, Chain, postgresql
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory) -> Iterator[tuple[Chain, Service]]:
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(postgresql(stack).database())
+        chain = Chain(tmp_path_factory.mktemp("one"), {"order": database})
+        folder: Path = tmp_path_factory.mktemp("two")
+        neighbours = {"INVENTORY_URL": chain.inventory.url, "NOTIFICATION_URL": chain.notification.url}
+        second = Service(PART, "order", folder, DATABASE_URL=database, **neighbours)
+        for stop in (chain.down, second.kill):
+            stack.callback(stop)
+        chain.up()
+        yield chain, second
+
+
+@pytest.fixture
+def both(running) -> Iterator[tuple[Chain, Service]]:
+    """The chain and a second order service, all up and without faults."""
+    chain, second = running
+    chain.up()
+    if not second.runs:
+        second.start()
+    wait_until(second.ready, alive=second)
+    yield running
+    os.killpg(chain.order.process.pid, signal.SIGCONT)
+
+
+def test_a_process_that_starts_leaves_orders_alone_that_another_still_works_on(both):
+    chain, second = both
+    second.kill()
+    chain.order.configure(timeout=30)
+    chain.inventory.configure(delay=8)  # longer than a start and a lease
+    with ThreadPoolExecutor(4) as pool:
+        placed = [pool.submit(chain.place) for _ in range(4)]
+        chain.in_flight()
+        second.start()
+        assert [each.result(40).status for each in placed] == [201] * 4
+    wait_until(second.ready, alive=second)
+
+
+def test_a_process_that_was_frozen_goes_on_with_what_another_made_of_its_order(both):
+    chain, second = both
+    chain.inventory.configure(delay=1)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(chain.place)
+        order_id = chain.in_flight()
+        os.killpg(chain.order.process.pid, signal.SIGSTOP)
+        final = wait_until(
+            lambda: (o := second.call("GET", f"/orders/{order_id}").json())["status"] in ("notified", "failed") and o,
+            alive=second,
+        )
+        os.killpg(chain.order.process.pid, signal.SIGCONT)
+        told = answer.result(30)
+    assert chain.becomes(order_id, final["status"]) == final
+    assert told.status in ((201, 504) if final["status"] == "notified" else (504,))
+    assert (chain.holds(order_id) == "reserved") == (final["status"] == "notified")
+    assert chain.notices(order_id) == (final["status"] == "notified")
