@@ -1,6 +1,7 @@
 """One database for one service, behind `DATABASE_URL`: SQLite by default, PostgreSQL where machines share it."""
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -31,10 +32,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
-from campus.engines import DatabaseDown, PostgreSQL, SQLite
+from campus.engines import BOOT_SECONDS, DatabaseDown, PostgreSQL, SQLite
 
 __all__ = ["Database", "DatabaseDown", "InsertIfAbsent", "ReadMany", "Write"]
 
+
+log = logging.getLogger("campus")
 
 PING_SECONDS = 1.0  # what takes longer than this is no answer
 
@@ -50,12 +53,16 @@ class Database:
     def __init__(self, url: str, metadata: MetaData) -> None:
         parsed = make_url(url)
         self._engine = SQLite(parsed) if parsed.get_backend_name() == "sqlite" else PostgreSQL(parsed)
-        with self.transaction() as tx:
-            for tables in (metadata, _pings.metadata):
-                tables.create_all(tx)
-                _bring_up_to_date(tx, tables)
+        self._make_when_there(metadata, _pings.metadata)
         self._ping_turn = threading.Lock()
         self._last_ping: tuple[float, Future[None]] | None = None
+
+    def make(self, *tables: MetaData) -> None:
+        """Make these tables; those that are there get the columns and indexes that they lack."""
+        with self._engine.making_tables() as tx:
+            for metadata in tables:
+                metadata.create_all(tx)
+                _bring_up_to_date(tx, metadata)
 
     def transaction(self) -> contextlib.AbstractContextManager[Connection]:
         """Begin, yield the connection, then commit; roll back on any exception."""
@@ -82,6 +89,21 @@ class Database:
             written.result(PING_SECONDS)
         except TimeoutError:
             raise DatabaseDown(f"nothing could be written for {time.monotonic() - began:.0f} s") from None
+
+    def _make_when_there(self, *tables: MetaData) -> None:
+        """Make the tables as soon as the database is there; raise DatabaseDown if that takes too long."""
+        deadline, said = time.monotonic() + BOOT_SECONDS, False
+        while True:
+            try:
+                return self.make(*tables)
+            except DatabaseDown as error:
+                if time.monotonic() > deadline:
+                    self.close()
+                    raise
+                if not said:
+                    log.warning("waiting for the database: %s", error)
+                    said = True
+            time.sleep(0.2)
 
     def _ping(self, written: "Future[None]") -> None:
         try:

@@ -18,9 +18,11 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
-from campus import jsons
+from campus import file_lock, jsons
 
 LONGEST_WAIT = 5.0  # seconds: for a connection, for a turn, and for the answer to one statement
+BOOT_SECONDS = 60.0  # for the database to come, and for tables to be made
+_TABLES_LOCK = 0x63616D707573  # any number that no other program uses
 _LOCKED_SECONDS = 1  # how long SQLite waits for another process
 
 _JSON = {"json_serializer": lambda value: jsons.dumps(value).decode(), "json_deserializer": jsons.loads}
@@ -73,8 +75,17 @@ class SQLite:
 
     def __init__(self, url: URL) -> None:
         self._writer = self._reader = _OneConnection(url, "BEGIN IMMEDIATE")
-        if not _in_memory(url):
+        self._path = None if _in_memory(url) else url.database
+        if self._path:
             self._reader = _OneConnection(url, "BEGIN", "query_only=ON")
+            try:
+                file_lock.hold(self._path)
+            except OSError as error:
+                raise DatabaseDown(f"unable to open {self._path}: {error.strerror}") from error
+
+    def making_tables(self) -> contextlib.AbstractContextManager[Connection]:
+        """Do the same as `transaction`: there is one process."""
+        return self.transaction()
 
     def transaction(self) -> contextlib.AbstractContextManager[Connection]:
         """Begin, yield the connection, then commit; roll back on any exception."""
@@ -85,9 +96,12 @@ class SQLite:
         return self._reader.transaction()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and let another process have the file."""
         self._reader.close()
         self._writer.close()
+        if self._path:
+            file_lock.let_go(self._path)
+            self._path = None
 
 
 class _OneConnection:
@@ -198,6 +212,21 @@ class PostgreSQL:
             raise
 
     reading = transaction  # readers hold up no writers here
+
+    @contextlib.contextmanager
+    def making_tables(self) -> Iterator[Connection]:
+        """Do the same for one service at a time, with as long as the tables need."""
+        with self.transaction() as tx:
+            driver: Any = tx.connection.driver_connection
+            driver.limit = BOOT_SECONDS
+            try:
+                for name in ("statement_timeout", "lock_timeout"):
+                    tx.exec_driver_sql(f"SET LOCAL {name} = {int(1000 * BOOT_SECONDS)}")
+                # Two that start at once would both find no table, and both make it.
+                tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TABLES_LOCK})")
+                yield tx
+            finally:
+                driver.limit = LONGEST_WAIT
 
     def close(self) -> None:
         """Close every connection."""

@@ -6,6 +6,8 @@ is how many requests work at a time; `campus.server` says what becomes of the ot
 
 import os
 
+from campus import logs
+
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 worker_class = "campus.server.Worker"
 logger_class = "campus.server.Log"
@@ -26,6 +28,7 @@ def post_fork(server, worker) -> None:
     The interpreter lock runs one thread at a time anyway, and moving costs. As SCHED_BATCH, a thread that wakes up does
     not push aside the one that runs: services share a core, and each change finds the caches full of another's code.
     """
+    logs.set_up(server.app.app_uri.partition(".")[0])  # until the service says its name: it may have to wait before
     if hasattr(os, "SCHED_BATCH"):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     core = os.environ.get("PIN_CPU", "")

@@ -1,9 +1,11 @@
 """A real PostgreSQL that is stopped, killed and frozen: each says DatabaseDown in time, and all is well afterwards."""
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -133,6 +135,21 @@ def test_postgresql_killed_in_the_middle_of_a_transaction(server, database):
     finally:
         server.start()
     assert works(database)
+
+
+def test_a_service_that_starts_first_waits_for_postgresql_and_says_so(server, caplog):
+    logging.getLogger("campus").propagate = True
+    server.stop()
+    opened: list[Database] = []
+    thread = threading.Thread(target=lambda: opened.append(Database(server.url, metadata)))
+    try:
+        thread.start()
+        wait_until(lambda: "waiting for the database" in caplog.text)
+    finally:
+        server.start()
+    thread.join(30)
+    assert works(opened[0])
+    opened[0].close()
 
 
 def test_frozen_postgresql(server, database, monkeypatch):

@@ -28,8 +28,7 @@ class Told:
     """The table of this in one service's database."""
 
     def __init__(self, database: Database) -> None:
-        with database.transaction() as tx:
-            _told.create(tx, checkfirst=True)
+        database.make(_told.metadata)
 
     def because(self, tx: Connection, events: Sequence[Message], causes: Mapping[str, str]) -> list[Message]:
         """Return those of the events that are to be told; `causes` maps an order to the message that is worked on."""
