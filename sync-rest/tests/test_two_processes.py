@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,13 +43,24 @@ def test_a_process_that_starts_leaves_orders_alone_that_another_still_works_on(b
     chain, second = both
     second.kill()
     chain.order.configure(timeout=30)
-    chain.inventory.configure(delay=8)  # longer than a start and a lease
+    chain.inventory.configure(delay=3)
+
+    started = threading.Event()
+
+    def keep_ordering() -> list[int]:
+        statuses = [chain.place().status]
+        while not started.is_set():
+            statuses.append(chain.place().status)
+        return statuses
+
+    second.start()
     with ThreadPoolExecutor(4) as pool:
-        placed = [pool.submit(chain.place) for _ in range(4)]
-        chain.in_flight()
-        second.start()
-        assert [each.result(40).status for each in placed] == [201] * 4
-    wait_until(second.ready, alive=second)
+        clients = [pool.submit(keep_ordering) for _ in range(4)]
+        try:
+            wait_until(second.ready, alive=second)
+        finally:
+            started.set()
+        assert {status for client in clients for status in client.result(60)} == {201}
 
 
 def test_a_process_that_was_frozen_goes_on_with_what_another_made_of_its_order(both):
