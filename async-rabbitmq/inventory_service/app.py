@@ -14,6 +14,7 @@ from campus.frame import create_service
 from campus.inbox import Inbox
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Message, event
 from campus.pages import show_stock
+from campus.pruning import Pruning
 from campus.work import Task
 from flask import Flask
 from sqlalchemy import Connection
@@ -31,6 +32,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     publisher = Publisher(url, "inventory")
     consumer = Consumer(url, "inventory", "order-placed", alone=not database.is_shared, refuse=end_service)
     reserving = Loop("order-placed", lambda: worker.step(), idle=0.0, waits_until=faults.waits_until)
+    pruning = Pruning(database, inbox.table).loop()
     app = create_service(
         "inventory",
         faults=faults,
@@ -39,8 +41,9 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
             "publisher": publisher.check,
             "consumer": consumer.check,
             "order-placed": reserving.check,
+            "pruning": pruning.check,
         },
-        loops=[reserving, consumer, publisher],
+        loops=[reserving, pruning, consumer, publisher],
         closing=[database.close],
     )
     worker = Worker(

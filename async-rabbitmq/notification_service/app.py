@@ -14,6 +14,7 @@ from campus.frame import create_service
 from campus.inbox import Inbox
 from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
 from campus.pages import show_notifications
+from campus.pruning import Pruning
 from campus.work import Task
 from flask import Flask
 from sqlalchemy import Connection
@@ -29,6 +30,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     publisher = Publisher(url, "notification")
     consumer = Consumer(url, "notification", "inventory-reserved", alone=not database.is_shared, refuse=end_service)
     notifying = Loop("inventory-reserved", lambda: worker.step(), idle=0.0, waits_until=faults.waits_until)
+    pruning = Pruning(database, inbox.table).loop()
     app = create_service(
         "notification",
         faults=faults,
@@ -37,8 +39,9 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
             "publisher": publisher.check,
             "consumer": consumer.check,
             "inventory-reserved": notifying.check,
+            "pruning": pruning.check,
         },
-        loops=[notifying, consumer, publisher],
+        loops=[notifying, pruning, consumer, publisher],
         closing=[database.close],
     )
     worker = Worker(

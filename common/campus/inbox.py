@@ -1,7 +1,8 @@
 """The inbox: which events a consumer has dealt with, and what it told because of each.
 
 The row is written in the same transaction as the work. An event that comes again, now or after a restart, finds its
-row: nothing is done, and the same event is told again, in case it was lost the first time.
+row: nothing is done, and the same event is told again, in case it was lost the first time. `campus.pruning` says how
+long rows are kept.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ class Inbox:
     """The inbox of one consumer: a table among those of `metadata`."""
 
     def __init__(self, metadata: MetaData) -> None:
-        self._table = Table(
+        self.table = Table(
             "inbox",
             metadata,
             # Orders' ids grow with time and events' ids are random: this order keeps new rows together on few pages.
@@ -28,8 +29,8 @@ class Inbox:
             Column("at", String(32), nullable=False),
             sqlite_with_rowid=False,
         )
-        self._insert = InsertIfAbsent(self._table)
-        self._known = select(self._table).where(self._table.c.order_id.in_(bindparam("b_ids", expanding=True)))
+        self._insert = InsertIfAbsent(self.table)
+        self._known = select(self.table).where(self.table.c.order_id.in_(bindparam("b_ids", expanding=True)))
 
     def once(self, tx: Connection, messages: Sequence[Message], work: Callable[[Message], Message]) -> list[Message]:
         """Do `work` for each message that is new, and return what is to be told because of each, in their order."""

@@ -1,0 +1,55 @@
+"""What keeps a table of things that were dealt with from growing for ever.
+
+The rule: the rows of the newest KEPT orders stay, by the order of their ids, which grow with time; older ones go. It
+counts rows, not hours, so that no clock that is set can take away what is needed. What a broker may still deliver again
+is what was not acknowledged, some hundred messages. Should an older one come all the same, it is dealt with as new, and
+`stock.reserve` and `notices.send` know its order: nothing is done twice, and the same event is told.
+"""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Table, bindparam, delete, select
+
+from campus.background import Loop
+from campus.database import Database, Write
+
+KEPT = 100_000
+STEP = 200  # deleted at a time, as others wait meanwhile
+LOOK_SECONDS = 60.0
+
+
+class Pruning:
+    """Prunes one table whose key begins with `order_id`. `step` is one round, with no thread in it.
+
+    Example:
+
+        pruning = Pruning(database, inbox.table)
+        create_service(…, loops=[pruning.loop()])
+    """
+
+    def __init__(self, database: Database, table: Table, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database, self._clock, self._name = database, clock, table.name
+        self._limit: str | None = None  # orders up to this one go
+        self._looked: float | None = None
+        order_id = table.c.order_id
+        self._newest_to_go = select(order_id).order_by(order_id.desc()).limit(1).offset(bindparam("b_kept"))
+        old = select(order_id).where(order_id <= bindparam("b_limit")).order_by(order_id).limit(bindparam("b_step"))
+        self._delete = Write(delete(table).where(order_id.in_(old)))
+
+    def step(self) -> bool:
+        """Delete a few rows that are too many; return whether there may be more."""
+        if self._limit is None and (self._looked is None or self._clock() - self._looked >= LOOK_SECONDS):
+            self._looked = self._clock()
+            with self._database.reading() as tx:
+                self._limit = tx.execute(self._newest_to_go, {"b_kept": KEPT}).scalar()
+        if self._limit is None:
+            return False
+        with self._database.transaction() as tx:
+            if self._delete(tx, {"b_limit": self._limit, "b_step": STEP}) == 0:
+                self._limit = None
+        return True
+
+    def loop(self) -> Loop:
+        """Return the loop that does it."""
+        return Loop(f"{self._name} pruning", self.step, idle=5.0)
