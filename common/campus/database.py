@@ -32,7 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
-from campus.engines import BOOT_SECONDS, DatabaseDown, PostgreSQL, SQLite
+from campus.engines import BOOT_SECONDS, PostgreSQL, SQLite
+from campus.whose_fault import DatabaseDown
 
 __all__ = ["Database", "DatabaseDown", "InsertIfAbsent", "ReadMany", "Write"]
 

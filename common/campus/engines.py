@@ -1,4 +1,4 @@
-"""The two kinds of databases behind `campus.database`: how to connect, how long to wait, and whose fault an error is.
+"""The two kinds of databases behind `campus.database`: how to connect, and how long to wait.
 
 SQLite gets one connection to write and, for a file, one to read, each with a lock. With a connection for each thread
 the losers of a write lock sleep in SQLite's busy handler, which is unfair: a few requests then wait for a second.
@@ -14,11 +14,10 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, PendingRollbackError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
 from campus import file_lock, jsons
+from campus.whose_fault import DatabaseDown, down
 
 LONGEST_WAIT = 5.0  # seconds: for a connection, for a turn, and for the answer to one statement
 BOOT_SECONDS = 60.0  # for the database to come, and for tables to be made
@@ -26,48 +25,6 @@ _TABLES_LOCK = 0x63616D707573  # any number that no other program uses
 _LOCKED_SECONDS = 1  # how long SQLite waits for another process
 
 _JSON = {"json_serializer": lambda value: jsons.dumps(value).decode(), "json_deserializer": jsons.loads}
-_DATABASE_ERRORS = (DBAPIError, PendingRollbackError, PoolTimeout, sqlite3.Error, psycopg.Error)
-# What tells of the file, the disk, the memory or another's lock; all other codes tell of a statement or its values.
-_SQLITE_FAULTS = {
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_INTERRUPT,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_NOTADB,
-}
-# The same for PostgreSQL: connection, transaction to be tried again, resources, operator, system, internal error,
-# no such database, wrong password, no permission, read-only, idle for too long, lock not to be had.
-_POSTGRESQL_FAULTS = ("08", "40", "53", "57", "58", "XX", "3D", "28", "42501", "25006", "25P03", "55P03")
-
-
-class DatabaseDown(ConnectionError):
-    """The database cannot do its work now: it is locked, full, read-only, broken or away. Try again later.
-
-    No message and no request is to blame. What its values are to blame for stays SQLAlchemy's or the driver's error.
-    """
-
-
-def down(error: BaseException) -> DatabaseDown | None:
-    """Return what to raise instead when the database itself is at fault, else None."""
-    if not isinstance(error, _DATABASE_ERRORS):
-        return None
-    if isinstance(error, PoolTimeout | PendingRollbackError):
-        return DatabaseDown(f"no connection to the database: {error}")
-    said = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(said, sqlite3.Error):
-        at_fault = getattr(said, "sqlite_errorcode", 0) & 0xFF in _SQLITE_FAULTS
-    elif isinstance(said, psycopg.Error) and said.sqlstate:
-        at_fault = said.sqlstate.startswith(_POSTGRESQL_FAULTS)
-    else:  # without a state it is the client that speaks: there is no answer
-        at_fault = isinstance(said, psycopg.OperationalError | psycopg.InterfaceError)
-    return DatabaseDown(" ".join(f"{type(said).__name__}: {said}".split())) if at_fault else None
 
 
 class SQLite:
