@@ -104,7 +104,6 @@ def test_many_that_start_at_once_on_an_empty_database_all_start(open_database):
 
 def test_a_service_waits_for_its_database_and_says_so_once(tmp_path, caplog):
     caplog.set_level(logging.WARNING, "campus")
-    logging.getLogger("campus").propagate = True
     with contextlib.closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         thread = threading.Thread(target=lambda: Database(f"sqlite:///{tmp_path}/a.db", stock.metadata).close())

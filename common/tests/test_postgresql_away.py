@@ -1,7 +1,6 @@
 """A real PostgreSQL that is stopped, killed and frozen: each says DatabaseDown in time, and all is well afterwards."""
 
 import contextlib
-import logging
 import os
 import signal
 import subprocess
@@ -138,7 +137,6 @@ def test_postgresql_killed_in_the_middle_of_a_transaction(server, database):
 
 
 def test_a_service_that_starts_first_waits_for_postgresql_and_says_so(server, caplog):
-    logging.getLogger("campus").propagate = True
     server.stop()
     opened: list[Database] = []
     thread = threading.Thread(target=lambda: opened.append(Database(server.url, metadata)))
