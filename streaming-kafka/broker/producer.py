@@ -115,13 +115,12 @@ class Producer:
 def _connect(bootstrap: str) -> KafkaProducer:
     """Return a producer that knows where to send. Raises KafkaError after a few seconds."""
     clients.ensure_topics(bootstrap)
-    producer = KafkaProducer(
-        bootstrap_servers=bootstrap,
-        bootstrap_timeout_ms=3000,
+    producer = clients.connect(
+        KafkaProducer,
+        bootstrap,
         delivery_timeout_ms=int(1000 * DELIVERY_SECONDS),
         request_timeout_ms=2000,
         max_block_ms=1000,
-        reconnect_backoff_max_ms=1000,
         **clients.LEAN,
     )
     try:

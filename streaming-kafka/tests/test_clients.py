@@ -1,53 +1,58 @@
-"""What is seen of a consumer from outside: its place in its group, and whether the broker is there."""
+"""Whether a broker is there: it is really asked, and whatever it does, the answer comes within a second or so."""
 
-from types import SimpleNamespace
+import signal
+import socket
+import time
 
 import pytest
 from broker import clients
-from kafka.errors import KafkaTimeoutError
-from kafka.structs import MemberState
-from rig import free_port
-
-JOINING = MemberState.REBALANCING
+from kafka import KafkaAdminClient
+from rig import MARGIN, free_port
 
 
-def member(state: str):
-    return SimpleNamespace(state=state)
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    made = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(clients, "time", SimpleNamespace(monotonic=lambda: made.now))
-    return made
-
-
-def test_a_member_is_seen_now_and_who_is_joining_was_seen_before(clock):
-    assert clients.member_since(member(MemberState.STABLE), 990.0) == 1000.0
-    assert clients.member_since(member(JOINING), 990.0) == 990.0
-    assert clients.member_since(member(JOINING), None) == 1000.0
-
-
-def test_who_joins_for_too_long_begins_anew(clock):
-    clock.now += 2 * clients.SESSION_MS / 1000 + 0.1
-    with pytest.raises(KafkaTimeoutError, match="not a member"):
-        clients.member_since(member(JOINING), 1000.0)
-
-
-def consumer(state: str):
-    return SimpleNamespace(group_metadata=lambda: member(state))
-
-
-def test_a_consumer_can_work_when_the_broker_answers_and_it_is_a_member(node):
+def test_a_broker_answers(node):
     node.start()
-    clients.check(consumer(MemberState.STABLE), node.bootstrap)
+    assert clients.trouble(node.bootstrap) is None
 
 
-def test_a_consumer_says_why_it_cannot_work(node):
+def test_a_list_of_brokers_is_there_when_one_of_them_is(node):
     node.start()
-    with pytest.raises(ConnectionError, match="not connected"):
-        clients.check(None, node.bootstrap)
-    with pytest.raises(ConnectionError, match="joining the group"):
-        clients.check(consumer(JOINING), node.bootstrap)
+    gone = f"127.0.0.1:{free_port()}"
+    assert clients.trouble(f"{gone}, {node.bootstrap}") is None
+    assert clients.trouble(f"{node.bootstrap},{gone}") is None
+    clients.close(clients.connect(KafkaAdminClient, f"{gone}, {node.bootstrap}"))
+
+
+@pytest.mark.parametrize("nobody", ["127.0.0.1:{}", "[::1]:{}", "localhost:{}", "127.0.0.1:{0}, [::1]:{0}"])
+def test_who_is_not_there_is_named(nobody):
+    port = free_port()
+    why = clients.trouble(nobody.format(port))
+    assert why.startswith("Kafka cannot be reached at ")
+    assert str(port) in why
     with pytest.raises(ConnectionError, match="Kafka cannot be reached"):
-        clients.check(consumer(MemberState.STABLE), f"127.0.0.1:{free_port()}")
+        clients.connect(KafkaAdminClient, nobody.format(port))
+
+
+@pytest.mark.parametrize(("address", "port"), [("localhost", 9092), ("::1", 9092), ("127.0.0.1", 9092)])
+def test_an_address_without_a_port_means_kafkas(address, port, monkeypatch):
+    asked = []
+    monkeypatch.setattr(clients, "_ask", lambda *where: asked.append(where))
+    assert clients.trouble(address) is None
+    assert asked == [(address, port, clients.ANSWER_SECONDS)]
+
+
+def test_who_listens_and_says_nothing_is_not_there():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        assert "timed out" in clients.trouble(f"127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - began < clients.ANSWER_SECONDS + MARGIN
+
+
+def test_a_frozen_broker_is_not_there(node):
+    node.start()
+    node.signal(signal.SIGSTOP)
+    try:
+        assert "timed out" in clients.trouble(node.bootstrap)
+    finally:
+        node.signal(signal.SIGCONT)
+    assert clients.trouble(node.bootstrap) is None

@@ -1,0 +1,276 @@
+"""Each workaround: that kafka-python still needs it, and that it works. When one of these fails, look at the other."""
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import threading
+import time
+
+import psutil
+import pytest
+from broker import clients, kafka_workarounds, topics
+from broker.kafka_workarounds import WAIT_SECONDS
+from confluent_kafka import Producer as OtherProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import CorruptRecordError, KafkaError, KafkaTimeoutError, UnsupportedCodecError
+from kafka.net.compat import KafkaNetClient
+from kafka.record.default_records import DefaultRecordBatch
+from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata
+from rig import MARGIN, free_port, wait_until
+
+FIRST = TopicPartition(topics.ORDERS, 0)
+GROUP = "workarounds"
+
+
+@pytest.fixture
+def made(node):
+    """What the test has made: it is closed at its end, whatever became of it."""
+    node.start()
+    with node.admin():  # the topics are there
+        things = []
+    yield things
+    for thing in things:
+        clients.close(thing)
+
+
+class Frozen:
+    """While it is entered the node's processes stand still; its port accepts."""
+
+    def __init__(self, node) -> None:
+        self._node = node
+
+    def __enter__(self) -> None:
+        self._node.signal(signal.SIGSTOP)
+
+    def __exit__(self, *_) -> None:
+        self._node.signal(signal.SIGCONT)
+
+
+def outlasts(call, seconds: float) -> threading.Thread | None:
+    """Call this in a thread of its own; return the thread if it has not ended after so many seconds."""
+
+    def quietly() -> None:
+        with contextlib.suppress(Exception):
+            call()
+
+    thread = threading.Thread(target=quietly, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return thread if thread.is_alive() else None
+
+
+def in_time(call) -> None:
+    """Call this: it must raise, and not later than the limit of all waits."""
+    began = time.monotonic()
+    with pytest.raises((KafkaError, OSError)):
+        call()
+    assert time.monotonic() - began < WAIT_SECONDS + 1 + MARGIN
+
+
+LONG = WAIT_SECONDS + 3
+
+
+def test_a_question_to_a_frozen_broker_has_an_end(node, made):
+    with_limit = clients.connect(KafkaAdminClient, node.bootstrap)
+    without = KafkaAdminClient(bootstrap_servers=node.bootstrap)
+    made += [with_limit, without]
+    with Frozen(node):
+        late = outlasts(lambda: without.describe_groups([GROUP]), LONG)
+        assert late, "an admin client's calls have a limit now"
+        in_time(lambda: with_limit.describe_groups([GROUP]))
+    late.join(60)
+
+
+def test_the_partitions_of_an_unknown_topic_are_not_waited_for_without_a_limit(node, made):
+    with_limit = clients.connect(KafkaConsumer, node.bootstrap)
+    without = KafkaConsumer(bootstrap_servers=node.bootstrap)
+    made += [with_limit, without]
+    with Frozen(node):
+        late = outlasts(lambda: without.partitions_for_topic("nothing"), LONG)
+        assert late, "partitions_for_topic has a limit now"
+        in_time(lambda: with_limit.partitions_for_topic("nothing"))
+    late.join(60)
+
+
+def at_last(make):
+    """Return what this makes, None when it cannot: a node that has just started needs its time on a busy machine."""
+    with contextlib.suppress(KafkaError, OSError):
+        return make()
+
+
+def begun(node, name: str) -> KafkaProducer:
+    """Return a producer with a transaction in which something was sent."""
+    producer = wait_until(lambda: at_last(lambda: clients.writer(node.bootstrap, name)), 60)
+    producer.begin_transaction()
+    producer.send(topics.ORDERS, b"x", partition=0).get(10)
+    return producer
+
+
+def test_a_transaction_that_gets_no_answer_has_an_end(node, made):
+    offsets = {FIRST: OffsetAndMetadata(0, "", -1)}, ConsumerGroupMetadata(group_id=GROUP)
+    producers = [begun(node, name) for name in ("offsets", "commits", "offsets with limit", "commits with limit")]
+    made += producers
+    node.kill()
+    late = [
+        outlasts(lambda: producers[0].send_offsets_to_transaction(*offsets), LONG),
+        outlasts(producers[1].commit_transaction, 1),
+    ]
+    assert all(late), "they have a limit now"
+    in_time(lambda: kafka_workarounds.send_offsets(producers[2], *offsets))
+    in_time(lambda: kafka_workarounds.commit_transaction(producers[3]))
+
+
+def of_kafka() -> list[str]:
+    """Return the threads of clients in this process."""
+    return sorted(t.name for t in threading.enumerate() if t.name.startswith("kafka"))
+
+
+def open_files() -> int:
+    """Return how many there are; a socket that could not connect is closed when it is collected."""
+    gc.collect()
+    return psutil.Process().num_fds()
+
+
+@pytest.mark.parametrize("kind", [KafkaAdminClient, KafkaConsumer, KafkaProducer])
+def test_a_client_that_cannot_be_made_leaves_nothing(kind):
+    refuses = {"bootstrap_servers": f"127.0.0.1:{free_port()}", "bootstrap_timeout_ms": 200}
+    threads, files = of_kafka(), open_files()
+    for _ in range(3):
+        with pytest.raises(KafkaError):
+            kafka_workarounds.build(kind, **refuses)
+    assert of_kafka() == threads
+    assert open_files() <= files
+    left = []
+    with pytest.raises(KafkaError):
+        kind(kafka_client=lambda **how: left.append(KafkaNetClient(**how)) or left[-1], **refuses)
+    assert not left[0]._net._closed, "a failed constructor cleans up now"
+    left[0].close()
+
+
+def test_closing_ends_every_thread_also_when_the_broker_is_frozen(node, made):
+    threads = of_kafka()
+    producer = begun(node, "closed")
+    consumer = clients.reader(node.bootstrap, GROUP, [topics.ORDERS], name="one")
+    wait_until(lambda: clients.poll(consumer, 1) or consumer.assignment())
+    with Frozen(node):
+        producer.send(topics.ORDERS, b"it never comes", partition=0)
+        for client in (producer, consumer):
+            began = time.monotonic()
+            clients.close(client, leaves=True)
+            assert time.monotonic() - began < WAIT_SECONDS + MARGIN
+        wait_until(lambda: of_kafka() == threads)
+
+
+def test_a_producer_that_holds_something_keeps_its_thread_when_it_is_closed(node, made):
+    without = KafkaProducer(bootstrap_servers=node.bootstrap, delivery_timeout_ms=20_000, request_timeout_ms=5000)
+    without.send(topics.ORDERS, b"it comes", partition=0).get(30)
+    with Frozen(node):
+        without.send(topics.ORDERS, b"it never comes", partition=0)
+        with pytest.raises(KafkaTimeoutError):
+            without.close(timeout=0.5)
+        assert without._sender.is_alive(), "close ends the thread now"
+    clients.close(without)
+    assert not without._sender.is_alive()
+
+
+def static(node, name: str) -> KafkaConsumer:
+    """Return a static member that has its partitions."""
+    consumer = clients.reader(node.bootstrap, GROUP, [topics.ORDERS], name=name)
+    wait_until(lambda: clients.poll(consumer, 1) or consumer.group_metadata().state == MemberState.STABLE)
+    return consumer
+
+
+def test_a_static_member_leaves_when_it_is_told_to_and_only_then(node, made):
+    clients.close(static(node, "leaves"), leaves=True)
+    assert node.members(GROUP) == {}
+    clients.close(static(node, "stays"))
+    assert len(node.members(GROUP)) == 1
+    static(node, "stays").close()
+    assert len(node.members(GROUP)) == 1, "a static member leaves by itself now"
+    node.evict(GROUP)
+
+
+def test_a_member_whose_place_was_taken_is_told(node, made, monkeypatch):
+    monkeypatch.setattr(clients, "SESSION_MS", 2000)
+    first = static(node, "one")
+    second = static(node, "one")
+    made += [first, second]
+    wait_until(lambda: kafka_workarounds.is_fenced(first))
+    assert first.group_metadata().state == MemberState.STABLE, "it says so itself now"
+    assert first.poll(timeout_ms=100) is not None, "it raises now"
+    assert not kafka_workarounds.is_fenced(second)
+    clients.close(second, leaves=True)
+
+
+def test_a_batch_that_cannot_be_read_is_told_as_one_record(node, made):
+    end = node.end(FIRST)
+    other = OtherProducer({"bootstrap.servers": node.bootstrap, "compression.type": "lz4", "linger.ms": 200})
+    for n in range(20):
+        other.produce(topics.ORDERS, value=f"from another program {n} " * 20, partition=0)
+    other.flush(10)
+    node.put(topics.ORDERS, b"after it", partition=0)
+    without, reads_on = (clients.connect(KafkaConsumer, node.bootstrap) for _ in range(2))
+    made += [without, reads_on]
+    kafka_workarounds.read_on(reads_on)
+    for consumer in (without, reads_on):
+        consumer.assign([FIRST])
+        consumer.seek(FIRST, end)
+    with pytest.raises(UnsupportedCodecError):
+        wait_until(lambda: without.poll(timeout_ms=200))
+    found = []
+    wait_until(lambda: found.extend(clients.poll(reads_on, 500).get(FIRST, [])) or len(found) == 2)
+    unreadable, after = found
+    assert (after.value, after.offset) == (b"after it", end + 20)
+    assert (unreadable.offset, type(unreadable.value)) == (end + 19, kafka_workarounds.Unreadable)
+    assert "20 records cannot be read: UnsupportedCodecError: Libraries for lz4" in unreadable.value.why
+
+
+@pytest.mark.parametrize("wrong", ["checksum", "records"])
+def test_a_corrupt_batch_is_told_as_one_record(node, made, monkeypatch, wrong):
+    end = node.end(FIRST)
+    node.put(topics.ORDERS, b"corrupt", partition=0)
+    node.put(topics.ORDERS, b"after it", partition=0)
+    reader = clients.connect(KafkaConsumer, node.bootstrap)
+    made.append(reader)
+    kafka_workarounds.read_on(reader)
+    reader.assign([FIRST])
+    reader.seek(FIRST, end)
+
+    def corrupt(self, *_):
+        if self.base_offset == end and wrong == "records":
+            raise CorruptRecordError("it was changed on the disk")
+        return self.base_offset != end
+
+    method = "validate_crc" if wrong == "checksum" else "_read_msg"
+    real = getattr(DefaultRecordBatch, method)
+    monkeypatch.setattr(
+        DefaultRecordBatch, method, lambda self, *a: real(self, *a) if self.base_offset != end else corrupt(self)
+    )
+    found = []
+    wait_until(lambda: found.extend(clients.poll(reader, 500).get(FIRST, [])) or len(found) == 2)
+    assert [type(record.value) for record in found] == [kafka_workarounds.Unreadable, bytes]
+    assert [record.offset for record in found] == [end, end + 1]
+
+
+def test_what_was_fetched_of_a_paused_partition_is_not_forgotten(node, made):
+    """It is seen in tests of pauses, too, now and then; here is what it comes from."""
+    consumer = clients.connect(KafkaConsumer, node.bootstrap)
+    made.append(consumer)
+    consumer._fetcher._next_partition_records = rest = type("UsedUp", (), {"__bool__": lambda self: False})()
+    kafka_workarounds.take_up_again(consumer)
+    assert consumer._fetcher._next_partition_records is not rest
+    assert consumer._fetcher._next_partition_records is None
+    assert "_next_partition_records is None" in source(type(consumer._fetcher).fetched_records)
+
+
+def source(function) -> str:
+    import inspect
+
+    return inspect.getsource(function)
+
+
+def test_a_name_server_that_does_not_answer_is_not_asked_for_long():
+    assert os.environ["RES_OPTIONS"] == "timeout:1 attempts:2"
+    assert socket.getaddrinfo("localhost", 1)
