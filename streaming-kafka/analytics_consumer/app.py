@@ -21,7 +21,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     database = Database(env.get("DATABASE_URL", "sqlite:///analytics.db"), tally.metadata)
     metrics_file = Path(env.get("METRICS_FILE", "metrics.json"))
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
-    counting = Loop("analytics", lambda: follower.step(), idle=0.0)
+    counting = Loop("analytics", lambda: follower.step(), idle=0.0, waits_until=faults.waits_until)
     app = create_service(
         "analytics",
         faults=faults,

@@ -6,16 +6,16 @@ process gets partitions, the marks say whether Kafka's offsets are still those o
 says where to go on. If not, all counts are thrown away.
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from broker import clients, topics
+from broker.membership import Membership
 from campus.database import Database
 from campus.faults import Drop, Faults, Hang
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Message, Poison, read
+from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Message, Poison
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
@@ -51,9 +51,9 @@ class Follower:
         registry: CollectorRegistry,
         show: Callable[[], None],
     ) -> None:
-        self._bootstrap, self._database, self._faults, self._show = bootstrap, database, faults, show
-        self._consumer: KafkaConsumer | None = None
-        self._member_at: float | None = None  # when it was last seen to be in its group
+        self._database, self._faults, self._show = database, faults, show
+        # A dynamic member: joining must be seen, as each time the positions are checked.
+        self._place = Membership(bootstrap, GROUP, list(EXPECTED), gathers=True, fetch_bytes=FETCH_BYTES)
         self._settled: tuple | None = None  # the membership whose positions were checked
         self._state_id = ""
         self._held = False
@@ -63,21 +63,19 @@ class Follower:
 
     def check(self) -> None:
         """Raise ConnectionError when it is not connected to Kafka, or has no partitions yet."""
-        clients.check(self._consumer, self._bootstrap)
+        self._place.check()
         if self._settled is None:
             raise ConnectionError("finding out where to go on")
 
     def close(self) -> None:
         """Leave the group and close the connection."""
-        consumer, self._consumer, self._settled = self._consumer, None, None
-        if consumer is not None:
-            with contextlib.suppress(Exception):  # it is of no use any more, whatever it says
-                consumer.close(autocommit=False, timeout_ms=KAFKA_MS)
+        self._settled = None
+        self._place.let_go(leaves=True)
 
     def step(self) -> bool:
         """Count one batch, if there is one; return whether there was. Raises, to be called again, on any trouble."""
         try:
-            return self._round(self._connected())
+            return self._round(self._place.join())
         except Drop:
             self.close()
             return True
@@ -85,8 +83,8 @@ class Follower:
             self._held, self._settled = True, None  # nothing more is taken, for as long as that fault stands
             return True
         except KafkaError as error:
-            self.close()
-            raise ConnectionError(f"Kafka: {type(error).__name__}: {error}") from error
+            self._settled = None
+            raise self._place.lose(error) from error
         except Exception:
             self._settled = None  # what was polled and not counted is polled again
             raise
@@ -94,7 +92,8 @@ class Follower:
     def _round(self, consumer: KafkaConsumer) -> bool:
         self._pause_or_resume(consumer)
         found = clients.poll(consumer, 1 if self._one_by_one() else BATCH)
-        self._member_at = clients.member_since(consumer.group_metadata(), self._member_at)
+        if not found:
+            self._place.see()
         if self._settled is None or self._settled != _membership(consumer):
             self._settle(consumer)
             return False  # what was polled is left: it may be from before a reset
@@ -104,16 +103,6 @@ class Follower:
             self._show()
             self._news, self._shown_at = False, time.monotonic()
         return bool(found)
-
-    def _connected(self) -> KafkaConsumer:
-        if self._consumer is None:
-            clients.ensure_topics(self._bootstrap)
-            self._consumer = clients.reader(
-                self._bootstrap, GROUP, list(EXPECTED), gathers=True, fetch_bytes=FETCH_BYTES
-            )
-            self._member_at = None
-            log.info("%s: connected to Kafka", GROUP)
-        return self._consumer
 
     def _pause_or_resume(self, consumer: KafkaConsumer) -> None:
         """Stop or go on taking messages, without leaving the group."""
@@ -183,7 +172,7 @@ class Follower:
         for partition, records in found.items():
             for record in records:
                 try:
-                    messages.append(read(record.value or b"", *EXPECTED[partition.topic]))
+                    messages.append(clients.read(record))
                 except Poison as why:
                     origin = f"{partition.topic}/{partition.partition}/{record.offset}"
                     log.warning("skipped", extra={"fields": {"why": str(why), "origin": origin}})

@@ -5,33 +5,31 @@ The database remembers what it has done by order, so a batch that comes again, a
 or a rebalance, changes nothing and tells the same events. Who reads `read_committed` sees each of them once.
 """
 
-import contextlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from campus import jsons
 from campus.database import Database
 from campus.faults import Drop, Faults, Hang
-from campus.messages import Message, Poison, read
+from campus.messages import Message, Poison
 from campus.orders import utc_now
-from campus.work import HISTORY, REASON, RETRY_SECONDS, Handle, Task
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import CommitFailedError, KafkaError
+from campus.work import INFRASTRUCTURE, NEVER, RETRY_SECONDS, Handle, Task
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import CommitFailedError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 from prometheus_client import CollectorRegistry, Counter
 
-from broker import clients, topics
-from broker.clients import PUBLISH_SECONDS
+from broker import clients, kafka_workarounds, membership, topics
+from broker.dead_letters import DeadLetter, origin
+from broker.kafka_workarounds import WAIT_SECONDS
+from broker.membership import Membership
 from broker.told import Told
 
 log = logging.getLogger("campus")
 
 BATCH, GATHERED = 500, 2000  # messages that are worked off together; a view takes more of them, and writes less
-ORIGIN, GROUP = "x-origin", "x-group"
-DEAD_BYTES = 500_000  # of a dead letter's body: with its headers it must fit where the message itself just did
 
 
 @dataclass(slots=True)
@@ -49,7 +47,7 @@ class Batch:
     """What one round does: tasks, messages for the dead-letter topic, and the offsets after them."""
 
     tasks: list[tuple[Any, Task]] = field(default_factory=list)  # with the record of each
-    dead: list[tuple[Any, str, list[dict[str, str]]]] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
     offsets: dict[TopicPartition, OffsetAndMetadata] = field(default_factory=dict)
     drops: bool = False  # the connection is to be dropped after it
 
@@ -62,7 +60,8 @@ class Stream:
     """Works off topics as a member of a group. `step` is one round, with no thread in it.
 
     `handle(tx, tasks)` does the work of all tasks in the given transaction and returns the events that follow. It must
-    give the same answer when a message comes again.
+    give the same answer when a message comes again. With `alone` a second one stands by while the first works, or is
+    ended by `refuse` where it may not even do that (see Membership).
     """
 
     def __init__(
@@ -77,65 +76,51 @@ class Stream:
         registry: CollectorRegistry,
         injects: bool = True,
         gathers: bool = False,
+        alone: bool = False,
+        refuse: Callable[[str], None] | None = None,
     ) -> None:
-        self._bootstrap, self._group, self._reads = bootstrap, group, reads
+        self._group = group
+        name = membership.instance(group)
+        self._place = Membership(bootstrap, group, reads, name=name, alone=alone, refuse=refuse, gathers=gathers)
         self._database, self._faults, self._handle, self._injects = database, faults, handle, injects
-        self._gathers, self._batch = gathers, GATHERED if gathers else BATCH
+        self._batch = GATHERED if gathers else BATCH
         self._told = Told(database)
-        self._consumer: KafkaConsumer | None = None
-        self._producer: KafkaProducer | None = None
         self._waiting: dict[TopicPartition, Waiting] = {}
-        self._member_at: float | None = None  # when it was last seen to be in its group
         outcomes = Counter("messages", "Messages by outcome", ["group", "outcome"], registry=registry)
         self._count = lambda outcome, n=1: outcomes.labels(group, outcome).inc(n)
 
     def check(self) -> None:
-        """Raise ConnectionError when there is no connection to Kafka, or no partition yet."""
-        clients.check(self._consumer, self._bootstrap)
+        """Raise ConnectionError when there is no connection to Kafka, or no place in the group yet."""
+        self._place.check()
 
     def close(self) -> None:
         """Leave the group and close the connections; what was in hand is left to whoever takes over."""
-        consumer, self._consumer = self._consumer, None
-        producer, self._producer = self._producer, None
-        self._waiting.clear()
-        for client, options in ((consumer, {"autocommit": False, "timeout_ms": 3000}), (producer, {"timeout": 1})):
-            if client is not None:
-                with contextlib.suppress(Exception):  # it is of no use any more, whatever it says
-                    client.close(**options)
+        self._place.let_go(leaves=True)
 
     def step(self) -> bool:
         """Work off one batch, if there is one; return whether there was. Raises, to be called again, on any trouble."""
         try:
-            consumer = self._connected()
-            self._pause_and_resume(consumer)
-            found = clients.poll(consumer, 1 if self._slow else self._batch)
-            member = consumer.group_metadata()  # of now: in this generation the messages are ours
-            if not found:
-                self._member_at = clients.member_since(member, self._member_at)
-                return False
-            batch = self._read(consumer, found)
-            events = self._commit(consumer, batch)
-            self._publish(batch, events, member)
+            consumer = self._place.join()
+            return consumer is not None and self._round(consumer)
         except Exception as error:
             # Whatever was polled comes again. This is also the zombie's case: it slept longer than its session, others
             # have its partitions, and its transaction is refused. It lets go of everything and joins again.
-            self.close()
-            if isinstance(error, KafkaError):
-                raise ConnectionError(f"Kafka: {type(error).__name__}: {error}") from error
-            raise
+            raise self._place.lose(error) from error
+
+    def _round(self, consumer: KafkaConsumer) -> bool:
+        self._pause_and_resume(consumer)
+        found = clients.poll(consumer, 1 if self._slow else self._batch)
+        member = consumer.group_metadata()  # of now: in this generation the messages are ours
+        if not found:
+            self._place.see()
+            return False
+        batch = self._read(consumer, found)
+        events = self._commit(consumer, batch)
+        self._publish(batch, events, member)
         if batch.drops:
-            self.close()
+            self._place.let_go()
         self._faults.rest()
         return True
-
-    def _connected(self) -> KafkaConsumer:
-        if self._consumer is None:
-            clients.ensure_topics(self._bootstrap)
-            self._producer = clients.writer(self._bootstrap, self._group)
-            self._consumer = clients.reader(self._bootstrap, self._group, self._reads, gathers=self._gathers)
-            self._member_at = None
-            log.info("%s: connected to Kafka", self._group)
-        return self._consumer
 
     @property
     def _slow(self) -> bool:
@@ -171,10 +156,10 @@ class Stream:
         if self._slow and batch.tasks:
             return False
         try:
-            message = read(record.value or b"", *topics.EVENTS_OF[record.topic])
+            message = clients.read(record)
             batch.tasks.append((record, Task(message, self._faults.inject() if self._injects else None)))
         except Poison as why:
-            batch.dead.append((record, str(why), []))
+            batch.dead.append(DeadLetter(record, str(why)))
         except Hang:
             self._waiting[partition] = Waiting(record.offset, held=True)
             return False
@@ -191,8 +176,9 @@ class Stream:
             return []
         try:
             return self._work(batch.tasks)
+        except INFRASTRUCTURE:  # no message is to blame
+            raise
         except Exception:
-            self._database.ping()  # when it is the database, no message is to blame
             return self._commit_each(consumer, batch)
 
     def _commit_each(self, consumer: KafkaConsumer, batch: Batch) -> list[Message]:
@@ -206,16 +192,20 @@ class Stream:
             try:
                 events += self._work([(record, task)])
                 batch.tasks.append((record, task))
+            except INFRASTRUCTURE:
+                raise
+            except (*NEVER, Poison) as error:  # it will not become right by waiting
+                batch.dead.append(DeadLetter(record, f"{type(error).__name__}: {error}"))
             except Exception as error:
                 if not self._gives_up(batch, partition, record, error):
                     stopped[partition] = record.offset
                     batch.ends(partition, record.offset)
                     consumer.seek(partition, record.offset)
-        batch.dead = [dead for dead in batch.dead if dead[0].offset < stopped.get(_partition(dead[0]), 1 << 63)]
+        batch.dead = [dead for dead in batch.dead if dead.record.offset < stopped.get(_partition(dead.record), 1 << 63)]
         return events
 
     def _work(self, tasks: Sequence[tuple[Any, Task]]) -> list[Message]:
-        causes = {task.message.order_id: _origin(record) for record, task in reversed(tasks)}
+        causes = {task.message.order_id: origin(record) for record, task in reversed(tasks)}
         with self._database.transaction() as tx:
             events = self._handle(tx, [task for _, task in tasks])
             events = self._told.because(tx, events, causes)
@@ -229,11 +219,12 @@ class Stream:
         history = before.history if before and before.offset == record.offset else []
         history.append({"at": utc_now(), "why": f"{type(error).__name__}: {error}"})
         if len(history) > len(RETRY_SECONDS):
-            batch.dead.append((record, f"failed {len(history)} times, last: {history[-1]['why']}", history))
+            why = f"failed {len(history)} times, last: {history[-1]['why']}"
+            batch.dead.append(DeadLetter(record, why, history))
             return True
         seconds = RETRY_SECONDS[len(history) - 1]
         self._count("retried")
-        log.warning("trying again in %d s", seconds, extra={"fields": {"origin": _origin(record)} | history[-1]})
+        log.warning("trying again in %d s", seconds, extra={"fields": {"origin": origin(record)} | history[-1]})
         self._waiting[partition] = Waiting(record.offset, until=time.monotonic() + seconds, history=history)
         return False
 
@@ -244,35 +235,25 @@ class Stream:
         if events or batch.dead:
             self._publish_all(batch, events, member)
         else:  # without a transaction it is half the work
-            self._consumer.commit(batch.offsets, timeout_ms=1000 * PUBLISH_SECONDS)
+            self._place.consumer.commit(batch.offsets, timeout_ms=int(1000 * WAIT_SECONDS))
         self._count("done", len(batch.tasks))
         self._count("dead_lettered", len(batch.dead))
-        for record, why, _ in batch.dead:
-            log.error("dead-lettered", extra={"fields": {"why": why, "origin": _origin(record)}})
+        for dead in batch.dead:
+            log.error("dead-lettered", extra={"fields": {"why": dead.why, "origin": origin(dead.record)}})
         self._faults.crash_at("after_publish")
 
     def _publish_all(self, batch: Batch, events: Sequence[Message], member: ConsumerGroupMetadata) -> None:
         if member.generation_id < 0:  # in a transaction, Kafka takes offsets without a generation from anybody
             raise CommitFailedError("this consumer is not in its group any more")
-        producer = self._producer
+        producer = self._place.producer
         producer.begin_transaction()
         sent = [producer.send(topics.TOPIC_OF[e.event_type], key=e.order_id.encode(), value=e.encode()) for e in events]
-        sent += [producer.send(topics.DEAD_LETTERS, **self._dead_letter(*dead)) for dead in batch.dead]
-        producer.send_offsets_to_transaction(batch.offsets, member)
+        sent += [producer.send(topics.DEAD_LETTERS, **dead.for_topic(self._group)) for dead in batch.dead]
+        kafka_workarounds.send_offsets(producer, batch.offsets, member)
         for future in sent:
-            future.get(PUBLISH_SECONDS)  # the client would commit a transaction without what it could not deliver
-        producer.commit_transaction()
-
-    def _dead_letter(self, record: Any, why: str, history: list[dict[str, str]]) -> dict[str, Any]:
-        told = {REASON: why[:1000], ORIGIN: _origin(record), GROUP: self._group}
-        headers = [(name, text.encode()) for name, text in told.items()] + [(HISTORY, jsons.dumps(history))]
-        body = (record.value or b"")[:DEAD_BYTES]
-        return {"key": record.key and record.key[:1000], "value": body, "headers": headers}
+            future.get(WAIT_SECONDS)  # the client would commit a transaction without what it could not deliver
+        kafka_workarounds.commit_transaction(producer)
 
 
 def _partition(record: Any) -> TopicPartition:
     return TopicPartition(record.topic, record.partition)
-
-
-def _origin(record: Any) -> str:
-    return f"{record.topic}/{record.partition}/{record.offset}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from broker import topics
 from broker.stream import Stream
 from campus import stock
-from campus.background import Loop
+from campus.background import Loop, end_service
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.frame import create_service
@@ -23,7 +23,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     with database.transaction() as tx:
         stock.fill(tx, env.get("INITIAL_STOCK"))
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
-    reserving = Loop(topics.ORDERS, lambda: stream.step(), idle=0.0)
+    reserving = Loop(topics.ORDERS, lambda: stream.step(), idle=0.0, waits_until=faults.waits_until)
     app = create_service(
         "inventory",
         faults=faults,
@@ -39,6 +39,8 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         faults=faults,
         handle=reserve,
         registry=app.extensions["campus"].registry,
+        alone=not database.is_shared,
+        refuse=end_service,
     )
     show_stock(app, database)
     return app

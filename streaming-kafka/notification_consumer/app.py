@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from broker import topics
 from broker.stream import Stream
 from campus import notices
-from campus.background import Loop
+from campus.background import Loop, end_service
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.frame import create_service
@@ -21,7 +21,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the notification service. `env` holds DATABASE_URL and KAFKA_BOOTSTRAP."""
     database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notices.metadata)
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
-    notifying = Loop(topics.INVENTORY, lambda: stream.step(), idle=0.0)
+    notifying = Loop(topics.INVENTORY, lambda: stream.step(), idle=0.0, waits_until=faults.waits_until)
     app = create_service(
         "notification",
         faults=faults,
@@ -37,6 +37,8 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         faults=faults,
         handle=notify,
         registry=app.extensions["campus"].registry,
+        alone=not database.is_shared,
+        refuse=end_service,
     )
     show_notifications(app, database)
     return app

@@ -8,7 +8,7 @@ from broker import topics
 from broker.producer import Producer
 from broker.stream import Stream
 from campus import order_book
-from campus.background import Loop
+from campus.background import Loop, end_service
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.forms import read_order
@@ -73,6 +73,8 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         registry=app.extensions["campus"].registry,
         gathers=True,
         injects=False,  # this service's faults are those of POST /order
+        alone=True,  # what it writes down of one order must come one after the other
+        refuse=None if database.is_shared else end_service,
     )
 
     @app.post("/order")

@@ -1,5 +1,6 @@
 """What the tests of Part C share: a real Kafka node of their own, and a consumer's work without its thread."""
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +16,9 @@ from campus import stock
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Message, event
-from campus.orders import new_order_id
+from campus.orders import IllegalTransition, new_order_id
 from campus.work import Task
+from lab.postgres import Cluster, PostgresMissing, private_cluster
 from node import Node
 from prometheus_client import CollectorRegistry
 from rig import wait_until
@@ -38,6 +40,18 @@ def node(tmp_path_factory) -> Iterator[Node]:
         yield made
     finally:
         made.kill()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Run a private PostgreSQL; fail without one, unless CAMPUS_WITHOUT_POSTGRES=1 says that this is known."""
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(private_cluster())
+        except PostgresMissing as error:
+            give_up = pytest.skip if os.environ.get("CAMPUS_WITHOUT_POSTGRES") == "1" else pytest.fail
+            give_up(str(error))
+        yield running
 
 
 class Died(BaseException):
@@ -69,7 +83,7 @@ def world(monkeypatch) -> World:
 class Bench:
     """Streams of one group of its own, whose work is written down; it begins at what is written from now on.
 
-    `broken` orders fail; `during` is called in the middle of each batch, within the work.
+    `broken` orders fail, those of `never` for good; `during` is called in the middle of each batch, within the work.
     """
 
     _groups = itertools.count()
@@ -81,6 +95,7 @@ class Bench:
         self.batches: list[list[str]] = []
         self.refusals: dict[str, str | None] = {}
         self.broken: set[str] = set()
+        self.never: set[str] = set()
         self.during: Callable[[], Any] = lambda: None
         self.registry = CollectorRegistry()
         self.streams: list[Stream] = []
@@ -108,6 +123,8 @@ class Bench:
         self.refusals |= {task.message.order_id: task.refusal for task in tasks}
         if bad := self.broken.intersection(self.batches[-1]):
             raise ValueError(f"{min(bad)} is broken")
+        if bad := self.never.intersection(self.batches[-1]):
+            raise IllegalTransition(f"{min(bad)} contradicts")
         self.during()
         return [event(INVENTORY_RESERVED, task.message.order_id, DATA) for task in tasks]
 

@@ -147,7 +147,8 @@ def consuming(request, make) -> Served:
 def orders(make) -> Served:
     """The order service, connected to Kafka."""
     service = make("order")
-    service.loops[0].round(0.0)
+    (connecting,) = (loop for loop in service.loops if loop._name == "producer")
+    connecting.round(0.0)
     return service
 
 
@@ -205,7 +206,7 @@ def test_a_seed_repeats_which_messages_fail(consuming, world):
     for _ in range(2):
         consuming.configure(failure_rate=0.2, failure_mode="drop", seed=3)
         before, orders = consuming.done(), consuming.put(20, partition=0)
-        wait_until(lambda: consuming.stream.step() and consuming.stream._consumer is None)
+        wait_until(lambda: consuming.stream.step() and consuming.stream._place.consumer is None)
         runs.append(sum(order in consuming.done() for order in orders))
         consuming.client.delete("/configure")
         consuming.finish(*orders, *before)
@@ -303,10 +304,10 @@ def test_who_is_paused_takes_nothing_and_stays_in_the_group(service, monkeypatch
 def test_a_pause_holds_from_the_next_message_on(consuming, monkeypatch):
     """A poll may be under way when it is configured."""
     sent = consuming.put()
-    consuming.stream._connected()
-    poll = consuming.stream._consumer.poll
+    consuming.stream._place.join()
+    poll = consuming.stream._place.consumer.poll
     monkeypatch.setattr(
-        consuming.stream._consumer,
+        consuming.stream._place.consumer,
         "poll",
         lambda **how: (found := poll(**how)) and consuming.configure(paused=True) and found,
     )

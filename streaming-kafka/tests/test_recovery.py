@@ -1,11 +1,13 @@
 """Services that die, sleep or are doubled, as real processes on a real broker: nothing is lost, nothing is doubled."""
 
+import contextlib
 import os
 import signal
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 import urllib3
 from broker import topics
@@ -19,11 +21,11 @@ SESSION = {"SESSION_MS": "3000"}
 
 
 class Inventory(Service):
-    """One replica of the inventory service, on the database that it shares with the others."""
+    """One replica of the inventory service; replicas share a PostgreSQL, one alone has SQLite."""
 
-    def __init__(self, node, folder: Path, replica: str = "inventory") -> None:
-        self.database = folder / "shared.db"
-        env = {"KAFKA_BOOTSTRAP": node.bootstrap, "DATABASE_URL": f"sqlite:///{self.database}", **SESSION}
+    def __init__(self, node, folder: Path, replica: str = "inventory", url: str | None = None) -> None:
+        self.database = url or f"sqlite:///{folder}/inventory.db"
+        env = {"KAFKA_BOOTSTRAP": node.bootstrap, "DATABASE_URL": self.database, **SESSION}
         super().__init__(PART, replica, folder, package="inventory_consumer", **env)
 
     def signal(self, number: int) -> None:
@@ -32,20 +34,34 @@ class Inventory(Service):
 
     def reserved(self, *orders: str) -> int:
         """Return how many of these orders have a reservation."""
-        with sqlite3.connect(self.database) as connection:
+        if self.database.startswith("sqlite"):
+            connect = contextlib.closing(sqlite3.connect(self.database.removeprefix("sqlite:///")))
+        else:
+            connect = psycopg.connect(self.database)
+        with connect as connection:
             known = {row[0] for row in connection.execute("SELECT order_id FROM reservations")}
         return len(known.intersection(orders))
 
 
 @pytest.fixture
-def replicas(node, tmp_path):
-    """Two replicas of one service; they do not run yet, and begin at what is written from now on."""
+def inventory(node, tmp_path):
+    """The service; it does not run yet, and begins at what is written from now on."""
+    yield from begun(node, [Inventory(node, tmp_path)])
+
+
+@pytest.fixture
+def replicas(node, tmp_path, cluster):
+    """Two replicas of the service on one PostgreSQL, as `inventory` is one."""
+    with cluster.database() as url:
+        yield from begun(node, [Inventory(node, tmp_path, name, url) for name in ("first", "second")])
+
+
+def begun(node, services: list[Inventory]):
     node.start()
     node.evict(GROUP)
     node.skip(GROUP)
-    made = [Inventory(node, tmp_path, name) for name in ("first", "second")]
-    yield made
-    for service in made:
+    yield services if len(services) > 1 else services[0]
+    for service in services:
         if service.runs:
             service.signal(signal.SIGCONT)
         service.kill()
@@ -71,11 +87,10 @@ def all_have_one(node, orders: list[str]) -> None:
     assert verdicts(node, orders) == sorted(orders)
 
 
-def test_killed_half_way_through_ten_thousand_orders(node, replicas):
-    inventory, _ = replicas
+def test_killed_half_way_through_ten_thousand_orders(node, inventory):
     orders = place(node, 10_000)
     inventory.start()
-    wait_until(lambda: inventory.database.exists() and len(verdicts(node, orders)) >= 4000, 60)
+    wait_until(lambda: len(verdicts(node, orders)) >= 4000, 60)
     inventory.kill()
     assert 4000 <= len(verdicts(node, orders)) < 10_000
     inventory.start()
@@ -86,8 +101,7 @@ def test_killed_half_way_through_ten_thousand_orders(node, replicas):
 
 
 @pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
-def test_a_crash_really_kills_the_process_and_it_goes_on(node, replicas, point):
-    inventory, _ = replicas
+def test_a_crash_really_kills_the_process_and_it_goes_on(node, inventory, point):
     inventory.start()
     wait_until(inventory.ready)
     wait_until(lambda: node.members(GROUP))
@@ -130,6 +144,43 @@ def test_a_second_replica_joins_and_leaves_under_load(node, replicas):
     second.signal(signal.SIGTERM)
     all_have_one(node, orders + place(node, 100))
     assert first.reserved(*orders) == 4000
+
+
+def test_a_killed_member_is_back_before_its_session_has_ended(node, inventory):
+    """With a session that outlasts this test's waits: only its name lets it in."""
+    inventory.start(SESSION_MS="300000")
+    wait_until(inventory.ready)
+    for _ in range(2):
+        inventory.kill()
+        orders = place(node, 3)
+        inventory.start(SESSION_MS="300000")
+        all_have_one(node, orders)
+        wait_until(inventory.ready)
+    assert len(node.members(GROUP)) == 1
+
+
+def test_who_is_stopped_leaves_by_its_name(node, inventory):
+    inventory.start(SESSION_MS="300000")
+    wait_until(inventory.ready)
+    assert len(node.members(GROUP)) == 1
+    inventory.stop()
+    assert node.members(GROUP) == {}
+
+
+def test_a_second_one_with_a_stock_of_its_own_refuses(node, inventory, tmp_path):
+    inventory.start()
+    wait_until(inventory.ready)
+    (tmp_path / "other").mkdir()
+    second = Inventory(node, tmp_path / "other", "second")
+    second.start()
+    try:
+        assert second.process.wait(60) == 3
+        assert "stop one, or give both the same PostgreSQL as DATABASE_URL" in second.log()
+        assert list(node.members(GROUP).values()) == [6]
+        all_have_one(node, place(node, 20))
+        assert inventory.ready()
+    finally:
+        second.kill()
 
 
 @pytest.fixture

@@ -6,12 +6,15 @@ from contextlib import suppress
 import broker.stream
 import pytest
 from broker import topics
+from campus.database import DatabaseDown
+from confluent_kafka import Producer
 from conftest import Died, placed
 from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaTimeoutError, UnknownMemberIdError
 from rig import wait_until
 from rig.poison import POISON
+from sqlalchemy import text
 
 ORIGINS = [TopicPartition(topics.ORDERS, n) for n in range(6)]
 
@@ -103,17 +106,77 @@ def test_a_failing_message_takes_none_of_its_batch_with_it(bench, world):
     assert len(bench.dead()) == 1
 
 
-def test_when_the_database_fails_no_message_is_to_blame(bench, monkeypatch):
-    (order,) = bench.place()
-    bench.broken = {order}
-    monkeypatch.setattr(bench.database, "ping", lambda: 1 / 0)
+def test_when_the_database_is_full_no_message_is_to_blame(bench):
+    bench.finish(*bench.place())
+    orders = bench.place(500)
     for _ in range(6):
-        with pytest.raises(ZeroDivisionError):
+        with bench.database.transaction() as tx:
+            tx.execute(text("PRAGMA max_page_count = 1"))  # as large as it is now; a new connection knows it no more
+        with pytest.raises(DatabaseDown, match="full"):
             bench.step()
-    monkeypatch.undo()
-    bench.broken = set()
-    bench.finish(order)
+    bench.finish(*orders)
     assert (bench.counted("retried"), bench.dead()) == (0, [])
+
+
+@pytest.mark.parametrize("fault", [DatabaseDown("away"), ConnectionResetError("reset"), OSError("no file is left")])
+def test_a_fault_of_the_infrastructure_is_nobodys_try(bench, fault):
+    orders = bench.place(5)
+
+    def fail() -> None:
+        raise fault
+
+    bench.during = fail
+    for _ in range(6):
+        with pytest.raises(type(fault)):
+            bench.step()
+    bench.during = lambda: None
+    bench.finish(*orders)
+    assert (bench.counted("retried"), bench.dead()) == (0, [])
+
+
+def test_the_tries_of_a_message_outlive_a_lost_connection(bench, world):
+    (bad,) = bench.place(partition=0)
+    bench.broken = {bad}
+    for seconds in (1, 2, 4, 8, 0):
+        bench.step()
+        bench.stream._place.let_go()
+        world.now += seconds
+    assert len(bench.dead()) == 1
+
+
+def test_what_can_never_be_applied_is_dead_lettered_at_once_and_holds_up_nobody(bench):
+    before = bench.place(2, partition=0)
+    bad = bench.place(8, partition=0)
+    after = bench.place(5, partition=0)
+    bench.never = set(bad)
+    bench.finish(*before, *after)
+    assert sorted(record.key.decode() for record in bench.dead()) == sorted(bad)
+    assert dict(bench.dead()[0].headers)["x-reason"] == f"IllegalTransition: {bad[0]} contradicts".encode()
+    assert (bench.counted("retried"), bench.counted("dead_lettered")) == (0, 8)
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(400, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+def test_a_backlog_is_worked_off_by_who_loses_its_connection_again_and_again(bench, count):
+    orders = bench.place(count)
+    bench.faults.configure({"failure_mode": "drop", "failure_rate": 0.2, "seed": 7})
+    left = len(orders)
+    while left:
+        bench.step()
+        left = len(orders) - len(bench.told(*orders))
+    assert bench.told(*orders) == sorted(orders)
+    assert (bench.counted("retried"), bench.dead()) == (0, [])
+
+
+def test_what_cannot_be_decompressed_is_one_dead_letter(bench):
+    (before,) = bench.place(partition=0)
+    other = Producer({"bootstrap.servers": bench.node.bootstrap, "compression.type": "lz4", "linger.ms": 200})
+    for _ in range(10):
+        other.produce(topics.ORDERS, value="from another program " * 20, partition=0)
+    other.flush(10)
+    (after,) = bench.place(partition=0)
+    bench.finish(before, after)
+    (dead,) = bench.dead()
+    assert dict(dead.headers)["x-reason"].startswith(b"a batch of 10 records cannot be read: UnsupportedCodecError")
 
 
 class Undelivered:
@@ -128,7 +191,7 @@ def test_what_cannot_be_delivered_is_not_committed_without_it(bench, monkeypatch
     (order,) = bench.place()
     before = bench.node.offsets(bench.group)
     with monkeypatch.context() as patch:
-        patch.setattr(bench.stream._producer, "send", lambda *_, **__: Undelivered())
+        patch.setattr(bench.stream._place.producer, "send", lambda *_, **__: Undelivered())
         with pytest.raises(ConnectionError, match="not delivered"):
             bench.step()
     assert bench.node.offsets(bench.group) == before
@@ -206,30 +269,30 @@ def test_a_zombie_is_refused_by_its_generation(bench, monkeypatch, noticed):
         bench.during = lambda: None
         bench.node.evict(bench.group)
         if noticed:
-            wait_until(lambda: zombie._consumer.group_metadata().generation_id < 0)
+            wait_until(lambda: zombie._place.consumer.group_metadata().generation_id < 0)
 
     bench.during = others_take_over
     with pytest.raises(ConnectionError, match="CommitFailedError"):
         bench.step(of=zombie)
     bench.finish(*orders)
-    assert other._consumer is not None
+    assert other._place.consumer is not None
 
 
-def test_a_zombie_is_fenced_by_who_bears_its_name(bench, monkeypatch):
-    monkeypatch.setenv("PORT", "1")
+def test_a_zombie_is_fenced_by_who_bears_its_name_and_says_so_and_leaves_it_alone(bench, world):
     bench.finish(*bench.place())
     orders = bench.place(10)
     successor = bench.new()
 
     def successor_starts() -> None:
         bench.during = lambda: None
-        successor.step()
+        successor._place.join()
 
     bench.during = successor_starts
     with pytest.raises(ConnectionError, match="Fenced"):
         bench.step(of=bench.stream)
+    with pytest.raises(ConnectionError, match="another process works as"):
+        bench.stream.step()
     bench.streams.remove(bench.stream)
-    bench.node.evict(bench.group)
     bench.finish(*orders)
 
 
