@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from lab import compose, kafka
+from lab import compose, kafka, kafka_log, runtime
 from lab.compose import Service
 from lab.groups import Groups, Place
 from lab.journal import Journal
@@ -49,6 +49,8 @@ def lag(group: str | None, watch: bool, as_csv: bool, note_as: str | None) -> No
     """Show how far behind the consumer groups are, or GROUP alone (Kafka)."""
     journal = Journal.required() if note_as else None
     show = _csv_printer() if as_csv else _print_table
+    if wrong := kafka_log.fault(runtime.choose().logs(broker(), 500)):
+        click.echo(wrong, err=True)
     with contextlib.closing(Groups(broker())) as groups:
         for shown in tables(groups, group, watch=watch):
             show(shown)

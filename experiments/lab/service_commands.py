@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lab import compose, disturb, http, places, runtime
+from lab import compose, disturb, http, kafka_log, places, runtime
 from lab.places import LabError
 
 
@@ -61,6 +61,8 @@ def status() -> None:
             name = service.name if len(parts) == 1 else f"{part}/{service.name}"
             port, pid = str(service.port), str(chosen.pid(service) or "")
             table.add_row(name, state, ready, port, pid, faults)
+            if service.name == "kafka" and (wrong := kafka_log.fault(chosen.logs(service, 500))):
+                say(wrong)
     Console().print(table)
 
 
