@@ -10,6 +10,7 @@ from campus.background import Loop
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.frame import create_service
+from campus.pruning import Pruning
 from flask import Flask
 
 from analytics_consumer import tally
@@ -22,11 +23,17 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     metrics_file = Path(env.get("METRICS_FILE", "metrics.json"))
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     counting = Loop("analytics", lambda: follower.step(), idle=0.0, waits_until=faults.waits_until)
+    pruning = Pruning(database, tally.seen).loop()
     app = create_service(
         "analytics",
         faults=faults,
-        ready={"database": database.ping, "kafka": lambda: follower.check(), "analytics": counting.check},
-        loops=[counting],
+        ready={
+            "database": database.ping,
+            "kafka": lambda: follower.check(),
+            "analytics": counting.check,
+            "pruning": pruning.check,
+        },
+        loops=[counting, pruning],
         closing=[lambda: follower.close(), database.close],
     )
 

@@ -35,8 +35,8 @@ metadata = MetaData()
 seen = Table(
     "seen",
     metadata,
-    Column("what", String(16), primary_key=True),
     Column("order_id", String(64), primary_key=True),
+    Column("what", String(16), primary_key=True),
     sqlite_with_rowid=False,  # the key is the table: one page to write instead of two
 )
 counts = Table(

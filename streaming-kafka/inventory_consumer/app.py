@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from broker import topics
 from broker.stream import Stream
+from broker.told import told
 from campus import stock
 from campus.background import Loop, end_service
 from campus.database import Database
@@ -12,6 +13,7 @@ from campus.faults import CONSUMING, Faults
 from campus.frame import create_service
 from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, Message, event
 from campus.pages import show_stock
+from campus.pruning import Pruning
 from campus.work import Task
 from flask import Flask
 from sqlalchemy import Connection
@@ -24,11 +26,17 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         stock.fill(tx, env.get("INITIAL_STOCK"))
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     reserving = Loop(topics.ORDERS, lambda: stream.step(), idle=0.0, waits_until=faults.waits_until)
+    pruning = Pruning(database, told).loop()
     app = create_service(
         "inventory",
         faults=faults,
-        ready={"database": database.ping, "kafka": lambda: stream.check(), topics.ORDERS: reserving.check},
-        loops=[reserving],
+        ready={
+            "database": database.ping,
+            "kafka": lambda: stream.check(),
+            topics.ORDERS: reserving.check,
+            "pruning": pruning.check,
+        },
+        loops=[reserving, pruning],
         closing=[lambda: stream.close(), database.close],
     )
     stream = Stream(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from broker import topics
 from broker.stream import Stream
+from broker.told import told
 from campus import notices
 from campus.background import Loop, end_service
 from campus.database import Database
@@ -12,6 +13,7 @@ from campus.faults import CONSUMING, Faults
 from campus.frame import create_service
 from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
 from campus.pages import show_notifications
+from campus.pruning import Pruning
 from campus.work import Task
 from flask import Flask
 from sqlalchemy import Connection
@@ -22,11 +24,17 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notices.metadata)
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     notifying = Loop(topics.INVENTORY, lambda: stream.step(), idle=0.0, waits_until=faults.waits_until)
+    pruning = Pruning(database, told).loop()
     app = create_service(
         "notification",
         faults=faults,
-        ready={"database": database.ping, "kafka": lambda: stream.check(), topics.INVENTORY: notifying.check},
-        loops=[notifying],
+        ready={
+            "database": database.ping,
+            "kafka": lambda: stream.check(),
+            topics.INVENTORY: notifying.check,
+            "pruning": pruning.check,
+        },
+        loops=[notifying, pruning],
         closing=[lambda: stream.close(), database.close],
     )
     stream = Stream(

@@ -42,8 +42,9 @@ class Analytics:
         self.http = app.test_client()
 
     def step(self) -> None:
-        """Do one round, and raise RuntimeError when it failed."""
-        self._loop.round(0.0)
+        """Do one round of each loop, and raise RuntimeError when counting failed."""
+        for loop in self._life.loops:
+            loop.round(0.0)
         self._loop.check()
 
     def close(self) -> None:
