@@ -29,7 +29,8 @@ from broker.told import Told
 
 log = logging.getLogger("campus")
 
-BATCH, GATHERED = 500, 2000  # messages that are worked off together; a view takes more of them, and writes less
+BATCH = 500  # messages that are worked off together
+GATHERED = 2000  # a view takes more of them, and writes less
 
 
 @dataclass(slots=True)
