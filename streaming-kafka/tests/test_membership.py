@@ -164,7 +164,7 @@ def test_a_topic_that_is_gone_is_made_again_and_read(join, node):
     with node.admin() as admin:
         admin.delete_topics([topics.ORDERS])
         wait_until(lambda: topics.ORDERS not in admin.list_topics())
-        wait_until(lambda: read_one_round(member) or topics.ORDERS in admin.list_topics(), 60)
+        wait_until(lambda: (read_one_round(member), topics.ORDERS in admin.list_topics())[1], 60)
     wait_until(lambda: has_place(member) and len(member.consumer.assignment()) == 6)
     node.put(topics.ORDERS, b"new", partition=0)
     wait_until(lambda: b"new" in read_one_round(member))
