@@ -70,13 +70,13 @@ def test_it_is_ready_when_it_has_its_place_and_the_broker_answers(join, node):
     assert ready(member) == "not connected to Kafka"
     wait_until(lambda: connects(member))
     assert ready(member) == "connected to Kafka, and joining the group"
-    assert ready(joined(member)) == "ok"
+    wait_until(lambda: has_place(member) and ready(member) == "ok")
     node.signal(signal.SIGSTOP)
     try:
         assert ready(member).startswith("Kafka cannot be reached")
     finally:
         node.signal(signal.SIGCONT)
-    assert ready(member) == "ok"
+    wait_until(lambda: has_place(member) and ready(member) == "ok")
 
 
 @pytest.fixture
