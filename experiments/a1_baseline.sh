@@ -15,16 +15,6 @@ source "$(dirname "$0")/story.sh" sync-rest "$@"
 
 seconds=$(full_or_quick 15 1)
 
-lab predict "Every order is done: errors in all loads" --measure \
-  'warm.fail + warm.info + one.fail + one.info + twenty.fail + twenty.info + open20.fail + open20.info + open100.fail + open100.info' \
-  --within 0 0 --unit orders
-lab predict "20 clients wait as Little's law says: 20 ÷ throughput" \
-  --measure 'mean(twenty)' --within '20 / twenty.achieved' 15% --unit s
-lab predict "At 20 orders/s the system keeps up" --measure open20.achieved --within 20 5% --unit orders/s
-lab predict "At 100 orders/s the system keeps up" --measure open100.achieved --within 100 5% --unit orders/s
-lab predict "Poisson arrivals queue more than even ones: ratio of p95" \
-  --measure 'poisson100.p95 / open100.p95' --at-least 1 --unit times
-
 lab load warm --clients 4 --count 100
 step "the classic table"
 lab load one --clients 1 --count 100

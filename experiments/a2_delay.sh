@@ -13,15 +13,7 @@ source "$(dirname "$0")/story.sh" sync-rest "$@"
 
 seconds=$(full_or_quick 20 2)
 delay=$(full_or_quick 2 1)
-can=$((16 / delay)) # orders/s: the order service has 16 threads
-over=$((can * 3 / 2))
-
-lab predict "Each order takes $delay s more (p50, below capacity)" --measure 'delayed.p50 - healthy.p50' --within "$delay" 3% --unit s
-lab predict "Beyond capacity, orders are done at threads ÷ delay (and 16 ÷ $over s pass until all threads are busy)" \
-  --measure overload.achieved --within "overload.sent / (overload.sent / $can + 15 / $over)" 5% --unit orders/s
-lab predict "The last order waits for the queue before it, and its own $delay s" --measure overload.max \
-  --within "overload.sent / $can + 15 / $over - (overload.sent - 1) / $over" 5% --unit s
-lab predict "After the reset an order is fast again (p50)" --measure 'after.p50 / healthy.p50' --at-most 2 --unit times
+over=$((3 * 16 / (2 * delay))) # orders/s: half as many again as 16 threads can take
 
 lab load warm --clients 4 --count 100
 lab load healthy --rate 6 --seconds "$(full_or_quick 8 1)"

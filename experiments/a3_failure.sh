@@ -14,14 +14,6 @@ source "$(dirname "$0")/story.sh" sync-rest "$@"
 seconds=$(full_or_quick 10 2)
 rate=40
 
-lab predict "With failure_rate 1 every order is answered 502" --measure 'share(all_fail, "502")' --within 1 0 --unit %
-lab predict "and a failure takes no longer than a success (p50)" \
-  --measure 'took(all_fail, "502", 0.5) / healthy.p50' --at-most 1.5 --unit times
-lab predict "With failure_rate 0.3 three of ten are" --measure 'share(some_fail, "502")' --within 0.3 "$(full_or_quick 0.08 0.16)" --unit %
-lab predict "and the others are done" --measure 'some_fail.ok' --within "became(some_fail, 'notified')" 0 --unit orders
-lab predict "Reservations that hold stock at the end: one for each order that was done" \
-  --measure 'held("reserved")' --within 'warm.ok + healthy.ok + some_fail.ok' 0 --unit orders
-
 lab load warm --clients 4 --count 100
 lab load healthy --rate "$rate" --seconds "$(full_or_quick 5 1)"
 step "inventory fails every request"

@@ -19,20 +19,6 @@ slow=$(full_or_quick 8 2)
 rate=5
 timeout=$(full_or_quick 1 0.5)
 
-lab predict "Every order that waits too long is answered 504" --measure 'share(too_slow, "504")' --within 1 0 --unit %
-lab predict "after the time-out of $timeout s (p50)" --measure 'took(too_slow, "504", 0.5)' --within "$timeout" 5% --unit s
-lab predict "and no later (max)" --measure 'took(too_slow, "504", 1)' --at-most "$timeout + 0.25" --unit s
-lab predict "and each of them is notified or failed in the end" \
-  --measure 'became(too_slow, "failed") + became(too_slow, "notified")' --within too_slow.sent 0 --unit orders
-lab predict "Requests that inventory swallowed are answered 504 too" --measure 'share(lost, "504")' --within 1 0 --unit %
-lab predict "and all of them fail in the end" --measure 'became(lost, "failed")' --within lost.sent 0 --unit orders
-lab predict "A reservation made just before a crash is found and completed" \
-  --measure 'became(crash, "notified")' --within crash.sent 0 --unit orders
-lab predict "though the first client was told 504" --measure 'count(crash, "504")' --at-least 1 --unit orders
-lab predict "Orders still open after the order service was killed and started again" \
-  --measure 'became(killed, "placed") + became(killed, "unknown") + became(killed, "reserved")' --within 0 0 --unit orders
-lab predict "Clients that lost their connection then" --measure 'count(killed, "reset")' --at-least 1 --unit orders
-
 lab load warm --clients 4 --count 100
 step "inventory takes half as long again as the order service waits: $timeout s"
 lab configure order timeout="$timeout"

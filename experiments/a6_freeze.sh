@@ -16,15 +16,6 @@ source "$(dirname "$0")/story.sh" sync-rest "$@"
 total=$(full_or_quick 20 4)
 frozen=$(full_or_quick 10 2)
 begin=$(full_or_quick 5 1)
-law() { printf "most(0, (%s - 1 + lasted('inventory', 'frozen') / %s) * %s)" "$1" "$total" "$total"; }
-
-for q in 0.75 0.9 0.99; do
-  lab predict "Open loop: the quantile $q is (q − 1 + F/T)·T" --measure "q(open, $q)" --within "$(law $q)" 10% --unit s
-done
-lab predict "Open loop: share of the orders that waited for more than 0.1 s" \
-  --measure 'slower(open, 0.1)' --within "lasted('inventory', 'frozen') / $total" 10% --unit %
-lab predict "Closed loop, same freeze: p99 shows nothing of it" --measure 'closed.p99' --at-most 0.1 --unit s
-lab predict "Closed loop: orders that waited" --measure 'slower(closed, 0.1) * closed.sent' --at-most 2 --unit orders
 
 lab load warm --clients 4 --count 100
 lab configure order timeout=60

@@ -15,18 +15,6 @@ source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
 
 seconds=$(full_or_quick 15 1)
 
-lab predict "Every order is accepted: errors in all loads" --measure \
-  'warm.fail + warm.info + one.fail + one.info + twenty.fail + twenty.info + open20.fail + open20.info + open100.fail + open100.info' \
-  --within 0 0 --unit orders
-lab predict "Every accepted order is completed, at 100 orders/s" \
-  --measure 'became(open100, "notified")' --within open100.ok 0 --unit orders
-lab predict "At 20 orders/s, completed a second" --measure "open20['completion']['achieved']" --within 20 "$(full_or_quick 5% 10%)" --unit orders/s
-lab predict "At 100 orders/s, completed a second" --measure "open100['completion']['achieved']" --within 100 "$(full_or_quick 5% 10%)" --unit orders/s
-lab predict "The reply does not wait for the notification: accepted ÷ completed (p50, 100 orders/s)" \
-  --measure 'open100.p50 / completed(open100, 0.5)' --at-most 0.7 --unit times
-lab predict "At 100 orders/s nearly all are completed soon (p99)" \
-  --measure 'completed(open100, 0.99)' --at-most 0.1 --unit s
-
 lab load warm --clients 4 --count 100
 step "the classic table"
 lab load one --clients 1 --count 100

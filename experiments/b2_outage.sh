@@ -18,27 +18,6 @@ rate=20
 before=$(full_or_quick 5 1)
 down=$(full_or_quick 60 3)
 seconds=$((before + down + $(full_or_quick 10 2)))
-killed="began('inventory', 'killed')"
-back="resumed('inventory', $killed + 1)" # the first order that the new process dealt with
-missed="$rate * (least($back, outage.began + $seconds) - $killed)"
-empty="drained('completion', $back)"
-times=20
-
-lab predict "Orders that were not accepted" --measure 'outage.fail + outage.info' --within 0 0 --unit orders
-lab predict "The reply does not feel it: p50 in the outage ÷ before" \
-  --measure "q_between(outage, 0.5, $killed, ended('inventory', 'killed')) / q_between(outage, 0.5, 0, $killed)" \
-  --at-most "$(full_or_quick 1.2 1.5)" --unit times
-lab predict "Backlog at its largest: rate × outage" \
-  --measure "backlog_peak('inventory')" --within "$missed" 3% --unit orders
-lab predict "It is worked off, to the notification, at many times the rate at which orders come" \
-  --measure "done_rate('completion', $back, $empty)" --at-least "$times * $rate" --unit orders/s
-lab predict "Inventory is back: until no order waits, at most backlog ÷ (that rate − rate)" \
-  --measure "$empty - $back" --at-most "backlog_peak('inventory') / ($times * $rate - $rate)" --unit s
-lab predict "Accepted orders whose student was notified in the end" \
-  --measure 'became(outage, "notified")' --within outage.ok 0 --unit orders
-lab predict "Messages that were given up" \
-  --measure "dead_lettered('order-placed') + dead_lettered('inventory-reserved') + dead_lettered('order-status')" \
-  --within 0 0 --unit messages
 
 lab load warm --clients 4 --count 100
 step "inventory is killed for $down s, while $rate orders/s go on coming"

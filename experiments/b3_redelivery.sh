@@ -17,23 +17,6 @@ source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
 orders=$(full_or_quick 400 60)
 twins=$(full_or_quick 50 10)
 
-for again in later restarted shuffled; do
-  lab predict "Rows that changed: $again" --measure "changed('before $again', 'after $again')" --within 0 0 --unit rows
-done
-# three FORMULA: its sum over the three, each in the place of HERE.
-three() { printf '%s + %s + %s' "${1//HERE/later}" "${1//HERE/restarted}" "${1//HERE/shuffled}"; }
-lab predict "All that came again was worked on" --measure "$(three "handled('order-placed', 'before HERE', 'after HERE')")" \
-  --within "$(three "published('HERE')")" 0 --unit messages
-lab predict "and told of again, to notification" \
-  --measure "$(three "handled('inventory-reserved', 'before HERE', 'after HERE')")" \
-  --within "$(three "published('HERE')")" 0 --unit messages
-lab predict "At once: two deliveries of each are worked on" \
-  --measure "handled('order-placed', 'before twins', 'after twins')" --within "2 * twins.ok" 0 --unit messages
-lab predict "and each order has one reservation" \
-  --measure 'held("reserved")' --within 'twins.ok + placed.ok' 0 --unit reservations
-lab predict "Messages that were given up" --measure "dead_lettered('order-placed') + dead_lettered('inventory-reserved')" \
-  --within 0 0 --unit messages
-
 # again NAME LOAD [OPTION]...: deliver the events of a load once more; note what is held before and after.
 again() {
   lab snapshot "before $1"

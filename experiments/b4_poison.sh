@@ -16,21 +16,6 @@ source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
 rate=50
 seconds=$(full_or_quick 10 3)
 
-lab predict "Kinds of poison in a queue: at least 12" --measure "published('at_inventory')" --at-least 12 --unit kinds
-lab predict "Poison for inventory that is dead-lettered, with its reason" \
-  --measure "buried('at_inventory')" --within "published('at_inventory')" 0 --unit messages
-lab predict "Poison for notification that is dead-lettered, with its reason" \
-  --measure "buried('at_notification')" --within "published('at_notification')" 0 --unit messages
-lab predict "Nothing else is dead-lettered" \
-  --measure "dead_lettered('order-placed') + dead_lettered('inventory-reserved') + dead_lettered('order-status')" \
-  --within "published('at_inventory') + published('at_notification')" 0 --unit messages
-lab predict "Good orders among them whose student was notified" \
-  --measure 'became(mixed, "notified")' --within mixed.sent 0 --unit orders
-lab predict "Good orders are as quick as without poison: completed p50, ratio" \
-  --measure 'completed(mixed, 0.5) / completed(clean, 0.5)' --at-most "$(full_or_quick 1.25 1.5)" --unit times
-lab predict "No good order is held up (completed, max): not even for the first retry's 1 s" \
-  --measure 'completed(mixed, 1)' --at-most 1 --unit s
-
 lab load warm --clients 4 --count 100
 lab load clean --rate "$rate" --seconds "$seconds"
 step "the same load, with every kind of poison among it"

@@ -16,24 +16,6 @@ rate=20
 before=$(full_or_quick 5 1)
 down=$(full_or_quick 15 2)
 seconds=$((before + down + $(full_or_quick 15 6)))
-killed="began('rabbitmq', 'killed')"
-back="ended('rabbitmq', 'killed')"
-missed="$rate * (least($back, outage.began + $seconds) - $killed)"
-
-lab predict "Orders that were not accepted" --measure 'outage.fail + outage.info' --within 0 0 --unit orders
-lab predict "The reply does not feel it: p50 in the outage ÷ before" \
-  --measure "q_between(outage, 0.5, $killed, $back) / q_between(outage, 0.5, 0, $killed)" --at-most "$(full_or_quick 1.2 1.5)" --unit times
-lab predict "The outbox at its fullest: rate × outage" \
-  --measure "depth('outbox', $killed, $back)" --within "$missed" 10% --unit events
-lab predict "Orders that wait when the broker is back: rate × outage" \
-  --measure "backlog('inventory', $back)" --within "$missed" 3% --unit orders
-lab predict "The broker is back: 1 s to connect, 2 s for the relay, 1 s for the backlog, and no order waits" \
-  --measure "drained('completion', $back) - $back" --at-most 4 --unit s
-lab predict "Accepted orders whose student was notified in the end" \
-  --measure 'became(outage, "notified")' --within outage.ok 0 --unit orders
-lab predict "Messages that were given up" \
-  --measure "dead_lettered('order-placed') + dead_lettered('inventory-reserved') + dead_lettered('order-status')" \
-  --within 0 0 --unit messages
 
 lab load warm --clients 4 --count 100
 step "RabbitMQ is killed for $down s, and then starts again"

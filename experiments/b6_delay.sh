@@ -17,22 +17,6 @@ source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
 rate=20
 delay=2
 seconds=$(full_or_quick 20 5)
-since="began('inventory', 'delay=$delay')"
-first="resumed('inventory', $since + 1)"
-many=$(full_or_quick 8 2)
-until="ended('inventory', 'delay=$delay')"
-
-lab predict "The reply does not feel it: p50, delayed ÷ healthy, at the same rate" \
-  --measure 'delayed.p50 / healthy.p50' --within 1 "$(full_or_quick 10% 20%)" --unit times
-lab predict "Orders that were not accepted" --measure 'delayed.fail + delayed.info' --within 0 0 --unit orders
-lab predict "Orders done by one consumer that takes $delay s for each" \
-  --measure "done_rate('inventory', $first - $delay / 2, $first + $delay * ($many - 0.5))" --within "1 / $delay" 10% --unit orders/s
-lab predict "The backlog grows by rate − 1 ÷ delay" \
-  --measure "slope('inventory', $since + 1, $until - 1)" --within "$rate - 1 / $delay" 2% --unit orders/s
-lab predict "After the reset: until no order waits, one last delay and the backlog" \
-  --measure "drained('inventory', $until) - $until" --at-most "$delay + 2" --unit s
-lab predict "Accepted orders whose student was notified in the end" \
-  --measure 'became(delayed, "notified")' --within delayed.ok 0 --unit orders
 
 lab load warm --clients 4 --count 100
 lab load healthy --rate "$rate" --seconds "$(full_or_quick "$seconds" 3)"

@@ -14,21 +14,6 @@
 source "$(dirname "$0")/story.sh" streaming-kafka "$@"
 
 count=$(full_or_quick 10000 2000)
-drained="drained('inventory', burst.began)"
-
-lab predict "Orders that Kafka acknowledged" --measure 'burst.ok' --within "$count" 0 --unit orders
-lab predict "Students that were notified in the end" --measure 'became(burst, "notified")' --within burst.ok 0 --unit orders
-lab predict "Producing is faster than inventory can follow: produced a second ÷ reserved a second" \
-  --measure "(burst.ok / burst.seconds) / done_rate('inventory', burst.began, $drained)" --at-least 1 --unit times
-lab predict "Inventory's lag at its largest: at most what was produced" \
-  --measure "lag_peak('inventory')" --at-most "$count" --unit records
-lab predict "and it is seen to lag" --measure "lag_peak('inventory')" --at-least "0.1 * $count" --unit records
-lab predict "At the end nobody lags: records not read by the three groups" \
-  --measure "lag('inventory', 1e9) + lag('notification', 1e9) + lag('analytics', 1e9)" --within 0 0 --unit records
-lab predict "Orders that analytics saw" \
-  --measure "figure('after', 'totalOrdersSeen') - figure('before', 'totalOrdersSeen')" --within burst.ok 0 --unit orders
-lab predict "Verdicts that analytics saw" \
-  --measure "figure('after', 'totalInventoryEvents') - figure('before', 'totalInventoryEvents')" --within burst.ok 0 --unit orders
 
 lab load warm --clients 4 --count 100
 lab settle

@@ -18,28 +18,6 @@ rate=50
 throttle=0.1
 seconds=$(full_or_quick 10 2)
 slow=$(full_or_quick 20 5)
-since="began('inventory', 'throttle=$throttle')"
-until="ended('inventory', 'throttle=$throttle')"
-one=0.015 # s, what one order alone takes inventory: two transactions
-empty="drained('inventory', $until)"
-times=8
-
-lab predict "Normal: lag at the end of the phase" --measure "lag('inventory', normal.began + $seconds)" \
-  --at-most "$rate" --unit records
-lab predict "Throttled: the lag grows by rate − 1 ÷ (throttle + $one s)" \
-  --measure "lag_slope('inventory', $since + 1, $until - 0.5)" --within "$rate - 1 / ($throttle + $one)" 8% --unit records/s
-lab predict "and the orders that wait grow as fast" \
-  --measure "slope('inventory', $since + 1, $until - 0.5)" --within "$rate - 1 / ($throttle + $one)" 8% --unit orders/s
-lab predict "It grows in every partition: the smallest of the six ÷ the mean" \
-  --measure "least(least(lag_of('inventory', 0, $until), lag_of('inventory', 1, $until)), least(least(lag_of('inventory', 2, $until), lag_of('inventory', 3, $until)), least(lag_of('inventory', 4, $until), lag_of('inventory', 5, $until)))) / (lag('inventory', $until) / 6)" \
-  --at-least "$(full_or_quick 0.3 0.1)" --unit times
-lab predict "Released: worked off at many times the rate" \
-  --measure "done_rate('inventory', $until, $empty)" --at-least "$times * $rate" --unit orders/s
-lab predict "Released: until no order waits, at most lag ÷ (that rate − rate), and one throttle" \
-  --measure "$empty - $until" --at-most "backlog('inventory', $until) / ($times * $rate - $rate) + $throttle" --unit s
-lab predict "Accepted orders whose student was notified in the end" \
-  --measure 'became(normal, "notified") + became(throttled, "notified") + became(released, "notified")' \
-  --within 'normal.ok + throttled.ok + released.ok' 0 --unit orders
 
 lab load warm --clients 4 --count 100
 step "normal: $rate orders/s"

@@ -17,21 +17,6 @@ source "$(dirname "$0")/story.sh" streaming-kafka "$@"
 rate=50
 seconds=$(full_or_quick 20 3)
 
-lab predict "Figures that a replay from the beginning changes" \
-  --measure "differing('before replay', 'after replay')" --within 0 0 --unit figures
-lab predict "Figures that somebody else's count of the log has otherwise" \
-  --measure "differing('before replay', 'counted apart')" --within 0 0 --unit figures
-lab predict "Orders that analytics saw" --measure "figure('after replay', 'totalOrdersSeen')" \
-  --within 'warm.ok + mixed.ok' 0 --unit orders
-lab predict "Failures that analytics saw" --measure "figure('after replay', 'inventoryFailed')" \
-  --within 'became(mixed, "failed")' 0 --unit orders
-lab predict "By the clock on the wall, twice: figures that differ" \
-  --measure "differing('wall clock, first', 'wall clock, second')" --at-least 1 --unit figures
-lab predict "30 % lost by unseeded chance, twice: figures that differ" \
-  --measure "differing('unseeded, first', 'unseeded, second')" --at-least 1 --unit figures
-lab predict "30 % lost by seeded chance, twice: figures that differ" \
-  --measure "differing('seeded, first', 'seeded, second')" --within 0 0 --unit figures
-
 lab load warm --clients 4 --count 100
 step "orders, of which inventory refuses about one in five"
 lab configure inventory failure_rate=0.2 failure_mode=reject seed=7

@@ -18,27 +18,6 @@ rate=20
 before=$(full_or_quick 5 1)
 frozen=$(full_or_quick 60 13)
 seconds=$((before + frozen + $(full_or_quick 10 2)))
-since="began('inventory', 'frozen')"
-until="ended('inventory', 'frozen')"
-empty="drained('completion', $until)"
-times=10
-
-lab predict "Orders that were not accepted" --measure 'frozen.fail + frozen.info' --within 0 0 --unit orders
-lab predict "The reply does not feel it: p50 while frozen ÷ before" \
-  --measure "q_between(frozen, 0.5, $since, $until) / q_between(frozen, 0.5, 0, $since)" \
-  --at-most "$(full_or_quick 1.2 1.5)" --unit times
-lab predict "3 s after it froze, Kafka still counts on it: partitions that have an owner" \
-  --measure "owned('3 s after', 'inventory')" --within 6 0 --unit partitions
-lab predict "After its session of 10 s nobody owns them" \
-  --measure "owned('11 s after', 'inventory')" --within 0 0 --unit partitions
-lab predict "Lag at its largest: rate × pause" \
-  --measure "lag_peak('inventory')" --within "$rate * ($until - $since)" "$(full_or_quick 5% 10%)" --unit records
-lab predict "Back again: joined, and no order waits any more" \
-  --measure "$empty - $until" --at-most "5 + backlog('inventory', $until) / ($times * $rate)" --unit s
-lab predict "and it owns its partitions again" --measure "owned('back', 'inventory')" --within 6 0 --unit partitions
-lab predict "Accepted orders whose student was notified in the end" \
-  --measure 'became(frozen, "notified")' --within frozen.ok 0 --unit orders
-lab predict "Messages that were given up" --measure "dead_lettered('order-events')" --within 0 0 --unit messages
 
 lab load warm --clients 4 --count 100
 step "inventory stands still for $frozen s, while $rate orders/s go on coming"

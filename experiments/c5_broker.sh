@@ -19,20 +19,6 @@ rate=20
 before=$(full_or_quick 5 1)
 down=$(full_or_quick 15 2)
 seconds=$((before + down + $(full_or_quick 20 9)))
-killed="began('kafka', 'killed')"
-back="ended('kafka', 'killed')"
-
-lab predict "Orders that were not accepted: at least rate × outage" \
-  --measure 'outage.fail + outage.info' --at-least "0.9 * $rate * ($back - $killed)" --unit orders
-lab predict "Orders whose client could not know: at most those of the first seconds" \
-  --measure 'outage.info' --at-most "5 * $rate" --unit orders
-lab predict "A refusal comes soon (503, max)" --measure 'took(outage, "503", 1)' --at-most 5 --unit s
-lab predict "and also an answer that leaves it open (504, max)" --measure 'took(outage, "504", 1)' --at-most 5 --unit s
-lab predict "The broker is back: until an order is accepted again" \
-  --measure "first_ok(outage, $killed + 1) - $back" --at-most 8 --unit s
-lab predict "Acknowledged orders, and unknown ones that were told again, whose student was notified" \
-  --measure 'became(outage, "notified")' --within 'outage.ok + outage.info' 0 --unit orders
-lab predict "Messages that were given up" --measure "dead_lettered('order-events')" --within 0 0 --unit messages
 
 lab load warm --clients 4 --count 100
 step "Kafka is killed for $down s, and then starts again"

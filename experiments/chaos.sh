@@ -32,17 +32,6 @@ source "$(dirname "$0")/story.sh" "$part" "${words[@]}"
 rate=45
 minutes=${minutes:-$(full_or_quick 0.8 0.25)}
 
-lab predict "Acknowledged orders that were lost" --measure 'lost()' --within 0 0 --unit orders
-lab predict "Orders that were done twice" --measure 'doubled()' --within 0 0 --unit orders
-lab predict "Orders left open after settling" --measure 'left_open()' --within 0 0 --unit orders
-lab predict "Orders that were sent" --measure 'chaos.sent' --within "$rate * 60 * $minutes" 1 --unit orders
-lab predict "Orders whose student was notified: it was chaos, and not an outage" \
-  --measure 'became(chaos, "notified")' --at-least 'chaos.sent / 5' --unit orders
-lab predict "Faults that were really done, of those that the seed drew" \
-  --measure 'carried_out()' --at-least 'planned() * 2 / 3' --unit faults
-lab predict "Among them kills" --measure 'carried_out("kill")' --at-least 1 --unit faults
-lab predict "and freezes" --measure 'carried_out("freeze")' --at-least 1 --unit faults
-
 step "seed $seed: faults for $minutes minutes, while $rate orders/s come"
 seconds=$(awk "BEGIN { print 60 * $minutes }")
 lab load chaos --rate "$rate" --seconds "$seconds" --timeout 10 &

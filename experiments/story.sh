@@ -4,6 +4,7 @@
 # It answers --help with the script's first comment, starts the part with empty databases, keeps what is printed in
 # run.log, and stops everything at the end, however the script ends. Then the script tells its story with `lab`
 # commands and closes with `finish`, whose exit status is the verdict: 0 pass, 1 fail, 2 unknown.
+# What the script expects is in the file of the same name beside it, as a1_baseline.py: it is tried before anything starts.
 # A script that makes many runs sets `place`, where one goes below results/, and `again`, the command for it, before; and
 # `traffic` to have messages and connections counted.
 set -euo pipefail

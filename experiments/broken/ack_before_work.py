@@ -9,7 +9,7 @@ from pika.channel import Channel
 PART = "async-rabbitmq"
 SERVICE = "inventory"
 STORY = "dies_at_work"
-CAUGHT_BY = ("Every acknowledged order reaches exactly one final state.",)
+CAUGHT_BY = ("INV-1",)
 REPLACES = ("broker.consumer.Consumer._opened", "broker.consumer.Consumer.ack")
 
 

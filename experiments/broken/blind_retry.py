@@ -9,7 +9,7 @@ from order_service.steps import ASK, REFUSALS, RELEASE, Steps
 PART = "sync-rest"
 SERVICE = "order"
 STORY = "too_slow"
-CAUGHT_BY = ("Nothing is reserved or notified that no client ordered.",)
+CAUGHT_BY = ("INV-4",)
 REPLACES = ("order_service.steps.Steps.fulfil",)
 
 

@@ -19,8 +19,6 @@ if [[ $part == streaming-kafka ]]; then
   patience=20
 fi
 
-lab predict "Orders that were refused" --measure frozen.fail --within 0 0 --unit orders
-
 lab load warm --clients 4 --count 40
 step "$broker stands still, is killed, and starts again"
 lab pause "$broker"

@@ -15,9 +15,7 @@ from sqlalchemy import Connection
 PART = "sync-rest"
 SERVICE = "inventory"
 STORY = "many_at_once"
-CAUGHT_BY = (
-    "Initial stock and what was restocked equal what is on hand and what is reserved, and nothing is negative.",
-)
+CAUGHT_BY = ("INV-3",)
 REPLACES = ("campus.database.Database.transaction", "campus.stock.reserve")
 
 

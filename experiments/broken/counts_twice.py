@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 PART = "streaming-kafka"
 SERVICE = "analytics"
 STORY = "comes_again"
-CAUGHT_BY = ("A replay from the beginning of the log rebuilds the same numbers.",)
+CAUGHT_BY = ("INV-8",)
 REPLACES = ("analytics_consumer.tally.count",)
 
 

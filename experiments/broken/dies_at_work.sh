@@ -14,8 +14,6 @@ source "$(dirname "$0")/../story.sh" "$@"
 patience=6
 if [[ $part == streaming-kafka ]]; then patience=20; fi # a dead member keeps its partitions until its session ends, 10 s
 
-lab predict "Orders that were not accepted" --measure 'waiting.fail + waiting.info' --within 0 0 --unit orders
-
 lab load warm --clients 4 --count 40
 step "inventory takes nothing while orders come; then it takes all of them, and dies"
 lab configure inventory paused=true

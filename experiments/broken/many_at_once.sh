@@ -13,8 +13,6 @@ export INITIAL_STOCK=100
 patience=6
 source "$(dirname "$0")/../story.sh" "$@"
 
-lab predict "Orders that were sent" --measure crowd.sent --within 400 0 --unit orders
-
 step "one student after the other"
 lab load warm --clients 1 --count 40
 step "16 students at once"

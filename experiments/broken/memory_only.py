@@ -13,9 +13,7 @@ from sqlalchemy import Connection
 PART = "async-rabbitmq"
 SERVICE = "inventory"
 STORY = "comes_again"
-CAUGHT_BY = (
-    "Initial stock and what was restocked equal what is on hand and what is reserved, and nothing is negative.",
-)
+CAUGHT_BY = ("INV-3",)
 REPLACES = ("inventory_service.app.reserve",)
 
 seen: set[str] = set()

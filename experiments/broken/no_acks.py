@@ -9,10 +9,7 @@ from producer_order.app import create_app
 PART = "streaming-kafka"
 SERVICE = "order"
 STORY = "broker_dies"
-CAUGHT_BY = (
-    "Every acknowledged order reaches exactly one final state.",
-    "A replay from the beginning of the log rebuilds the same numbers.",
-)
+CAUGHT_BY = ("INV-1", "INV-8")
 REPLACES = ("broker.producer.Producer.publish",)
 
 

@@ -8,7 +8,7 @@ from order_service.app import create_app
 PART = "async-rabbitmq"
 SERVICE = "order"
 STORY = "broker_dies"
-CAUGHT_BY = ("Every acknowledged order reaches exactly one final state.",)
+CAUGHT_BY = ("INV-1",)
 REPLACES = ("broker.publisher.Publisher.publish",)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 PART = "async-rabbitmq"
 SERVICE = "order"
 STORY = "order_dies"
-CAUGHT_BY = ("Every acknowledged order reaches exactly one final state.",)
+CAUGHT_BY = ("INV-1",)
 REPLACES = (
     "campus.outbox.Outbox.add",
     "campus.outbox.Outbox.oldest",

@@ -8,7 +8,7 @@ from order_service.steps import ASK, REFUSALS, RELEASE, Steps
 PART = "sync-rest"
 SERVICE = "order"
 STORY = "too_slow"
-CAUGHT_BY = ("There is one notification for each reserved order and none for a failed one.",)
+CAUGHT_BY = ("INV-6",)
 REPLACES = ("order_service.steps.Steps.fulfil",)
 
 

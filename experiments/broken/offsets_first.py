@@ -10,7 +10,7 @@ from kafka import KafkaConsumer
 PART = "streaming-kafka"
 SERVICE = "inventory"
 STORY = "dies_at_work"
-CAUGHT_BY = ("Every acknowledged order reaches exactly one final state.",)
+CAUGHT_BY = ("INV-1",)
 REPLACES = ("broker.stream.Stream._commit",)
 
 

@@ -8,7 +8,7 @@ from inventory_service.app import create_app
 PART = "async-rabbitmq"
 SERVICE = "inventory"
 STORY = "unreadable"
-CAUGHT_BY = ("Messages that nobody can read and that are put aside, each once and with its reason",)
+CAUGHT_BY = ("unreadable-put-aside",)
 REPLACES = ("broker.worker.Worker._dead_letter",)
 
 

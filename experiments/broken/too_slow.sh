@@ -12,9 +12,6 @@
 patience=6
 source "$(dirname "$0")/../story.sh" "$@"
 
-lab predict "Orders that run into the time-out, and are answered 504" \
-  --measure 'count(late, "504")' --within late.sent 0 --unit orders
-
 lab load warm --clients 4 --count 40
 step "inventory takes 0.75 s, and the order service waits for 0.5 s"
 lab configure order timeout=0.5

@@ -11,11 +11,6 @@
 patience=5
 source "$(dirname "$0")/../story.sh" "$@"
 
-lab predict "Messages that nobody can read and that are put aside, each once and with its reason" \
-  --measure "buried('bad')" --within "published('bad')" 0 --unit messages
-lab predict "Good orders among them whose student was notified" \
-  --measure 'became(mixed, "notified")' --within mixed.sent 0 --unit orders
-
 lab load warm --clients 4 --count 40
 step "good orders, and every kind of poison among them"
 lab load mixed --rate 40 --seconds 3 &

@@ -12,14 +12,6 @@
 # Usage: experiments/comparison/delay.sh PART [--quick]
 source "$(dirname "$0")/frame.sh" "$@"
 
-none_refused
-case $part in
-  sync-rest) lab predict "Who orders waits for the delay (p99)" --measure orders.p99 --at-least 2 --unit s ;;
-  *) lab predict "Who orders does not feel it (reply, p99)" --measure orders.p99 --at-most 0.5 --unit s ;;
-esac
-lab predict "The student is notified after the delay or later (max)" \
-  --measure 'completed(orders, 1)' --at-least 2 --unit s
-
 orders_come
 step "inventory takes 2 s for each order"
 lab configure inventory delay=2

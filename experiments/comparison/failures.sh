@@ -13,12 +13,6 @@
 # Usage: experiments/comparison/failures.sh PART [--quick]
 source "$(dirname "$0")/frame.sh" "$@"
 
-case $part in
-  sync-rest) lab predict "Orders that are answered 502: 30 % of those that come meanwhile" --measure 'count(orders, "502")' \
-    --within "0.3 * $rate * $fault" "$(full_or_quick 25% 80%)" --unit orders ;;
-  *) none_refused ;;
-esac
-
 orders_come
 step "inventory fails 30 % of what it is asked"
 lab configure inventory failure_rate=0.3 seed=7

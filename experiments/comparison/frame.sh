@@ -23,19 +23,6 @@ seconds=$(full_or_quick 42 3)
 start=$(full_or_quick 6 1)
 fault=$(full_or_quick 30 1)
 
-lab predict "Accepted orders whose student is notified in the end: all" \
-  --measure 'became(orders, "notified")' --at-least orders.ok --unit orders
-
-# none_refused: predict that whoever orders notices nothing.
-none_refused() {
-  lab predict "Orders that were not accepted" --measure 'orders.fail + orders.info' --within 0 0 --unit orders
-}
-
-# refused_for WHAT SECONDS: predict that for so long orders are not accepted; not all of them, as arrivals are random.
-refused_for() {
-  lab predict "$1" --measure 'orders.fail + orders.info' --at-least "$(full_or_quick 0.7 0.4) * $rate * $2" --unit orders
-}
-
 # orders_come: start the load, and wait until it is to be disturbed.
 orders_come() {
   [[ -n $quick ]] || lab load warm --clients 4 --count 100

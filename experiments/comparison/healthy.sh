@@ -10,14 +10,6 @@
 # Usage: experiments/comparison/healthy.sh PART [--quick]
 source "$(dirname "$0")/frame.sh" "$@"
 
-none_refused
-case $part in
-  sync-rest) lab predict "The reply comes when the order is done: notified ÷ replied (p50)" \
-    --measure 'completed(orders, 0.5) / orders.p50' --at-most 1 --unit times ;;
-  *) lab predict "The reply comes before the order is done: notified ÷ replied (p50)" \
-    --measure 'completed(orders, 0.5) / orders.p50' --at-least 1 --unit times ;;
-esac
-
 orders_come
 wait_for_loads
 finish

@@ -12,15 +12,6 @@
 # Usage: experiments/comparison/inventory_frozen.sh PART [--quick]
 source "$(dirname "$0")/frame.sh" "$@"
 
-case $part in
-  sync-rest)
-    lab predict "Orders whose client was told 504 and cannot know" --measure 'count(orders, "504")' \
-      --at-least "$(full_or_quick 1 0)" --unit orders
-    lab predict "Who orders waits (p99)" --measure 'orders.p99' --at-least "0.5 * $fault" --unit s ;;
-  *) none_refused
-    lab predict "Who orders does not feel it (reply, p99)" --measure orders.p99 --at-most 0.5 --unit s ;;
-esac
-
 orders_come
 step "inventory stands still for $fault s"
 lab pause inventory

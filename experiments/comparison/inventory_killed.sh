@@ -10,11 +10,6 @@
 # Usage: experiments/comparison/inventory_killed.sh PART [--quick]
 source "$(dirname "$0")/frame.sh" "$@"
 
-case $part in
-  sync-rest) refused_for "Orders that are refused while inventory is down" "$fault" ;;
-  *) none_refused ;;
-esac
-
 orders_come
 step "inventory is killed for $fault s"
 lab kill inventory

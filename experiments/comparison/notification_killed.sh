@@ -10,8 +10,6 @@
 # Usage: experiments/comparison/notification_killed.sh PART [--quick]
 source "$(dirname "$0")/frame.sh" "$@"
 
-lab predict "Orders that were not accepted" --measure 'orders.fail + orders.info' --at-most 1 --unit orders
-
 orders_come
 step "notification is killed for $fault s"
 lab kill notification

@@ -12,7 +12,6 @@
 source "$(dirname "$0")/frame.sh" "$@"
 
 fault=$(full_or_quick 10 1)
-refused_for "Orders that are not accepted while the order service is down" "$fault"
 
 orders_come
 step "the order service is killed"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import history, report, telling
+from lab import history, reference, report
 from lab.check import FAIL, PASS, UNKNOWN
 from lab.history import Run
 from lab.markdown import table
@@ -52,8 +52,8 @@ def _same_story(variant: Variant, red: Run, green: Run) -> Said:
         is_ = (run.head["part"], run.head["experiment"], run.head.get("broken"))
         if is_ != (variant.part, variant.story, broken):
             yield FAIL, f"a run is of {is_[0]}, {is_[1]}, {is_[2] or 'the right version'}"
-    told = [[step.what for step in telling.happened(run)] for run in (red, green)]
-    if told[0] != told[1]:
+    done = [[step.what for step in reference.happened(run)] for run in (red, green)]
+    if done[0] != done[1]:
         yield FAIL, "the two runs did not do the same"
 
 
@@ -64,7 +64,7 @@ def _right_version(summary: dict[str, Any]) -> Said:
 
 def _turned_red(variant: Variant, run: Run, summary: dict[str, Any]) -> Said:
     """Yield where the broken version is not red for the reason that it names, or for another as well."""
-    verdicts = {_name(check): check["verdict"] for check in _checks(summary)}
+    verdicts = {check["id"]: check["verdict"] for check in _checks(summary)}
     if UNKNOWN in verdicts.values():
         yield UNKNOWN, f"of the broken version nobody can tell: {summary['invariants'][0]['sentence']}"
         return
@@ -83,10 +83,6 @@ def _checks(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return [*summary["invariants"], *summary["predictions"]]
 
 
-def _name(check: dict[str, Any]) -> str:
-    return check["rule"] if "number" in check else check["text"]
-
-
 def _named(run: Run, summary: dict[str, Any]) -> Iterator[str]:
     """Yield the clients' names of the orders that break an invariant."""
     for invariant in summary["invariants"]:
@@ -96,10 +92,11 @@ def _named(run: Run, summary: dict[str, Any]) -> Iterator[str]:
 
 
 def _in_words(check: dict[str, Any]) -> str:
-    if "number" in check:
-        return f"invariant {check['number']}: {check['rule']} {check['sentence']}"
+    """Return what turned red: an invariant has a rule, a prediction has numbers."""
+    if "violations" in check:
+        return f"{check['id']}: {check['rule']} {check['sentence']}"
     _, predicted, measured, _ = report.prediction_row(check)
-    return f"prediction: {check['text']}: predicted {predicted}, measured {measured}"
+    return f"{check['id']}: {check['sentence']}: predicted {predicted}, measured {measured}"
 
 
 def _one_story(summary: dict[str, Any]) -> str:

@@ -26,7 +26,7 @@ Wrong = Iterator[tuple[str, str]]
 class Finding:
     """What was found of one invariant; `violations` names the orders and tells their story in order of time."""
 
-    number: int
+    id: str
     rule: str
     verdict: str
     sentence: str
@@ -172,6 +172,7 @@ RULES: list[Callable[[Evidence], Wrong]] = [
     open_outcomes_are_resolved,
 ]
 RULES_OF_A_LOG = [replay_rebuilds_the_numbers]  # where there is one, and analytics counts what it says
+IDS = tuple(f"INV-{n}" for n, _ in enumerate([*RULES, *RULES_OF_A_LOG], start=1))
 
 
 def check(run: Run) -> list[Finding]:
@@ -179,7 +180,7 @@ def check(run: Run) -> list[Finding]:
     evidence = Evidence(run)
     undecided = _why_undecided(evidence)
     rules = RULES + (RULES_OF_A_LOG if evidence.reports else [])
-    return [_decide(number, rule, evidence, undecided) for number, rule in enumerate(rules, start=1)]
+    return [_decide(id, rule, evidence, undecided) for id, rule in zip(IDS, rules, strict=False)]
 
 
 def _why_undecided(e: Evidence) -> str | None:
@@ -193,17 +194,17 @@ def _why_undecided(e: Evidence) -> str | None:
     return None
 
 
-def _decide(number: int, rule: Callable[[Evidence], Wrong], e: Evidence, undecided: str | None) -> Finding:
+def _decide(id: str, rule: Callable[[Evidence], Wrong], e: Evidence, undecided: str | None) -> Finding:
     text = (rule.__doc__ or "").strip()
     if undecided:
-        return Finding(number, text, UNKNOWN, f"Cannot tell: {undecided}.")
+        return Finding(id, text, UNKNOWN, f"Cannot tell: {undecided}.")
     wrong = list(rule(e))
     if not wrong:
-        return Finding(number, text, PASS, f"Holds for {len(e.orders):,} orders and {len(e.operations):,} requests.")
+        return Finding(id, text, PASS, f"Holds for {len(e.orders):,} orders and {len(e.operations):,} requests.")
     names = ", ".join(subject for subject, _ in wrong[:3]) + (" …" if len(wrong) > 3 else "")
     sentence = f"Broken {len(wrong):,} times: {names} ({wrong[0][1]})."
     told = [{"subject": s, "wrong": why, "story": story(e, s)} for s, why in wrong[:MOST_TOLD]]
-    return Finding(number, text, FAIL, sentence, told)
+    return Finding(id, text, FAIL, sentence, told)
 
 
 def story(e: Evidence, subject: str) -> list[str]:

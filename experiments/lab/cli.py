@@ -11,7 +11,7 @@ from lab.places import LabError
 MODULES = {
     "service_commands": "up down status logs start stop kill pause unpause configure order env",
     "result_commands": "report summary bench chaos-report",
-    "script_commands": "begin predict load at settle snapshot redeliver poison chaos sample finish",
+    "script_commands": "begin load at settle snapshot redeliver poison chaos sample finish",
     "dlq": "dlq",
     "lag": "lag",
     "replay": "replay note-report",

@@ -1,7 +1,8 @@
-"""Whether a committed run is what its committed script makes: in full, in order, and for as long as it says.
+"""Whether a committed run is what its script makes: in full, in order, and for as long as our own run of it.
 
 Each rule is a function whose docstring is the rule in one sentence; it yields what is wrong, in a sentence each. A rule
-that cannot be decided raises CannotTell. What the raw files themselves must be like is in `authentic`.
+that cannot be decided raises CannotTell. What the raw files themselves must be like is in `authentic`. Nothing that a
+student wrote is run: a run is held against our own committed run, and a text against our own.
 """
 
 import difflib
@@ -12,17 +13,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab import story, telling
+from lab import reference, story
+from lab.checker import predictions
 from lab.history import Run
-from lab.places import LabError
-from lab.telling import Step, Told, Untold
+from lab.places import ROOT, LabError
+from lab.reference import Step
 
 LATE_SECONDS = 2.0  # what a command of a script may take until it has done its work
 START_SECONDS = 30.0  # and one that starts something, or looks twice
 EARLY_SECONDS = 0.05
 MOST_TOLD, SHOWN = 3, 300
 AT_ONCE = ("kill", "stop", "pause", "configure", "reset", "unpause")
-DISTURBING, MENDING = ("kill", "stop", "pause"), ("start", "unpause")
+OUTAGE = ("kill", "stop", "pause", "start", "unpause")
 
 Wrong = Iterator[str]
 
@@ -33,13 +35,19 @@ class CannotTell(Exception):
 
 @dataclass(frozen=True)
 class Exhibit:
-    """The committed files of one run, and what git knows of how it was made."""
+    """The committed files of one run, its script and predictions, and what git knows of how it was made.
+
+    `script_then` is the script as it was at the commit that the run names. `of_ours` says that this commit is one of
+    ours, so that the script was ours, too, whatever became of it since.
+    """
 
     folder: str
     files: dict[str, bytes]
     script: bytes | None
     script_then: bytes | None
+    predictions: bytes | None
     in_history: bool
+    of_ours: bool
     shallow: bool
 
     @property
@@ -54,7 +62,7 @@ class Exhibit:
 
 
 class Evidence:
-    """An exhibit, read: its run, what its script says in full, and what is made from the raw files once more.
+    """An exhibit, read: its run, and what is made from the raw files once more.
 
     `made` holds the files that `./lab report` makes, and `summary` their figures; empty and None if it cannot.
     """
@@ -68,31 +76,40 @@ class Evidence:
         return self.run.head["environment"]["commit"]
 
     @cached_property
-    def steps(self) -> list[Step]:
-        """What happened, as the history has it."""
-        return telling.happened(self.run)
+    def script_then(self) -> bytes | None:
+        """The script with which it was made, as far as git knows."""
+        if self.exhibit.of_ours:
+            return own(self.script)
+        return self.exhibit.script_then if self.exhibit.in_history else self.exhibit.script
+
+    @property
+    def script(self) -> str:
+        """The path of its script."""
+        return f"experiments/{self.exhibit.experiment}.sh"
 
     @cached_property
-    def told(self) -> Told:
-        """What the script says that it does. Raises CannotTell."""
-        if self.exhibit.script is None:
-            raise CannotTell(f"there is no experiments/{self.exhibit.experiment}.sh to compare it with")
-        try:
-            return telling.tell(self.exhibit.script)
-        except Untold as error:
-            raise CannotTell(f"experiments/{self.exhibit.experiment}.sh cannot be told: {error}") from None
+    def steps(self) -> list[Step]:
+        """What happened, as the history has it."""
+        return reference.happened(self.run)
+
+    @cached_property
+    def ours(self) -> list[Step]:
+        """What happened in our own run, if it was made with the same script; nothing if not."""
+        same = self.script_then is not None and self.script_then == own(self.script)
+        return reference.ours(self.exhibit.part, self.exhibit.experiment) if same else []
 
     @cached_property
     def pairs(self) -> list[tuple[Step, Step]]:
-        """Each step that the script says, with the one that happened. Raises CannotTell when they are not the same."""
-        if [step.what for step in self.told.steps] != [step.what for step in self.steps]:
-            raise CannotTell("what happened is not what the script says, so its times say nothing")
-        return list(zip(self.told.steps, self.steps, strict=True))
+        """Each step of our own run, with the one that happened. Raises CannotTell when they are not the same."""
+        if self.ours and [step.what for step in self.ours] != [step.what for step in self.steps]:
+            raise CannotTell("what happened is not what happened in our run, so its times say nothing")
+        return list(zip(self.ours, self.steps, strict=False))
 
-    @cached_property
-    def begun(self) -> dict[str, float]:
-        """When each load was started."""
-        return {step.name: step.at for step in self.steps if step.kind == "load"}
+
+def own(path: str) -> bytes | None:
+    """Return our own text of a file; None if we have no such file."""
+    file = ROOT / path
+    return file.read_bytes() if file.is_file() else None
 
 
 def full_run(e: Evidence) -> Wrong:
@@ -116,8 +133,6 @@ def same_name(e: Evidence) -> Wrong:
     ):
         if is_ != should:
             yield f"the run says that its {name} is {is_}, and it lies in {exhibit.folder}"
-    if e.told.part != head["part"]:
-        yield f"the run says that its part is {head['part']}, and its script says {e.told.part}"
     title, about = _header(exhibit)
     for name, is_, should in (
         ("title", head["title"], title),
@@ -152,33 +167,49 @@ def commit_is_known(e: Evidence) -> Wrong:
         yield f"commit {e.commit}, which it names, is not in the history of this repository"
 
 
-def script_was_the_same(e: Evidence) -> Wrong:
-    """The script said the same at the commit that it names as it does now."""
-    if not e.exhibit.in_history or e.exhibit.script_then == e.exhibit.script:
+def script_is_ours(e: Evidence) -> Wrong:
+    """Its script is the one that we have, and was so when it ran."""
+    if e.exhibit.in_history and e.script_then is None:
+        yield f"there was no {e.script} at commit {e.commit}, which it names"
         return
-    name = f"experiments/{e.exhibit.experiment}.sh"
-    if e.exhibit.script_then is None:
-        yield f"there was no {name} at commit {e.commit}, which it names"
-        return
-    try:
-        then = telling.tell(e.exhibit.script_then)
-    except Untold as error:
-        raise CannotTell(f"{name} as it was at {e.commit} cannot be told: {error}") from None
-    for difference in _differences(then.steps, e.told.steps, f"at {e.commit} the script said", "now it says"):
-        yield f"{name} was changed after the run: {difference}"
+    yield from _same_text(e.script, own(e.script), e.exhibit.script, e.script_then)
 
 
-def story_as_told(e: Evidence) -> Wrong:
-    """Predictions, loads and disturbances are those of the script, in its order."""
-    found = list(_differences(e.steps, e.told.steps, "the history has", "the script says"))
-    if found and _is_quick_story(e):
-        yield "its loads and disturbances are those of the script with --quick"
+def predictions_are_ours(e: Evidence) -> Wrong:
+    """Its predictions are the ones that we have, and were so when it ran."""
+    path = f"experiments/{e.exhibit.experiment}.py"
+    then, ours = predictions.text_of(e.run), own(path)
+    yield from _same_text(path, ours, e.exhibit.predictions, ours if then is None else then.encode())
+
+
+def _same_text(path: str, ours: bytes | None, now: bytes | None, then: bytes | None) -> Wrong:
+    """Yield how a text was changed after the run. Raises CannotTell for one that was changed before it."""
+    if now is None:
+        raise CannotTell(f"there is no {path}")
+    if now != then:
+        yield f"{path} was changed after the run: {_diff(then or b'', now)}"
+    elif ours is None:
+        raise CannotTell(f"we have no {path} to hold it against")
+    elif now != ours:
+        raise CannotTell(f"{path} is not ours, judge yourself: {_diff(ours, now)}")
+
+
+def _diff(old: bytes, new: bytes) -> str:
+    """Return the first lines that differ between two texts."""
+    texts = (text.decode(errors="replace").splitlines() for text in (old, new))
+    lines = [line for line in difflib.unified_diff(*texts, n=0, lineterm="") if line[:2] not in ("--", "++", "@@")]
+    shown = [f"`{_short(line)}`" for line in lines[: 2 * MOST_TOLD]]
+    return ", ".join(shown) + (f" and {len(lines) - len(shown)} more" if lines[len(shown) :] else "")
+
+
+def steps_are_ours(e: Evidence) -> Wrong:
+    """Loads and disturbances are those of our own run, with the same parameters, in the same order."""
+    if not e.ours:  # another script, which is said; or an experiment of which we have no run
+        return
+    found = list(_differences(e.steps, e.ours, "the history has", "our run has"))
+    if found and [(step.kind, step.name) for step in e.steps] == [(step.kind, step.name) for step in e.ours]:
+        yield "its steps are ours with other parameters, as with --quick"
     yield from found
-
-
-def _is_quick_story(e: Evidence) -> bool:
-    quick = telling.tell(e.exhibit.script or b"", quick=True)
-    return [step.what for step in quick.steps] == [step.what for step in e.steps]
 
 
 def _differences(mine: list[Step], theirs: list[Step], i_say: str, they_say: str) -> Wrong:
@@ -196,45 +227,43 @@ def _listed(steps: list[Step]) -> str:
     return ", ".join(shown) + (f" and {len(steps) - MOST_TOLD} more" if steps[MOST_TOLD:] else "")
 
 
-def waited_as_told(e: Evidence) -> Wrong:
-    """What the script does some seconds into a load was done then."""
-    before = 0.0
-    for said, was in e.pairs:
-        if said.due:
-            phase, seconds = said.due
-            due = max(e.begun[phase] + seconds, before)
-            latest = due + (LATE_SECONDS if said.kind in AT_ONCE else START_SECONDS)
-            if not due - EARLY_SECONDS <= was.at <= latest:
-                after = was.at - e.begun[phase]
-                yield f"`{said}` was done {after:.1f} s into the load {phase}, and the script says {seconds:g} s"
+def waited_as_ours(e: Evidence) -> Wrong:
+    """What our run did some seconds into a load was done then, and so each outage lasted as long as ours."""
+    before, begun = 0.0, {step.name: step.at for step in e.steps if step.kind == "load"}
+    for step, was in e.pairs:
+        if planned := _planned(step, e.ours):
+            phase, seconds = planned
+            due = max(begun[phase] + seconds, before)
+            early = EARLY_SECONDS if step.due else LATE_SECONDS
+            late = LATE_SECONDS if step.kind in AT_ONCE else START_SECONDS
+            if not due - early <= was.at <= due + late:
+                after = was.at - begun[phase]
+                yield f"`{step}` was done {after:.1f} s into the load {phase}, and in our run after {seconds:.3g} s"
         before = was.at
 
 
-def outages_lasted(e: Evidence) -> Wrong:
-    """What was killed, stopped or frozen was so for as long as the script says."""
-    open_: dict[str, tuple[Step, Step]] = {}
-    for said, was in e.pairs:
-        if said.kind in DISTURBING:
-            open_[said.name] = (said, was)
-        elif said.kind in MENDING and said.name in open_:
-            first, began = open_.pop(said.name)
-            if first.due and said.due and first.due[0] == said.due[0]:
-                planned, lasted = said.due[1] - first.due[1], was.at - began.at
-                room = START_SECONDS if said.kind == "start" else 0.0
-                if not planned - LATE_SECONDS <= lasted <= planned + LATE_SECONDS + room:
-                    yield f"{said.name} was away for {lasted:.1f} s ({first.kind}), and the script says {planned:g} s"
+def _planned(step: Step, ours: list[Step]) -> tuple[str, float] | None:
+    """Return when our run was to do a step: so many seconds into a load.
+
+    A run that was made before `due` was noted tells by when it did it. That can go when the runs are made anew.
+    """
+    if step.kind not in OUTAGE or any(other.due for other in ours):
+        return step.due
+    begun = [load for load in ours if load.kind == "load" and load.at < step.at]
+    return (begun[-1].name, step.at - begun[-1].at) if begun else None
 
 
 def loads_lasted(e: Evidence) -> Wrong:
     """Each load began when it was started, and lasted until its last order, or for its seconds."""
     ends: dict[str, float] = {}
+    begins = {step.name: step.at for step in e.steps if step.kind == "load"}
     phase_of = {op.op: op.phase for op in e.run.operations}
     for event in e.run.events:
         if event["type"] in ("ok", "fail", "info"):
             ends[phase_of[event["op"]]] = event["at"]
     for phase in e.run.phases:
         name, lasted = phase["phase"], phase["until"] - phase["at"]
-        begun = e.begun.get(name)
+        begun = begins.get(name)
         if begun is None or not 0 <= phase["at"] - begun <= LATE_SECONDS:
             yield f"the load {name} did not begin when it was started"
         params = phase["params"]
@@ -254,9 +283,9 @@ RULES: list[Callable[[Evidence], Wrong]] = [
     right_version,
     same_name,
     commit_is_known,
-    script_was_the_same,
-    story_as_told,
-    waited_as_told,
-    outages_lasted,
+    script_is_ours,
+    predictions_are_ours,
+    steps_are_ours,
+    waited_as_ours,
     loads_lasted,
 ]

@@ -16,7 +16,7 @@ from lab.bench_report import SAMPLES
 from lab.check import FAIL, PASS, UNKNOWN
 from lab.evidence import CannotTell, Evidence, Exhibit, Wrong
 from lab.history import HISTORY, STATE
-from lab.places import PARTS
+from lab.places import PARTS, ROOT, LabError
 from lab.repository import Repository
 
 RAW = (HISTORY, STATE, SAMPLES, "run.log")
@@ -73,10 +73,13 @@ def exhibited(repository: Repository) -> list[Exhibit]:
     folders = sorted({"/".join(path.split("/")[:3]) for path in repository.paths if _is_evidence(path)})
     own = {folder: [p for p in repository.paths if p.startswith(f"{folder}/")] for folder in folders}
     scripts = {folder: f"experiments/{folder.rpartition('/')[2]}.sh" for folder in folders}
-    contents = repository.read([*(path for paths in own.values() for path in paths), *scripts.values()])
+    expected = {folder: script.removesuffix("sh") + "py" for folder, script in scripts.items()}
+    paths = (path for paths in own.values() for path in paths)
+    contents = repository.read([*paths, *scripts.values(), *expected.values()])
     files = {folder: {p.removeprefix(f"{folder}/"): contents[p] for p in own[folder]} for folder in folders}
     commits = {folder: _commit(files[folder]) for folder in folders}
     known = {commit: repository.has(commit) for commit in set(commits.values())}
+    ours = _commits_of_ours(commits.values())
     then = repository.read_at((commits[f], scripts[f]) for f in folders if known[commits[f]])
     return [
         Exhibit(
@@ -84,11 +87,22 @@ def exhibited(repository: Repository) -> list[Exhibit]:
             files[folder],
             contents.get(scripts[folder]),
             then.get((commits[folder], scripts[folder])),
+            contents.get(expected[folder]),
             known[commits[folder]],
+            known[commits[folder]] and commits[folder] in ours,
             repository.shallow,
         )
         for folder in folders
     ]
+
+
+def _commits_of_ours(commits: Iterable[str]) -> set[str]:
+    """Return those of the commits that are in the history of this repository, if it has one."""
+    try:
+        own = Repository(ROOT)
+    except LabError:
+        return set()
+    return {commit for commit in set(commits) if own.has(commit)}
 
 
 def _is_evidence(path: str) -> bool:
@@ -169,14 +183,17 @@ def made_from_raw(e: Evidence) -> Wrong:
     if not e.made:
         yield "no report can be made from the raw files"
         return
-    committed = {name: content for name, content in e.exhibit.files.items() if name not in RAW}
-    for name in sorted(committed.keys() | e.made.keys()):
+    doubt = (e.summary or {}).get("doubt")
+    left = (*RAW, "report.md", "summary.json") if doubt else RAW  # what says whether other predictions held
+    committed = {name: content for name, content in e.exhibit.files.items() if name not in left}
+    made = {name: content for name, content in e.made.items() if name not in left}
+    for name in sorted(committed.keys() | made.keys()):
         if name not in committed:
             yield f"{name} is missing"
-        elif name not in e.made:
+        elif name not in made:
             yield f"{name} is not made from the raw files"
-        elif committed[name] != e.made[name]:
-            yield f"{name} {_first_difference(committed[name], e.made[name])}"
+        elif committed[name] != made[name]:
+            yield f"{name} {_first_difference(committed[name], made[name])}"
 
 
 def _first_difference(committed: bytes, made: bytes) -> str:

@@ -9,7 +9,9 @@ since the run began):
     {"type": "phase", "phase": …, "params": {…}, "until": …}    a load and its parameters
     {"type": "fault", "verb": "configure", "service": …, "value": {…}}   what was done to a service
     {"type": "fault", "verb": "take" | "give back", "service": …, "value": "its database"}
-    {"type": "predict", …}, {"type": "settled", …}              what was expected; when all orders were final
+    {"type": "predictions", "text": …}                          what the script expected: a file of Python
+    {"type": "due", "phase": …, "seconds": 5.0}                 what comes next was to be done so long into that load
+    {"type": "settled", "done": true, "took": …}                all orders were final
     {"type": "depth", "queue": …, "ready": 7}                   messages that no consumer held, or rows of the outbox
     {"type": "published", "name": …, "queue": …, "kind": …, "message_id": …}   what the script published itself
     {"type": "lag", "group": …, "topic": …, "partition": 0, "current": …, "end": …, "lag": 7}   records not read yet

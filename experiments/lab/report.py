@@ -9,8 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lab import chaos_report, figures, lag_series, plot, predictions, report_log, report_queues
+from lab import chaos_report, figures, lag_series, plot, report_log, report_queues
 from lab.check import FAIL, PASS, UNKNOWN, check
+from lab.checker import predictions
 from lab.history import Run, read
 from lab.markdown import table
 from lab.units import shown_time, shown_value
@@ -38,7 +39,7 @@ def make(folder: Path) -> dict[str, Any]:
 def summarise(run: Run) -> dict[str, Any]:
     """Return the summary: what was run, where, what was measured, and the verdict."""
     phases = figures.of_phases(run)
-    judged = predictions.judge(run, phases)
+    judged, doubt = predictions.judge(run, phases)
     invariants = [finding.as_dict() for finding in check(run)]
     chaos = {"chaos": chaos_report.figures(run)} if chaos_report.drawn(run) else {}
     head = run.head
@@ -56,8 +57,9 @@ def summarise(run: Run) -> dict[str, Any]:
         **chaos,
         "settled": (run.of_type("settled") or [None])[-1],
         "predictions": judged,
+        **({"doubt": doubt} if doubt else {}),
         "invariants": invariants,
-        "verdict": verdict([p["verdict"] for p in judged] + [i["verdict"] for i in invariants]),
+        "verdict": verdict([each["verdict"] for each in (*judged, *invariants)] + ([UNKNOWN] if doubt else [])),
     }
 
 
@@ -70,14 +72,17 @@ def verdict(parts: list[str]) -> str:
 
 def write_report(run: Run, summary: dict[str, Any]) -> str:
     """Return the report as Markdown."""
-    about = run.head["about"]
+    about, judged = run.head["about"], summary["predictions"]
     sections = [
         f"# {summary['title']}",
         about.get("Shows", ""),
         f"**{MARK[summary['verdict']].replace('*', '')}** — {verdict_sentence(summary)}",
         "## Predicted and measured",
-        "Each prediction was written down before the load began.",
-        table(("prediction", "predicted", "measured", "verdict"), [prediction_row(p) for p in summary["predictions"]]),
+        f"**{summary['doubt']}**" if "doubt" in summary else "Each prediction was written down before the load began.",
+        table(
+            ("id", "prediction", "predicted", "measured", "verdict"), [(p["id"], *prediction_row(p)) for p in judged]
+        ),
+        *_computed_section(judged),
         "## What the clients saw",
         _loads_text(run),
         table(_load_columns(run), [_load_row(name, p) for name, p in summary["phases"].items()]),
@@ -94,7 +99,7 @@ def write_report(run: Run, summary: dict[str, Any]) -> str:
         *report_log.lag_section(run),
         *report_log.reports_section(run),
         "## Invariants",
-        table(("", "invariant", "verdict", "found"), [_invariant_row(i) for i in summary["invariants"]]),
+        table(("id", "invariant", "verdict", "found"), [_invariant_row(i) for i in summary["invariants"]]),
         *_violations(summary),
         "## Why it behaves so",
         about.get("Why", ""),
@@ -114,7 +119,7 @@ def verdict_sentence(summary: dict[str, Any]) -> str:
     sent = sum(p["sent"] for p in summary["phases"].values())
     text = f"{good} of {len(predicted)} predictions hold, {kept} of {len(invariants)} invariants, over {sent:,} orders."
     first = next((i["sentence"] for i in invariants if i["verdict"] != PASS), "")
-    return f"{text} {first}".strip()
+    return " ".join(part for part in (text, summary.get("doubt"), first) if part)
 
 
 def _load_columns(run: Run) -> tuple[str, ...]:
@@ -211,28 +216,45 @@ def _length(w: dict[str, Any]) -> str:
 
 
 def prediction_row(p: dict[str, Any]) -> tuple[str, ...]:
-    rule = f"± {_tolerance(p)}" if p["rule"] == "within" else p["rule"]
+    """Return a prediction as people read it: the sentence, predicted, measured, verdict."""
     value = shown_value(p["predicted"], p["unit"])
-    predicted = f"{value} {rule}" if p["rule"] == "within" else f"{rule} {value}"
-    return p["text"], predicted, shown_value(p["measured"], p["unit"]), MARK[p["verdict"]]
+    predicted = f"{value} ± {_tolerance(p)}" if p["rule"] == "equals" else f"{p['rule']} {value}"
+    return p["sentence"], predicted, shown_value(p["measured"], p["unit"]), MARK[p["verdict"]]
 
 
 def _tolerance(p: dict[str, Any]) -> str:
-    relative = p["tolerance"].endswith("%")
+    relative = p["within"].endswith("%")
     if relative or p["unit"] != "%":
-        return p["tolerance"].replace("%", " %")
-    return f"{100 * float(p['tolerance']):g} points"
+        return p["within"].replace("%", " %")
+    return f"{100 * float(p['within']):g} points"
+
+
+def _computed_section(judged: list[dict[str, Any]]) -> list[str]:
+    """Return how each prediction was computed: as it is written, and the figures of the run that went into it."""
+    if not judged:
+        return []
+    rows = [
+        (p["id"], str(p["line"]), f"`{p['measure']}`", f"`{p['expect']}`" if p["expect"] else "", _figures(p["values"]))
+        for p in judged
+    ]
+    columns = ("id", "line", "measured", "predicted", "figures of this run")
+    summary = "<details><summary>The lines of the file of predictions, and what went into them</summary>"
+    return ["## How that was computed", f"{summary}\n\n{table(columns, rows)}\n\n</details>"]
+
+
+def _figures(values: dict[str, float | None]) -> str:
+    return "; ".join(f"`{name}` {'–' if value is None else f'{value:,.6g}'}" for name, value in values.items())
 
 
 def _invariant_row(i: dict[str, Any]) -> tuple[str, ...]:
-    return str(i["number"]), i["rule"], MARK[i["verdict"]], i["sentence"]
+    return i["id"], i["rule"], MARK[i["verdict"]], i["sentence"]
 
 
 def _violations(summary: dict[str, Any]) -> list[str]:
     told = []
     for finding in summary["invariants"]:
         for violation in finding["violations"]:
-            told.append(f"**{violation['subject']}** breaks invariant {finding['number']}: {violation['wrong']}")
+            told.append(f"**{violation['subject']}** breaks {finding['id']}: {violation['wrong']}")
             told.append("```\n" + "\n".join(violation["story"]) + "\n```")
     return told
 

@@ -1,6 +1,5 @@
 """The commands that experiment scripts use. A script is a story of these; `experiments/story.sh` has the frame."""
 
-import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,8 +28,9 @@ def begin(
     owner: int,
     **told: str | bool | None,
 ) -> None:
-    """Start PART with empty databases and open a run for SCRIPT; print the run's folder."""
-    from lab import story
+    """Try the predictions beside SCRIPT, start PART with empty databases and open a run; print the run's folder."""
+    from lab import compose, story
+    from lab.checker import predictions
 
     named = places.part_named(part)
     broken = variants.chosen()
@@ -38,31 +38,10 @@ def begin(
         raise LabError(f"{broken.name} is a broken version of {broken.part}, and not of {named}")
     told["broken"] = broken and broken.name
     more = {key: value for key, value in told.items() if value}
+    expected = predictions.rehearse(script, named, quick=quick, services=[*compose.services(named)])
     journal = story.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, more=more, say=_say)
+    journal.note(type="predictions", text=expected)
     click.echo(journal.folder)
-
-
-@click.command(hidden=True)
-@click.argument("text")
-@click.option("--measure", required=True, help="A formula over the figures; see lab/predictions.py.")
-@click.option("--within", nargs=2, metavar="VALUE TOLERANCE", help="The formula's value, and how far it may be off.")
-@click.option("--at-most", help="The measured value must not be larger than this formula.")
-@click.option("--at-least", help="The measured value must not be smaller than this formula.")
-@click.option("--unit", default="")
-def predict(
-    text: str, measure: str, within: tuple[str, str] | None, at_most: str | None, at_least: str | None, unit: str
-) -> None:
-    """Write down what is expected, before the load."""
-    given = [("within", *within)] if within else []
-    given += [("at most", at_most, "")] if at_most is not None else []
-    given += [("at least", at_least, "")] if at_least is not None else []
-    if len(given) != 1:
-        raise LabError("give one of --within, --at-most, --at-least")
-    rule, expect, tolerance = given[0]
-    if rule == "within" and not re.fullmatch(r"\d+(\.\d+)?%?", tolerance):
-        raise LabError(f"{tolerance} is no tolerance", "give a number, or a percentage: --within 2 5%")
-    shape = {"text": text, "measure": measure, "expect": expect, "rule": rule, "tolerance": tolerance, "unit": unit}
-    Journal.required().note(type="predict", **shape)
 
 
 @click.command()
@@ -112,7 +91,9 @@ def load(name: str, part: str | None, **options: float | bool | None) -> None:
 @click.argument("seconds", type=float)
 def at(phase: str, seconds: float) -> None:
     """Wait until SECONDS of the load PHASE have passed."""
-    Journal.required().wait_for(phase, seconds)
+    journal = Journal.required()
+    journal.wait_for(phase, seconds)
+    journal.note(type="due", phase=phase, seconds=seconds)
 
 
 @click.command(hidden=True)
@@ -200,9 +181,9 @@ def finish(keep_brokers: bool) -> None:
     place = story.publish(journal)
     for p in summary["predictions"]:
         row = report.prediction_row(p)
-        _say(f"  {p['verdict']:7} {row[0]}: predicted {row[1]}, measured {row[2]}")
+        _say(f"  {p['verdict']:7} {p['id']}: {row[0]}: predicted {row[1]}, measured {row[2]}")
     for i in summary["invariants"]:
-        _say(f"  {i['verdict']:7} {i['rule']} {'' if i['verdict'] == 'pass' else i['sentence']}")
+        _say(f"  {i['verdict']:7} {i['id']}: {i['rule']} {'' if i['verdict'] == 'pass' else i['sentence']}")
     if summary["verdict"] != report.PASS and (logs := story.keep_logs(journal)):
         _say(f"what the services said: {places.shown(logs)}/")
     _say(f"{summary['verdict']}: {report.verdict_sentence(summary)}\nreport: {places.shown(place)}/report.md")

@@ -24,7 +24,7 @@ BEGIN, END = "<!-- diff -->", "<!-- end -->"
 class Variant:
     """One mistake: a service in which some functions are replaced, the story that shows it, and what catches it.
 
-    `caught_by` names, in the report's own words, every invariant and prediction that turns red, and no other.
+    `caught_by` are the ids of the invariants and predictions that turn red, of all and of no other.
     `replaces` are the right functions as `module.Class.function`; the wrong ones bear the same names in the file.
     """
 
@@ -49,16 +49,20 @@ class Variant:
 
 def names() -> list[str]:
     """Return the names of all variants, part by part."""
-    found = [named(path.stem) for path in sorted(FOLDER.glob("*.py"))]
+    found = [named(name) for name in _there()]
     return [variant.name for variant in sorted(found, key=lambda v: (PARTS.index(v.part), v.name))]
+
+
+def _there() -> list[str]:
+    """Return the names of the files that are versions: beside a story's script lies a file of predictions."""
+    return [path.stem for path in sorted(FOLDER.glob("*.py")) if not path.with_suffix(".sh").exists()]
 
 
 def named(name: str) -> Variant:
     """Return the variant of this name. Raises LabError."""
     path = FOLDER / f"{name}.py"
-    if not name.isidentifier() or not path.exists():
-        there = ", ".join(sorted(path.stem for path in FOLDER.glob("*.py")))
-        raise LabError(f"there is no broken version {name}", f"there are: {there}")
+    if name not in _there():
+        raise LabError(f"there is no broken version {name}", f"there are: {', '.join(_there())}")
     module = ast.parse(path.read_text())
     said = {
         target.id.lower(): ast.literal_eval(node.value)

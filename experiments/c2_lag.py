@@ -1,0 +1,35 @@
+"""C2: what we expect of lag: normal, throttled, released."""
+
+from lab.checker.predictions import Run, at_least, at_most, equals
+
+ONE = 0.015  # s, what one order alone takes inventory: two transactions
+PARTITIONS = 6
+SPEED_UP = 8  # inventory drains at least this many times faster than orders come
+
+
+def predictions(run: Run):
+    normal, throttled, released = loads = [run.load(name) for name in ("normal", "throttled", "released")]
+    lag, waiting, slow = run.lag("inventory"), run.backlog("inventory"), run.fault("inventory", "throttle")
+    rate, until = throttled.params["rate"], slow.until
+    growth = rate - 1 / (slow.value + ONE)  # a second
+    empty = waiting.drained(until)
+    text = "Normal: lag at the end of the phase"
+    yield at_most("c2-normal-lag", text, lag.at(normal.began + normal.params["seconds"]), rate, unit="records")
+    text = f"Throttled: the lag grows by rate − 1 ÷ (throttle + {ONE} s)"
+    yield equals("c2-lag-grows", text, lag.growth(slow.since + 1, until - 0.5), growth, within="8%", unit="records/s")
+    text, grew = "and the orders that wait grow as fast", waiting.growth(slow.since + 1, until - 0.5)
+    yield equals("c2-backlog-grows", text, grew, growth, within="8%", unit="orders/s")
+    text = "It grows in every partition: the smallest of the six ÷ the mean"
+    smallest = min(lag.of_partition(number, until) for number in range(PARTITIONS))
+    share = smallest / (lag.at(until) / PARTITIONS)
+    yield at_least("c2-every-partition", text, share, 0.1 if run.quick else 0.3, unit="times")
+    text = "Released: worked off at many times the rate"
+    yield at_least("c2-drain-rate", text, waiting.rate(until, empty), SPEED_UP * rate, unit="orders/s")
+    text = "Released: until no order waits, at most lag ÷ (that rate − rate), and one throttle"
+    most = waiting.at(until) / (SPEED_UP * rate - rate) + slow.value
+    yield at_most("c2-drained", text, empty - until, most, unit="s")
+    text, notified = (
+        "Accepted orders whose student was notified in the end",
+        sum(load.ended_as("notified") for load in loads),
+    )
+    yield equals("c2-all-notified", text, notified, normal.ok + throttled.ok + released.ok, unit="orders")

@@ -1,0 +1,23 @@
+"""C5: what we expect while Kafka is down."""
+
+from lab.checker.predictions import Run, at_least, at_most, equals
+
+SOON = 5  # s, until an answer
+
+
+def predictions(run: Run):
+    load, outage = run.load("outage"), run.fault("kafka", "killed")
+    rate = load.params["rate"]
+    text, least = "Orders that were not accepted: at least rate × outage", 0.9 * rate * (outage.until - outage.since)
+    yield at_least("c5-not-accepted", text, load.not_accepted, least, unit="orders")
+    text = "Orders whose client could not know: at most those of the first seconds"
+    yield at_most("c5-unknown", text, load.unknown, 5 * rate, unit="orders")
+    yield at_most("c5-503-soon", "A refusal comes soon (503, max)", load.error_latency("503", 1), SOON, unit="s")
+    text = "and also an answer that leaves it open (504, max)"
+    yield at_most("c5-504-soon", text, load.error_latency("504", 1), SOON, unit="s")
+    text = "The broker is back: until an order is accepted again"
+    yield at_most("c5-accepts-again", text, load.first_ok(outage.since + 1) - outage.until, 8, unit="s")
+    text = "Acknowledged orders, and unknown ones that were told again, whose student was notified"
+    yield equals("c5-all-notified", text, load.ended_as("notified"), load.ok + load.unknown, unit="orders")
+    text = "Messages that were given up"
+    yield equals("c5-dead-letters", text, run.dead_letters("order-events"), 0, unit="messages")

@@ -1,0 +1,218 @@
+"""The parts of a run that a prediction asks: a load, a fault, a backlog, a lag. Every answer is a number.
+
+Times are in seconds since the run began. Latencies are in seconds, from when an order was meant to be sent. What the
+run does not say is NaN.
+"""
+
+from functools import cached_property
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from lab import backlog, figures, history
+from lab.check import seconds_at
+from lab.checker.figure import Figure, StandIn, attribute, figure
+from lab.lag_series import LagSeries
+
+if TYPE_CHECKING:
+    from lab.checker.run_view import Run
+
+EVER = float("inf")
+PARAMS = ("rate", "seconds", "clients", "count", "seed", "timeout")
+
+
+class View:
+    """A part of a run that has figures. `label` is how a prediction writes it; a `stand_in` is for a run to come."""
+
+    def __init__(self, run: "Run", label: str) -> None:
+        self.run, self.raw, self.stand_in, self.label = run, run.raw, run.stand_in, label
+
+
+class Load(View):
+    """The orders of one load."""
+
+    def __init__(self, run: "Run", name: str) -> None:
+        super().__init__(run, f'load("{name}").')
+        self._name, self._phase = name, run.phases.get(name, {})
+
+    @property
+    def params(self) -> dict[str, Figure]:
+        """What the script gave it: `rate`, `seconds`, `clients` or `count`."""
+        if self.stand_in:
+            return dict.fromkeys(PARAMS, StandIn(1.0))
+        numbers = {name: v for name, v in self._phase["params"].items() if isinstance(v, int | float)}
+        return {name: Figure(v, {f'{self.label}params["{name}"]': v}) for name, v in numbers.items()}
+
+    began = attribute(lambda self: self._phase["began"])
+    seconds = attribute(lambda self: self._phase["seconds"])  # until its last reply
+    sent = attribute(lambda self: self._phase["sent"])
+    ok = attribute(lambda self: self._phase["ok"])  # done (201) or accepted (202)
+    refused = attribute(lambda self: self._phase["fail"])  # certainly not accepted
+    unknown = attribute(lambda self: self._phase["info"])  # the client cannot know
+    not_accepted = attribute(lambda self: self._phase["fail"] + self._phase["info"])  # refused or unknown
+    achieved = attribute(lambda self: self._phase["achieved"])  # done or accepted, a second
+    completed_rate = attribute(lambda self: self._phase["completion"]["achieved"])  # notified, a second
+    longest = attribute(lambda self: self._phase["max"])  # latency of the successes
+    mean = attribute(lambda self: fmean(map(figures.latency, self._good())))  # latency of the successes
+
+    @figure
+    def percentile(self, share: float, since: float = 0.0, until: float = EVER) -> float | None:
+        """Return the latency that this share of the successes stay within: of those meant for `since` to `until`."""
+        return _quantile([figures.latency(op) for op in self._good() if since <= op.intended <= until], share)
+
+    @figure
+    def slower_than(self, seconds: float) -> float:
+        """Return the share of the successes that took longer."""
+        return fmean(figures.latency(op) > seconds for op in self._good())
+
+    @figure
+    def count(self, reply: str) -> int:
+        """Return how many orders were answered so: "503", "reset" …"""
+        return self._phase["errors"].get(reply, {"count": 0})["count"]
+
+    @figure
+    def share(self, reply: str) -> float:
+        """Return the share of the orders that were answered so."""
+        return self._phase["errors"].get(reply, {"count": 0})["count"] / self._phase["sent"]
+
+    @figure
+    def error_latency(self, reply: str, share: float) -> float | None:
+        """Return the latency that this share of the orders answered so stay within."""
+        return _quantile([figures.latency(op) for op in self._operations() if op.kind == reply], share)
+
+    @figure
+    def completed(self, share: float) -> float | None:
+        """Return the time until the notification that this share of the orders stay within."""
+        self.run.held("order", "order")
+        return _quantile([latency for _, latency in figures.completions(self.raw, self._operations())], share)
+
+    @figure
+    def ended_as(self, status: str) -> int:
+        """Return how many of the load's orders are in this state at the end: "notified", "failed" …"""
+        return sum(order["status"] == status for order in self._orders().values())
+
+    @figure
+    def first_ok(self, since: float) -> float:
+        """Return when the first order that was sent at or after `since` was answered with success."""
+        return min(op.ended for op in self._good() if op.sent >= since and op.ended)
+
+    @figure
+    def last_notified(self, before: float) -> float:
+        """Return when the last of the orders that were sent before that moment was notified."""
+        orders = self._orders()
+        sent = {op.op for op in self._operations() if op.sent < before} & orders.keys()
+        done = (orders[user]["timeline"][-1]["at"] for user in sent if orders[user]["status"] == "notified")
+        return max(seconds_at(self.raw, at) for at in done)
+
+    def _operations(self) -> list[history.Operation]:
+        return [op for op in self.raw.operations if op.phase == self._name]
+
+    def _good(self) -> list[history.Operation]:
+        return [op for op in self._operations() if op.result == "ok"]
+
+    def _orders(self) -> dict[str, dict[str, Any]]:
+        users = {op.op for op in self._operations()}
+        return {o["user_id"]: o for o in self.run.held("order", "order") if o["user_id"] in users}
+
+
+class Fault(View):
+    """What was done to a service, the first time: it was killed, stopped or frozen, or a setting was changed."""
+
+    def __init__(self, run: "Run", service: str, what: str) -> None:
+        super().__init__(run, f'fault("{service}", "{what}").')
+        self._all = [w for w in run.raw.windows if w.service == service and what in _names(w.what)]
+
+    since = attribute(lambda self: self._ended().since)
+    until = attribute(lambda self: self._ended().until)  # ready again, or reset
+    duration = attribute(lambda self: self._ended().until - self._ended().since)
+    value = attribute(lambda self: float(self._all[0].what.rpartition("=")[2]))  # of the setting
+
+    def _ended(self) -> Any:
+        return next(w for w in self._all if w.until is not None)
+
+
+class Backlog(View):
+    """The orders that waited for a service, from their own timelines; for "completion": until they were final."""
+
+    def __init__(self, run: "Run", stage: str) -> None:
+        super().__init__(run, f'backlog("{stage}").')
+        self._stage = stage
+
+    @cached_property
+    def _waiting(self) -> backlog.Backlog:
+        self.run.held("order", "order")
+        return backlog.Backlog(self.raw, self._stage)
+
+    @figure
+    def at(self, second: float) -> int:
+        """Return how many orders waited then."""
+        return self._waiting.at(second)
+
+    @figure
+    def peak(self) -> int:
+        """Return how many waited when most did."""
+        return self._waiting.peak()
+
+    @figure
+    def growth(self, since: float, until: float) -> float:
+        """Return by how many orders a second it grew."""
+        return (self._waiting.at(until) - self._waiting.at(since)) / (until - since)
+
+    @figure
+    def rate(self, since: float, until: float) -> float:
+        """Return how many orders a second were dealt with."""
+        return self._waiting.done(since, until) / (until - since)
+
+    @figure
+    def resumed(self, since: float) -> float | None:
+        """Return when the first order at or after `since` was dealt with."""
+        return self._waiting.resumed(since)
+
+    @figure
+    def drained(self, since: float) -> float | None:
+        """Return when, at or after `since`, no order waited for the first time."""
+        return self._waiting.drained(since)
+
+
+class Lag(View):
+    """The records that a service's consumer group had not read yet."""
+
+    def __init__(self, run: "Run", service: str) -> None:
+        super().__init__(run, f'lag("{service}").')
+        self._series = LagSeries(run.raw, f"{service}-consumer-group")
+
+    @figure
+    def at(self, second: float) -> int:
+        """Return the lag of all partitions together then."""
+        return self._seen().total(second)
+
+    at_end = attribute(lambda self: self._seen().total(EVER))
+
+    @figure
+    def of_partition(self, number: int, second: float) -> int:
+        """Return the lag of this partition of the topics then."""
+        series = self._seen()
+        return sum(series.of(partition, second) for partition in series.partitions if partition[1] == number)
+
+    @figure
+    def peak(self) -> int:
+        """Return the largest lag."""
+        return self._seen().peak()[0]
+
+    @figure
+    def growth(self, since: float, until: float) -> float:
+        """Return by how many records a second it grew."""
+        return (self._seen().total(until) - self._seen().total(since)) / (until - since)
+
+    def _seen(self) -> LagSeries:
+        if not self._series.times:
+            raise LookupError("nobody watched this group")
+        return self._series
+
+
+def _names(what: str) -> set[str]:
+    """Return what a disturbance is called: "killed", or the names of the settings in "delay=2 jitter=0.1"."""
+    return {word.partition("=")[0] for word in what.split()}
+
+
+def _quantile(seconds: list[float], share: float) -> float | None:
+    return figures.Latencies(seconds).quantile(share)

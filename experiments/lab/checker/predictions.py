@@ -1,0 +1,198 @@
+"""Predictions: what a script expects, in a file of Python beside it, and whether the run kept to it.
+
+A file holds a generator, `def predictions(run: Run)`, that yields `equals`, `at_least` or `at_most`. What `run` can be
+asked is in `run_view` and `parts`. The file is run twice: before anything starts over a stand-in, whose numbers are all
+1.0, so that a mistake is found at once; and over the finished run.
+"""
+
+import ast
+import inspect
+import math
+import re
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import history
+from lab.check import FAIL, PASS, UNKNOWN
+from lab.checker.figure import Figure
+from lab.checker.run_view import Run
+from lab.places import ROOT, LabError, shown
+
+__all__ = ["Run", "at_least", "at_most", "equals"]
+
+EXPERIMENTS = ROOT / "experiments"
+ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+TOLERANCE = re.compile(r"\d+(\.\d+)?%?")
+CHANGED = "The predictions were changed after the run."
+Judged = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One expectation: the id by which it is known, a sentence for people, and both numbers."""
+
+    id: str
+    sentence: str
+    measured: float
+    predicted: float
+    rule: str
+    within: str
+    unit: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, str) or not ID.fullmatch(self.id):
+            raise ValueError(
+                f"{self.id!r} is no id: write words and numbers with hyphens between them, as b2-drain-rate"
+            )
+        for value in (self.measured, self.predicted):
+            if not isinstance(value, int | float):
+                raise TypeError(f"{value!r} is not a number")
+        if not TOLERANCE.fullmatch(self.within):
+            raise ValueError(f'{self.within} is no tolerance: write a number, or a percentage such as "3%"')
+
+    def verdict(self) -> str:
+        """Return `pass` or `fail`, and `unknown` where the run does not have one of the numbers."""
+        measured, predicted = float(self.measured), float(self.predicted)
+        if math.isnan(measured) or math.isnan(predicted):
+            return UNKNOWN
+        if self.rule == "equals":
+            return PASS if abs(measured - predicted) <= self._room(predicted) else FAIL
+        return PASS if (measured <= predicted if self.rule == "at most" else measured >= predicted) else FAIL
+
+    def _room(self, predicted: float) -> float:
+        if self.within.endswith("%"):
+            return abs(predicted) * float(self.within[:-1]) / 100
+        return float(self.within)
+
+
+def equals(
+    id: str, sentence: str, measured: float, predicted: float, *, within: float | str = 0, unit: str = ""
+) -> Prediction:
+    """Predict a number, exactly or `within` a distance, as 0.5, or a share of it, as "3%"."""
+    return Prediction(id, sentence, measured, predicted, "equals", str(within), unit)
+
+
+def at_least(id: str, sentence: str, measured: float, least: float, *, unit: str = "") -> Prediction:
+    """Predict a number that is not smaller than `least`."""
+    return Prediction(id, sentence, measured, least, "at least", "0", unit)
+
+
+def at_most(id: str, sentence: str, measured: float, most: float, *, unit: str = "") -> Prediction:
+    """Predict a number that is not larger than `most`."""
+    return Prediction(id, sentence, measured, most, "at most", "0", unit)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of predictions, and its text."""
+
+    path: Path
+    text: str
+
+    def over(self, run: Run) -> Iterator[tuple[Prediction, dict[str, Any]]]:
+        """Yield each prediction and how it is written. Raises LabError for a mistake, with file and line."""
+        try:
+            yield from self._over(run)
+        except Exception as error:
+            lines = [
+                frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(self.path)
+            ]
+            line = error.lineno if isinstance(error, SyntaxError) else next(reversed(lines), None)
+            place = f"{shown(self.path)}{f', line {line}' if line else ''}"
+            raise LabError(f"{place}: {type(error).__name__}: {error}", "mend this line and start again") from error
+
+    def _over(self, run: Run) -> Iterator[tuple[Prediction, dict[str, Any]]]:
+        names: dict[str, Any] = {"__name__": self.path.stem}
+        exec(compile(self.text, str(self.path), "exec"), names)
+        if "predictions" not in names:
+            raise LookupError("there is no `def predictions(run: Run)`")
+        found = names["predictions"](run)
+        if not inspect.isgenerator(found):
+            raise TypeError("predictions(run) yields nothing")
+        seen: set[str] = set()
+        for prediction in found:
+            line = found.gi_frame.f_lineno
+            if not isinstance(prediction, Prediction):
+                found.throw(TypeError(f"{prediction!r} is no prediction: yield equals(…), at_least(…) or at_most(…)"))
+            if prediction.id in seen:
+                found.throw(ValueError(f"{prediction.id} is here twice"))
+            seen.add(prediction.id)
+            yield prediction, {"line": line} | self._written(line) | {"values": _values(prediction)}
+        if not seen:
+            raise ValueError("predictions(run) yields nothing")
+
+    def _written(self, line: int) -> dict[str, str]:
+        """Return how a prediction's two numbers are written there."""
+        for node in ast.walk(ast.parse(self.text)):
+            if isinstance(node, ast.Yield | ast.YieldFrom) and node.lineno == line and node.value:
+                call = node.value
+                parts = call.args[2:4] if isinstance(call, ast.Call) and len(call.args) == 4 else [call]
+                texts = [" ".join((ast.get_source_segment(self.text, part) or "").split()) for part in parts]
+                return dict(zip(("measure", "expect"), [*texts, ""], strict=False))
+        return {"measure": "", "expect": ""}
+
+
+def _values(prediction: Prediction) -> dict[str, float | None]:
+    """Return the figures of the run that went into a prediction."""
+    sources: dict[str, float] = {}
+    for value in (prediction.measured, prediction.predicted):
+        if isinstance(value, Figure):
+            sources |= value.sources
+    return {name: _rounded(value) for name, value in sources.items()}
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 6)
+
+
+def rehearse(script: Path, part: str, *, quick: bool, services: list[str]) -> str:
+    """Run the predictions beside a script over a stand-in, and return their text. Raises LabError for a mistake."""
+    path = script.with_suffix(".py")
+    if not path.exists():
+        raise LabError(f"there is no {shown(path)} with the predictions of {script.name}")
+    frame = script.with_name("frame.sh")
+    told = script.read_text() + (frame.read_text() if frame.exists() else "")
+    names = {"load": re.findall(r"\blab load (\w+)", told), "service": services}
+    file = File(path, path.read_text())
+    for _ in file.over(Run.before(part, quick, names)):
+        pass
+    return file.text
+
+
+def path_of(head: dict[str, Any]) -> Path | None:
+    """Return this repository's own file of predictions for a run, if there is one, whatever the run says of its own."""
+    folder = head.get("place", "").partition("/")[0]
+    place = EXPERIMENTS / folder if folder in ("comparison", "broken") else EXPERIMENTS
+    path = place / f"{head['experiment']}.py"
+    return path if re.fullmatch(r"\w+", head["experiment"]) and path.exists() else None
+
+
+def text_of(run: history.Run) -> str | None:
+    """Return the predictions as they were when the run began; None if it does not say.
+
+    The runs in results/ that were made before there were such files do not. They can go when they are made anew, and
+    then a run without a text is one without predictions.
+    """
+    return next((e["text"] for e in run.of_type("predictions")), None)
+
+
+def judge(run: history.Run, phases: dict[str, dict[str, Any]]) -> tuple[Judged, str]:
+    """Return each prediction of a run with its verdict, and in a sentence why none can be judged, if so."""
+    path, then = path_of(run.head), text_of(run)
+    if path is None:
+        predicted = then is not None or run.of_type("predict")
+        return [], f"There is no file of predictions for {run.head['experiment']} here." if predicted else ""
+    file = File(path, path.read_text())
+    changed = then not in (None, file.text)
+    judged: Judged = []
+    try:
+        for prediction, written in file.over(Run(run, phases)):
+            numbers = {name: _rounded(getattr(prediction, name)) for name in ("predicted", "measured")}
+            verdict = UNKNOWN if changed else prediction.verdict()
+            judged.append(asdict(prediction) | numbers | {"verdict": verdict} | written)
+    except LabError as error:
+        return judged, CHANGED if changed else f"Predictions after these cannot be judged: {error}."
+    return judged, CHANGED if changed else ""
