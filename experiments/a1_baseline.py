@@ -9,9 +9,9 @@ def predictions(run: Run):
     errors = sum(run.load(name).not_accepted for name in LOADS)
     twenty, slow, fast, random = (run.load(name) for name in ("twenty", "open20", "open100", "poisson100"))
     yield equals("a1-errors", "Every order is done: errors in all loads", errors, 0, unit="orders")
-    law = twenty.params["clients"] / twenty.achieved
-    text = "20 clients wait as Little's law says: 20 ÷ throughput"
-    yield equals("a1-littles-law", text, twenty.mean, law, within="15%", unit="s")
+    clients = twenty.params["clients"]
+    text = f"{clients:g} clients wait as Little's law says: {clients:g} ÷ throughput"
+    yield equals("a1-littles-law", text, twenty.mean, clients / twenty.achieved, within="15%", unit="s")
     for name, load in (("20", slow), ("100", fast)):
         text = f"At {name} orders/s the system keeps up"
         yield equals(f"a1-keeps-up-{name}", text, load.achieved, load.params["rate"], within="5%", unit="orders/s")

@@ -13,7 +13,8 @@ source "$(dirname "$0")/story.sh" sync-rest "$@"
 
 seconds=$(full_or_quick 20 2)
 delay=$(full_or_quick 2 1)
-over=$((3 * 16 / (2 * delay))) # orders/s: half as many again as 16 threads can take
+can=$((16 / delay)) # orders/s: the order service has 16 threads
+over=$((can * 3 / 2))
 
 lab load warm --clients 4 --count 100
 lab load healthy --rate 6 --seconds "$(full_or_quick 8 1)"

@@ -4,10 +4,10 @@ from lab.checker.predictions import Run, at_least, at_most, equals
 
 
 def predictions(run: Run):
-    down = 1 if run.quick else 20  # s, as in a5_outage.sh
     refused, pending = run.load("no_inventory"), run.load("no_notification")
     outage, silence = run.fault("inventory", "killed"), run.fault("notification", "killed")
-    rate = refused.params["rate"]
+    rate, seconds = refused.params["rate"], refused.params["seconds"]
+    down = seconds - (3 if run.quick else 10)  # s: the load goes on before and after it, as in a5_outage.sh
     text = "Orders refused while inventory is down: at least rate × planned outage"
     yield at_least("a5-refused-at-least", text, refused.count("503"), 0.95 * rate * down, unit="orders")
     text = "and at most rate × the time from the kill until it is ready again"

@@ -73,9 +73,9 @@ def grade(folders: tuple[Path, ...], as_json: bool, as_csv: bool) -> None:
     """Grade this repository, or the repositories in DIR, from what is committed in them.
 
     It runs no service and needs no network. Every table and figure is made again from the raw files, with the code of
-    *this* repository, and compared byte for byte. Every invariant is checked again. Each run is held against its
-    committed script: what it predicts, loads and disturbs, when and for how long. Then the rubric
-    (experiments/rubric.toml, 20 points) is judged.
+    *this* repository, and compared byte for byte. Every invariant is checked again. Each run is held against our own
+    committed run: what it loads and disturbs, when and for how long; its script and its predictions against ours. Then
+    the rubric (experiments/rubric.toml, 20 points) is judged.
 
     \b
     A class of clones, for instructors (more in docs/instructors.md):
@@ -86,7 +86,7 @@ def grade(folders: tuple[Path, ...], as_json: bool, as_csv: bool) -> None:
 
     Grade from your own copy of this repository, so that the students' code is not what judges them, and make the clones
     yourself: a .git folder that came in an archive may hold commands. What is missing is "cannot tell" and earns
-    nothing. A script that was changed is read by a bash that can start no program and write no file.
+    nothing. A script that was changed is shown as a diff, and not run; nor is anything else of a student's.
 
     It notices figures that were edited, lines that were deleted, runs of other experiments or with --quick handed in as
     full ones, scripts changed after the run, outages that were too short, and invented runs whose seeds, ids or

@@ -114,7 +114,7 @@ def _figure(method: Callable[..., Any], named: Callable[[tuple[Any, ...]], str])
         if not any(isinstance(word, float) and math.isnan(word) for word in given):
             try:
                 value = method(self, *args, **options)
-            except (LookupError, StopIteration, ValueError, ArithmeticError):  # no such load, a mean of nothing
+            except (LookupError, ValueError, ArithmeticError):  # no such load, a mean of nothing
                 value = None
         number = math.nan if value is None else float(value)
         return Figure(number, {f"{self.label}{named(given)}": number})

@@ -120,14 +120,12 @@ class Fault(View):
     def __init__(self, run: "Run", service: str, what: str) -> None:
         super().__init__(run, f'fault("{service}", "{what}").')
         self._all = [w for w in run.raw.windows if w.service == service and what in _names(w.what)]
+        self._over = [w for w in self._all if w.until is not None]
 
-    since = attribute(lambda self: self._ended().since)
-    until = attribute(lambda self: self._ended().until)  # ready again, or reset
-    duration = attribute(lambda self: self._ended().until - self._ended().since)
+    since = attribute(lambda self: self._over[0].since)
+    until = attribute(lambda self: self._over[0].until)  # ready again, or reset
+    duration = attribute(lambda self: self._over[0].until - self._over[0].since)
     value = attribute(lambda self: float(self._all[0].what.rpartition("=")[2]))  # of the setting
-
-    def _ended(self) -> Any:
-        return next(w for w in self._all if w.until is not None)
 
 
 class Backlog(View):

@@ -109,8 +109,8 @@ class Run:
     @figure
     def owned_partitions(self, table: str, service: str) -> int:
         """Return how many partitions had an owner in the service's group, in the lag table noted under this name."""
-        noted = next(e for e in self.raw.of_type("lag table") if e["name"] == table)
-        return sum(row["group"] == f"{service}-consumer-group" and bool(row["client"]) for row in noted["rows"])
+        rows = {e["name"]: e["rows"] for e in self.raw.of_type("lag table")}[table]
+        return sum(row["group"] == f"{service}-consumer-group" and bool(row["client"]) for row in rows)
 
     @figure
     def reservations(self, status: str) -> int:
@@ -138,7 +138,7 @@ class Run:
         return self.held("rabbitmq", "dead")
 
     def _snapshot(self, name: str) -> dict[str, Any]:
-        return next(e for e in self.raw.of_type("snapshot") if e["name"] == name)
+        return {e["name"]: e for e in self.raw.of_type("snapshot")}[name]
 
     def held(self, service: str, what: str) -> list[dict[str, Any]]:
         """Return what a service held at the end. Raises LookupError when nobody knows."""

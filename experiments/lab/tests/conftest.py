@@ -12,6 +12,7 @@ import psutil
 import pytest
 import rig
 from lab import brokers, kafka
+from lab.checker import predictions
 from lab.compose import Service
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,6 +25,21 @@ def local_runtime(monkeypatch) -> None:
     """Every test runs without Docker, and outside of any experiment."""
     monkeypatch.setenv("LAB_RUNTIME", "local")
     monkeypatch.delenv("LAB_RUN", raising=False)
+
+
+@pytest.fixture
+def expecting(monkeypatch, tmp_path_factory) -> Callable[..., Path]:
+    """A function that makes these lines the predictions of the runs made by hand, and returns their file."""
+
+    def write(*lines: str) -> Path:
+        folder = tmp_path_factory.mktemp("predictions")
+        body = "".join(f"    {line}\n" for line in lines)
+        text = "from lab.checker.predictions import Run, at_least, at_most, equals\n\n\n"
+        (folder / "a0_made.py").write_text(f"{text}def predictions(run: Run):\n{body}")
+        monkeypatch.setattr(predictions, "EXPERIMENTS", folder)
+        return folder / "a0_made.py"
+
+    return write
 
 
 def free_ports(count: int) -> list[int]:

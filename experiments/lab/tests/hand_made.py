@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from campus.metrics import metrics
+from lab import figures
+from lab.checker.predictions import Run as RunView
 from lab.history import HISTORY, STATE, Run, write_lines
 
 BEGAN = datetime.fromisoformat("2026-01-31T12:00:00+00:00")
@@ -65,12 +67,6 @@ class Raw:
     def fault(self, verb: str, service: str, at: float, **value: Any) -> None:
         """Something was done to a service."""
         self.add("fault", at, verb=verb, service=service, value=value)
-
-    def predicts(self, measure: str, rule: str, expect: str, tolerance: str = "", unit: str = "") -> None:
-        """A prediction was written down."""
-        self.add(
-            "predict", 0.0, text=measure, measure=measure, expect=expect, rule=rule, tolerance=tolerance, unit=unit
-        )
 
     def order(self, order_id: str, user: str, what: list[dict[str, Any]], *steps: tuple[float, str]) -> None:
         """The order service holds an order that took these steps."""
@@ -229,6 +225,12 @@ def streamed() -> Raw:
 
 def _of_partition(number: int) -> dict[str, Any]:
     return {"group": "inventory-consumer-group", "topic": "order-events", "partition": number}
+
+
+def asked(raw: Raw, question: str) -> float:
+    """Return what a prediction that asks `run` this is told; NaN where the run does not say."""
+    run = raw.run()
+    return eval(question, {"run": RunView(run, figures.of_phases(run))})
 
 
 Change = Callable[[Raw], None]

@@ -1,14 +1,11 @@
 """Backlogs and what follows from them: from the timelines of orders that were accepted first and done later."""
 
+import math
+
 import pytest
-from hand_made import Raw, accepted
-from lab import check, figures, predictions, report
+from hand_made import Raw, accepted, asked
+from lab import check, report
 from lab.backlog import Backlog
-
-
-def value(formula: str, raw: Raw | None = None) -> float | None:
-    run = (raw or accepted()).run()
-    return predictions.Formulas(run, figures.of_phases(run)).value(formula)
 
 
 def test_a_backlog_is_what_was_asked_and_not_yet_done():
@@ -26,59 +23,57 @@ def test_a_backlog_of_nothing():
 
 
 @pytest.mark.parametrize(
-    ("formula", "expected"),
+    ("question", "expected"),
     [
-        ("completed(a, 0.01)", 0.2),
-        ("completed(a, 1)", 4.6),
-        ("a['completion']['notified']", 4),
-        ("a['completion']['failed']", 1),
-        ("a['completion']['placed']['max']", 4.59),
-        ("q_between(a, 0.5, 0, 2)", 0.02),
-        ('backlog("inventory", 5.1)', 4),
-        ('backlog("notification", 6.5)', 2),
-        ('backlog("completion", 5.1)', 4),
-        ('backlog_peak("inventory")', 4),
-        ('slope("inventory", 1.5, 4.5)', 1.0),
-        ('done_rate("inventory", 5, 7)', 2.0),
-        ('resumed("inventory", 2)', 6.0),
-        ('drained("inventory", 2)', 7.0),
-        ('depth("order-placed", 0, 10)', 3),
-        ('depth("outbox", 2, 3)', 1),
-        ('published("bad")', 3),
-        ('dead_lettered("order-placed")', 3),
-        ('dead_lettered("order-status")', 0),
-        ('buried("bad")', 1),  # one lies there twice, one without a reason
-        ('changed("one", "two")', 2),
-        ('changed("one", "one")', 0),
-        ('handled("order-placed", "one", "two")', 5),
+        ("run.load('a').completed(0.01)", 0.2),
+        ("run.load('a').completed(1)", 4.6),
+        ("run.load('a').completed_rate", 0.57),
+        ("run.load('a').percentile(0.5, 0, 2)", 0.02),
+        ('run.backlog("inventory").at(5.1)', 4),
+        ('run.backlog("notification").at(6.5)', 2),
+        ('run.backlog("completion").at(5.1)', 4),
+        ('run.backlog("inventory").peak()', 4),
+        ('run.backlog("inventory").growth(1.5, 4.5)', 1.0),
+        ('run.backlog("inventory").rate(5, 7)', 2.0),
+        ('run.backlog("inventory").resumed(2)', 6.0),
+        ('run.backlog("inventory").drained(2)', 7.0),
+        ('run.queue_peak("order-placed", 0, 10)', 3),
+        ('run.queue_peak("outbox", 2, 3)', 1),
+        ('run.published("bad")', 3),
+        ('run.dead_letters("order-placed")', 3),
+        ('run.dead_letters("order-status")', 0),
+        ('run.dead_lettered_once("bad")', 1),  # one lies there twice, one without a reason
+        ('run.rows_changed("one", "two")', 2),
+        ('run.rows_changed("one", "one")', 0),
+        ('run.handled("order-placed", "one", "two")', 5),
     ],
 )
-def test_what_a_formula_may_use(formula, expected):
-    assert value(formula) == pytest.approx(expected, rel=0.002)
+def test_what_a_prediction_may_ask(question, expected):
+    assert asked(accepted(), question) == pytest.approx(expected, rel=0.002)
 
 
 @pytest.mark.parametrize(
-    "formula",
+    "question",
     [
-        'backlog("order", 1)',
-        'resumed("inventory", 8)',
-        'drained("inventory", 8)',
-        'depth("order-placed", 20, 30)',
-        'depth("nothing", 0, 10)',
-        'changed("one", "three")',
-        'slope("inventory", 1, 1)',
-        "q_between(a, 0.5, 20, 30)",
+        'run.backlog("inventory").resumed(8)',
+        'run.backlog("inventory").drained(8)',
+        'run.backlog("inventory").rate(1, run.backlog("inventory").drained(8))',
+        'run.queue_peak("order-placed", 20, 30)',
+        'run.queue_peak("nothing", 0, 10)',
+        'run.rows_changed("one", "three")',
+        'run.backlog("inventory").growth(1, 1)',
+        "run.load('a').percentile(0.5, 20, 30)",
     ],
 )
-def test_a_figure_that_is_not_there_is_nothing(formula):
-    assert value(formula) is None
+def test_a_figure_that_is_not_there_is_nan(question):
+    assert math.isnan(asked(accepted(), question))
 
 
-@pytest.mark.parametrize("formula", ['dead_lettered("order-placed")', 'buried("bad")'])
-def test_without_the_broker_nobody_knows_what_is_dead(formula):
+@pytest.mark.parametrize("question", ['run.dead_letters("order-placed")', 'run.dead_lettered_once("bad")'])
+def test_without_the_broker_nobody_knows_what_is_dead(question):
     raw = accepted()
     raw.state.append({"what": "missing", "service": "rabbitmq", "why": "it does not answer"})
-    assert value(formula, raw) is None
+    assert math.isnan(asked(raw, question))
     assert {f.verdict for f in check.check(raw.run())} == {check.UNKNOWN}
 
 
@@ -86,7 +81,7 @@ def test_an_accepted_order_may_fail_and_a_reserved_one_may_not():
     assert {f.verdict for f in check.check(accepted().run())} == {check.PASS}
     raw = accepted()
     next(e for e in raw.events if e["type"] == "ok" and e["op"] == "a-4")["kind"] = "201"
-    assert [f.number for f in check.check(raw.run()) if f.verdict == check.FAIL] == [1]
+    assert [f.id for f in check.check(raw.run()) if f.verdict == check.FAIL] == ["INV-1"]
 
 
 def test_accepted_and_never_finished_is_not_decided():
@@ -104,7 +99,7 @@ def test_one_accepted_order_that_is_lost_is_a_broken_promise():
     for what in ("order", "reservation", "notification"):
         raw.remove(what, "o1")
     raw.moves(+1)
-    assert 1 in [f.number for f in check.check(raw.run()) if f.verdict == check.FAIL]
+    assert "INV-1" in [f.id for f in check.check(raw.run()) if f.verdict == check.FAIL]
 
 
 def test_the_report_sets_accepted_beside_completed(tmp_path):

@@ -2,12 +2,12 @@
 
 import pytest
 from hand_made import Change, Raw, good, items
-from lab.check import FAIL, PASS, RULES, UNKNOWN, check
+from lab.check import FAIL, IDS, PASS, RULES, UNKNOWN, check
 
 
-def red(raw: Raw) -> set[int]:
-    """Return the numbers of the invariants that are broken."""
-    return {finding.number for finding in check(raw.run()) if finding.verdict == FAIL}
+def red(raw: Raw) -> set[str]:
+    """Return the ids of the invariants that are broken."""
+    return {finding.id for finding in check(raw.run()) if finding.verdict == FAIL}
 
 
 def steps(raw: Raw, order_id: str, *statuses: str) -> None:
@@ -145,39 +145,39 @@ def happened_twice(raw):
 
 # What is done to the good run, the order (or sku, or request) that must be named, the invariant that it breaks, and
 # the invariants that break with it, as the same fact breaks them too.
-BROKEN: list[tuple[Change, str, int, set[int]]] = [
-    (never_ends, "o0", 1, set()),
-    (ends_twice, "o0", 1, set()),
-    (ends_both_ways, "o0", 1, set()),
-    (is_not_what_it_ended_as, "o0", 1, set()),
-    (acknowledged_and_gone, "a-0", 1, set()),
-    (acknowledged_and_failed, "o0", 1, set()),
-    (reserved_twice, "o0", 2, set()),
-    (one_request_two_orders, "a-0", 2, set()),
-    (stock_is_lost, "burger", 3, set()),
-    (stock_appears, "burger", 3, set()),
-    (stock_is_negative, "burger", 3, set()),
-    (reserved_off_the_menu, "caviar", 3, set()),
-    (reserved_without_an_order, "ghost", 4, set()),
-    (an_order_without_a_client, "ghost", 4, set()),
-    (reserved_something_else, "o0", 4, set()),
-    (notified_without_an_order, "ghost", 4, set()),
-    (notified_somebody_else, "o0", 4, set()),
-    (refused_and_done, "o1", 5, set()),
-    (never_notified, "o0", 6, set()),
-    (notified_twice, "o0", 6, set()),
-    (failed_and_notified, "o1", 6, set()),
-    (notified_and_holds_nothing, "o3", 6, set()),
-    (failed_and_holds_stock, "o2", 6, set()),
-    (never_resolved, "a-2", 7, {1}),  # an open order has not ended, either
-    (happened_twice, "a-3", 7, {2}),  # two orders of one request hold stock
+BROKEN: list[tuple[Change, str, str, set[str]]] = [
+    (never_ends, "o0", "INV-1", set()),
+    (ends_twice, "o0", "INV-1", set()),
+    (ends_both_ways, "o0", "INV-1", set()),
+    (is_not_what_it_ended_as, "o0", "INV-1", set()),
+    (acknowledged_and_gone, "a-0", "INV-1", set()),
+    (acknowledged_and_failed, "o0", "INV-1", set()),
+    (reserved_twice, "o0", "INV-2", set()),
+    (one_request_two_orders, "a-0", "INV-2", set()),
+    (stock_is_lost, "burger", "INV-3", set()),
+    (stock_appears, "burger", "INV-3", set()),
+    (stock_is_negative, "burger", "INV-3", set()),
+    (reserved_off_the_menu, "caviar", "INV-3", set()),
+    (reserved_without_an_order, "ghost", "INV-4", set()),
+    (an_order_without_a_client, "ghost", "INV-4", set()),
+    (reserved_something_else, "o0", "INV-4", set()),
+    (notified_without_an_order, "ghost", "INV-4", set()),
+    (notified_somebody_else, "o0", "INV-4", set()),
+    (refused_and_done, "o1", "INV-5", set()),
+    (never_notified, "o0", "INV-6", set()),
+    (notified_twice, "o0", "INV-6", set()),
+    (failed_and_notified, "o1", "INV-6", set()),
+    (notified_and_holds_nothing, "o3", "INV-6", set()),
+    (failed_and_holds_stock, "o2", "INV-6", set()),
+    (never_resolved, "a-2", "INV-7", {"INV-1"}),  # an open order has not ended, either
+    (happened_twice, "a-3", "INV-7", {"INV-2"}),  # two orders of one request hold stock
 ]
 
 
 def test_a_good_run_passes_all_seven():
     findings = check(good().run())
     assert [finding.verdict for finding in findings] == [PASS] * 7
-    assert [finding.number for finding in findings] == [1, 2, 3, 4, 5, 6, 7]
+    assert [finding.id for finding in findings] == [f"INV-{n}" for n in range(1, 8)]
     assert "4 orders and 5 requests" in findings[0].sentence
 
 
@@ -186,14 +186,14 @@ def test_a_broken_promise_turns_its_rule_red(change, named, rule, others):
     raw = good()
     change(raw)
     assert red(raw) == {rule} | others
-    finding = check(raw.run())[rule - 1]
+    [finding] = [finding for finding in check(raw.run()) if finding.id == rule]
     assert named in [violation["subject"] for violation in finding.violations]
     assert named in finding.sentence
-    assert finding.rule == RULES[rule - 1].__doc__
+    assert finding.rule == RULES[IDS.index(rule)].__doc__
 
 
 def test_each_rule_is_broken_by_some_case():
-    assert {rule for _, _, rule, _ in BROKEN} == set(range(1, len(RULES) + 1))
+    assert {rule for _, _, rule, _ in BROKEN} == set(IDS[: len(RULES)])
 
 
 def test_the_story_is_told_in_order_of_time():

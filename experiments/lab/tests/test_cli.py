@@ -47,10 +47,6 @@ def test_every_command_has_help(words, flag):
         (["load", "a", "--clients", "2"], "a closed loop needs --count or --seconds"),
         (["load", "a", "--clients", "2", "--rate", "2", "--count", "2"], "has no --rate"),
         (["settle"], "this is a command for experiment scripts"),
-        (["predict", "x", "--measure", "1"], "give one of --within, --at-most, --at-least"),
-        (["predict", "x", "--measure", "1", "--at-most", "1", "--at-least", "1"], "give one of"),
-        (["predict", "x", "--measure", "1", "--within", "1", "roughly"], "roughly is no tolerance"),
-        (["predict", "x", "--measure", "1", "--at-most", "1"], "this is a command for experiment scripts"),
     ],
 )
 def test_what_cannot_be_done_is_said(words, said):

@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from campus.orders import drawn
 from click.testing import CliRunner
-from lab import authentic, evidence, grade, grading, history, load, report, rubric, telling
+from lab import authentic, evidence, grade, grading, history, load, reference, report, rubric
 from lab.grading import Graded
 from lab.history import HISTORY, STATE
 from lab.places import ROOT, LabError
@@ -29,7 +29,7 @@ from lab.repository import Repository
 
 A5, A3, B4 = "results/sync-rest/a5_outage", "results/sync-rest/a3_failure", "results/async-rabbitmq/b4_poison"
 BENCH = "results/bench/sync-rest"
-QUICK = "A refusal is quick (p50)"
+QUICK = "a5-refusal-is-quick"
 Line = dict[str, Any]
 
 
@@ -83,7 +83,7 @@ class Clone:
             log = [f"— {run.head['experiment']}"]
             for p in summary["predictions"]:
                 text, predicted, measured, _ = report.prediction_row(p)
-                log.append(f"  {p['verdict']:7} {text}: predicted {predicted}, measured {measured}")
+                log.append(f"  {p['verdict']:7} {p['id']}: {text}: predicted {predicted}, measured {measured}")
             log.append(f"{summary['verdict']}: {report.verdict_sentence(summary)}")
             (place / "run.log").write_text("\n".join(log))
 
@@ -136,7 +136,11 @@ def test_untouched_evidence_passes(clone, folder):
 def test_a_figure_edited_in_a_table(clone):
     line = clone.edit(f"{A5}/report.md", QUICK, r"[\d.]+ ms \| ✔", "0.123 ms | ✔")
     found = clone.graded(A5)
-    assert breaks(found, f"report.md line {line} is `| {QUICK} | at most 20 ms | 0.123 ms", "and the raw files give")
+    assert breaks(
+        found,
+        f"report.md line {line} is `| {QUICK} | A refusal is quick (p50) | at most 20 ms | 0.123 ms",
+        "and the raw files give",
+    )
     assert len(reasons(found)) == 1
 
 
@@ -185,7 +189,7 @@ def test_a_deleted_fault(forger):
     run.events = [e for e in run.events if (e["type"], e.get("service")) != ("fault", "notification")]
     forger.write(A5, run)
     found = forger.graded(A5)
-    assert breaks(found, "the history has nothing where the script says `kill notification`, `start notification`")
+    assert breaks(found, "the history has nothing where our run has `kill notification`, `start notification`")
 
 
 def test_an_order_that_was_added_and_one_that_was_changed(forger):
@@ -249,7 +253,7 @@ def test_an_edited_state_under_the_old_reports(clone):
     clone.write(A5, run, anew=False)
     found = clone.graded(A5)
     assert breaks(found, "report.md line 5", "and the raw files give `**✘ fail**")
-    assert [i["number"] for i in found.summary["invariants"] if i["verdict"] == "fail"]
+    assert [i["id"] for i in found.summary["invariants"] if i["verdict"] == "fail"]
 
 
 def test_lines_out_of_order(clone):
@@ -269,15 +273,13 @@ def test_a_raw_file_that_an_editor_wrote(clone):
     assert breaks(found, "state.jsonl.gz was compressed by something else")
 
 
-def invented(run: history.Run, told: telling.Told) -> history.Run:
-    """Return a run that nobody ran: the story of a script, with plausible orders that all are notified."""
+def invented(run: history.Run, steps: list[reference.Step]) -> history.Run:
+    """Return a run that nobody ran: the steps of another, with plausible orders that all are notified."""
     chance, at, events, state = random.Random(5), 1.0, [], []
     head = copy.deepcopy(run.head)
-    for step in told.steps:
+    for step in steps:
         at += 0.3
-        if step.kind == "predict":
-            events.append({"at": at, "type": "predict", "text": step.name, **json.loads(step.detail)})
-        elif step.kind == "load":
+        if step.kind == "load":
             params = {key: json.loads(value) for key, _, value in (w.partition("=") for w in step.detail.split()[1:])}
             plan = {"loop": step.detail.split()[0].removeprefix("loop=")} | params
             count = int(plan.get("count") or plan["rate"] * plan["seconds"])
@@ -303,12 +305,11 @@ def script_of(clone: Clone, name: str) -> bytes:
 
 
 def test_an_invented_run(forger):
-    told = telling.tell(script_of(forger, "a5_outage"))
-    forger.write(A5, invented(forger.run(A5), told))
+    forger.write(A5, invented(forger.run(A5), reference.happened(forger.run(A5))))
     found = forger.graded(A5)
     assert breaks(found, "order warm-000000 is of", "and its seed draws")
-    assert breaks(found, "inventory was away for 0.3 s (kill), and the script says 20 s")
-    assert not breaks(found, "the script says `load")
+    assert breaks(found, "`start inventory` was done", "s into the load no_inventory, and in our run after")
+    assert not breaks(found, "our run has `load")
 
 
 def test_orders_whose_ids_are_of_another_time(forger):
@@ -327,7 +328,7 @@ def test_results_of_another_experiment(clone):
     shutil.copytree(clone.root / A3, clone.root / A5)
     found = clone.graded(A5)
     assert breaks(found, f"the run says that its experiment is a3_failure, and it lies in {A5}")
-    assert breaks(found, "the history has", "where the script says", "load no_inventory")
+    assert breaks(found, "the history has", "where our run has", "load no_inventory")
 
 
 def test_results_of_another_experiment_under_its_name(forger):
@@ -335,7 +336,7 @@ def test_results_of_another_experiment_under_its_name(forger):
     forger.write(A5, history.Run(head, run.events, run.state))
     found = forger.graded(A5)
     assert not breaks(found, "the run says that its experiment")
-    assert breaks(found, "the history has", "where the script says", "load no_inventory")
+    assert breaks(found, "the history has", "where our run has", "load no_inventory")
 
 
 def test_a_quick_run(forger):
@@ -346,27 +347,81 @@ def test_a_quick_run(forger):
 
 
 def test_a_quick_run_passed_off_as_full(forger):
-    quick = telling.tell(script_of(forger, "a5_outage"), quick=True)
+    steps = reference.happened(forger.run(A5))
+    quick = [replace(step, detail=step.detail.replace("seconds=30", "seconds=4")) for step in steps]
     forger.write(A5, invented(forger.run(A5), quick))
     found = forger.graded(A5)
-    assert breaks(found, "its loads and disturbances are those of the script with --quick")
-    assert breaks(found, "load no_inventory", "seconds=4", "the script says", "seconds=30")
+    assert breaks(found, "its steps are ours with other parameters, as with --quick")
+    assert breaks(found, "load no_inventory", "seconds=4", "our run has", "seconds=30")
 
 
 def test_a_script_changed_after_the_run(clone):
     clone.replace("experiments/a5_outage.sh", "down=$(full_or_quick 20 1)", "down=$(full_or_quick 60 1)")
-    found = clone.graded(A5)
-    assert breaks(found, "seconds=30", "where the script says", "seconds=70")
-    assert breaks(
-        found, "experiments/a5_outage.sh was changed after the run: at", "seconds=30", "now it says", "seconds=70"
+    changed = (
+        "experiments/a5_outage.sh was changed after the run: ",
+        "-down=$(full_or_quick 20 1)",
+        "+down=$(full_or_quick 60",
     )
+    assert breaks(clone.graded(A5), *changed)
+
+
+def test_a_script_changed_before_the_run_is_shown_and_not_judged(forger):
+    forger.replace("experiments/a5_outage.sh", "rate=20", "rate=10")
+    made_anew(forger)
+    found = forger.graded(A5)
+    assert breaks(
+        found, "experiments/a5_outage.sh is not ours, judge yourself: `-rate=20`, `+rate=10`", verdict="unknown"
+    )
+    assert len(reasons(found)) == 1
+
+
+def made_anew(forger: Clone, text: str | None = None) -> None:
+    """Make A5 a run of what is committed now, with these predictions."""
+    forger.commit()
+    run = forger.run(A5)
+    run.head["environment"]["commit"] = git(forger.root, "rev-parse", "--short=12", "HEAD")
+    text = (forger.root / "experiments/a5_outage.py").read_text() if text is None else text
+    run.events = [e for e in run.events if e["type"] not in ("predict", "predictions")]
+    run.events.insert(0, {"at": 0.0, "type": "predictions", "text": text})
+    forger.write(A5, run)
+
+
+def test_a_run_with_its_predictions_passes(forger):
+    made_anew(forger)
+    found = forger.graded(A5)
+    assert (found.broken, found.summary["verdict"]) == ([], "pass")
+
+
+def test_predictions_changed_after_the_run(forger):
+    made_anew(forger)
+    forger.replace("experiments/a5_outage.py", '("503", 0.5), 0.02', '("503", 0.5), 0.2')
+    assert breaks(forger.graded(A5), "experiments/a5_outage.py was changed after the run: ", '0.2, unit="s")')
+
+
+def test_a_script_put_back_after_the_run(forger):
+    ours = script_of(forger, "a5_outage")
+    forger.replace("experiments/a5_outage.sh", "rate=20", "rate=10")
+    made_anew(forger)
+    (forger.root / "experiments/a5_outage.sh").write_bytes(ours)
+    assert breaks(forger.graded(A5), "experiments/a5_outage.sh was changed after the run: `-rate=10`, `+rate=20`")
+
+
+def test_nothing_of_a_student_is_run(forger):
+    """Neither the script nor the predictions of a clone, whatever they say, nor those that its history holds."""
+    there = forger.root / "ran"
+    for name in ("a5_outage.py", "chaos.py", "lab/places.py"):
+        (forger.root / "experiments" / name).write_text(f"open({str(there)!r}, 'w')\n")
+    (forger.root / "experiments/a5_outage.sh").write_text(f"touch {there}\n")
+    made_anew(forger)
+    assert forger.graded(A5).verdict == "unknown"
+    assert not there.exists()
 
 
 def test_a_comment_changed_after_the_run(clone):
     clone.replace("experiments/a5_outage.sh", "is down every order", "is down no order")
     found = clone.graded(A5)
     assert breaks(found, "the run says in its Shows `While inventory is down every")
-    assert len(reasons(found)) == 1
+    assert breaks(found, "experiments/a5_outage.sh was changed after the run: ", "is down no order")
 
 
 def test_a_script_that_was_made_after_the_run(clone):
@@ -378,13 +433,26 @@ def test_a_script_that_was_made_after_the_run(clone):
 
 def test_an_outage_shorter_than_the_script_says(forger):
     run = forger.run(A5)
-    kill, start = [e for e in run.events if e["type"] == "fault"][:2]
+    _, start = [e for e in run.events if e["type"] == "fault"][:2]
     start["at"] -= 8
     forger.write(A5, run)
     found = forger.graded(A5)
-    lasted = start["at"] - kill["at"]
-    assert breaks(found, f"inventory was away for {lasted:.1f} s (kill), and the script says 20 s")
-    assert breaks(found, "`start inventory` was done", "s into the load no_inventory, and the script says 25 s")
+    assert breaks(found, "`start inventory` was done", "s into the load no_inventory, and in our run after")
+
+
+def test_what_was_due_is_held_to_the_second(forger, monkeypatch):
+    """The steps of our run are those of A5 with the moments that its script waited for."""
+    run = forger.run(A5)
+    due = [("no_inventory", 5.0), ("no_inventory", 25.0), ("no_notification", 5.0), ("no_notification", 25.0)]
+    steps = reference.happened(run)
+    outages = iter(due)
+    ours = [replace(step, due=next(outages)) if step.kind in ("kill", "start") else step for step in steps]
+    monkeypatch.setattr(reference, "ours", lambda part, experiment: ours)
+    assert forger.graded(A5).broken == []
+    kill = next(e for e in run.events if e["type"] == "fault")
+    kill["at"] -= 0.2  # 0.05 s are allowed
+    forger.write(A5, run)
+    assert breaks(forger.graded(A5), "`kill inventory` was done", "in our run after 5 s")
 
 
 def test_a_load_that_did_not_last(forger):
@@ -410,8 +478,8 @@ def test_a_commit_that_nobody_can_look_up(forger, commit, verdict, why):
 
 
 def test_a_log_of_another_run(clone):
-    clone.edit(f"{A5}/run.log", QUICK, "measured", "measured 1")
-    assert breaks(clone.graded(A5), f"run.log does not say `pass    {QUICK}")
+    clone.edit(f"{A5}/run.log", "A refusal is quick", "measured", "measured 1")
+    assert breaks(clone.graded(A5), "run.log does not say `pass", ": predicted at most 20 ms, measured")
 
 
 def test_a_report_without_raw_files(clone):
@@ -442,7 +510,7 @@ NONSENSE = {
 def test_raw_files_that_make_no_sense_fail_and_are_told(name, raw):
     committed = Repository(ROOT).read(f"{A5}/{n}" for n in (HISTORY, STATE))
     files = {Path(path).name: content for path, content in committed.items()} | {name: raw}
-    found = grading.grade_exhibit(grading.Exhibit(A5, files, b"", b"", True, False))
+    found = grading.grade_exhibit(grading.Exhibit(A5, files, b"", b"", b"", True, False, False))
     assert found.verdict == "fail"
     assert all(reasons(found))
 
@@ -501,22 +569,19 @@ def test_a_prediction_that_does_not_hold_fails_only_its_line(forger):
 
     lines = lines_of(forger, A5, change=slower)
     assert lines["A5a"].verdict == "fail"
-    assert lines["A5a"].reason.startswith(f"`{QUICK}`: predicted at most 20 ms, measured")
+    assert lines["A5a"].reason.startswith(f"{QUICK}: A refusal is quick (p50): predicted at most 20 ms, measured")
     assert lines["A5b"].verdict == "pass"
 
 
 def test_a_weaker_prediction_is_not_ours(forger):
     def weaken() -> None:
-        forger.replace("experiments/a5_outage.sh", "0.5)' --at-most 0.02", "0.5)' --at-most 2")
-        forger.commit()
-        run = forger.run(A5)
-        next(e for e in run.events if e["type"] == "predict" and e["expect"] == "0.02")["expect"] = "2"
-        run.head["environment"]["commit"] = git(forger.root, "rev-parse", "--short=12", "HEAD")
-        forger.write(A5, run)
+        forger.replace("experiments/a5_outage.py", '("503", 0.5), 0.02', '("503", 0.5), 2')
+        made_anew(forger)
 
     lines = lines_of(forger, A5, change=weaken)
-    assert (lines["A5a"].verdict, lines["A5b"].verdict) == ("unknown", "pass")
-    assert f"`{QUICK}` is another prediction than ours, judge yourself" in lines["A5a"].reason
+    assert (lines["A5a"].verdict, lines["A5b"].verdict) == ("unknown", "unknown")
+    assert "experiments/a5_outage.py is not ours, judge yourself: " in lines["A5a"].reason
+    assert '0.02, unit="s")`, `+' in lines["A5a"].reason
 
 
 def test_a_broken_invariant_fails_all_lines_of_its_run(forger):
@@ -527,7 +592,7 @@ def test_a_broken_invariant_fails_all_lines_of_its_run(forger):
 
     lines = lines_of(forger, A5, change=doubled)
     assert {lines[name].verdict for name in ("A5a", "A5b")} == {"fail"}
-    assert lines["A5a"].reason.startswith("invariant 2: Broken 1 times")
+    assert lines["A5a"].reason.startswith("INV-2: Broken 1 times")
 
 
 def test_a_section_that_is_missing(clone):

@@ -39,13 +39,9 @@ def same_files(one: Path, other: Path) -> None:
 
 
 def spoiled() -> Raw:
-    """Return a run with a bit of everything: predictions, faults, violations."""
+    """Return a run with a bit of everything: loads, faults, violations."""
     raw = good()
     raw.load("b", 7.0, 9.0)
-    raw.predicts("a.ok", "within", "1", "0", "orders")
-    raw.predicts("a.p50", "at most", "0.001", unit="s")
-    raw.predicts('share(a, "504")', "within", "0.2", "0.05", "%")
-    raw.predicts("nobody.p50", "at least", "1", unit="s")
     raw.fault("configure", "order", 3.2, delay=2)
     for n, sku in enumerate(("caviar", "truffle", "lobster", "oyster")):
         raw.reservation(f"ghost-{n}", "reserved", 1.5, items(1, sku))
@@ -94,21 +90,19 @@ def test_a_run_that_keeps_all_promises_passes(tmp_path):
     assert report.verdict_sentence(summary) == "0 of 0 predictions hold, 7 of 7 invariants, over 5 orders."
 
 
-def test_a_prediction_that_fails_is_the_verdict(tmp_path):
+def test_a_prediction_that_fails_is_the_verdict(tmp_path, expecting):
+    expecting('yield at_least("a0-ok", "Done", run.load("a").ok, 2)')
+    assert summary_of(good(), tmp_path)["verdict"] == "fail"
+
+
+def test_a_prediction_without_a_figure_is_unknown(tmp_path, expecting):
+    expecting('yield at_least("a0-ok", "Done", run.load("nobody").ok, 0)')
+    assert summary_of(good(), tmp_path)["verdict"] == "unknown"
+
+
+def test_a_run_without_state_is_unknown_whatever_was_predicted(tmp_path, expecting):
     raw = good()
-    raw.predicts("a.ok", "at least", "2")
-    assert summary_of(raw, tmp_path)["verdict"] == "fail"
-
-
-def test_a_prediction_without_a_figure_is_unknown(tmp_path):
-    raw = good()
-    raw.predicts("nobody.ok", "at least", "0")
-    assert summary_of(raw, tmp_path)["verdict"] == "unknown"
-
-
-def test_a_run_without_state_is_unknown_whatever_was_predicted(tmp_path):
-    raw = good()
-    raw.predicts("a.ok", "at least", "1")
+    expecting('yield at_least("a0-ok", "Done", run.load("a").ok, 1)')
     raw.state = []
     assert summary_of(raw, tmp_path)["verdict"] == "unknown"
 
@@ -118,17 +112,25 @@ def test_a_run_of_nothing_is_unknown(tmp_path):
     assert (tmp_path / "completions.csv").read_text() == ""
 
 
-def test_the_report_says_what_was_found(tmp_path):
+def test_the_report_says_what_was_found(tmp_path, expecting):
+    expecting(
+        'yield equals("a0-done", "Orders done", run.load("a").ok, 1, unit="orders")',
+        'yield at_most("a0-p50", "Quick", run.load("a").percentile(0.5), 0.001, unit="s")',
+        'yield equals("a0-504", "Some", run.load("a").share("504"), 0.2, within=0.05, unit="%")',
+        'yield at_least("a0-nobody", "None", run.load("nobody").percentile(0.5) / run.load("a").sent, 1, unit="s")',
+    )
     summary_of(spoiled(), tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert text.startswith("# A0: made by hand\n\nNothing.\n\n**✘ fail** — 2 of 4 predictions hold, 5 of 7 invariants")
-    assert "| a.ok | 1 orders ± 0 | 1 orders | ✔ pass |" in text
+    assert "| a0-done | Orders done | 1 orders ± 0 | 1 orders | ✔ pass |" in text
     assert "| 20.0 % ± 5 points | 20.0 % | ✔ pass |" in text
-    assert "| nobody.p50 | at least 1.00 s | – | ? unknown |" in text
+    assert "| a0-nobody | None | at least 1.00 s | – | ? unknown |" in text
+    computed = '`run.load("nobody").percentile(0.5) / run.load("a").sent` | `1` |'
+    assert f'| a0-nobody | 8 | {computed} `load("nobody").percentile(0.5)` –; `load("a").sent` 5 |' in text
     assert "| a | open, 1/s, 5 s | 5 | 1 | 2 | 2 |" in text
     assert "| a | `504` inventory did not answer in time | 1 | 20.0 % |" in text
     assert "| order | delay=2 | 3.2 s | end | – |" in text
-    assert "**ghost-0** breaks invariant 4: it holds stock and no client ordered it" in text
+    assert "**ghost-0** breaks INV-4: it holds stock and no client ordered it" in text
     assert "experiments/a0_made.sh" in text
 
 
