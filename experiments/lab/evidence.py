@@ -6,6 +6,7 @@ student wrote is run: a run is held against our own committed run, and a text ag
 """
 
 import difflib
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -93,17 +94,18 @@ class Evidence:
         return reference.happened(self.run)
 
     @cached_property
-    def ours(self) -> list[Step]:
-        """What happened in our own run, if it was made with the same script; nothing if not."""
-        same = self.script_then is not None and self.script_then == own(self.script)
-        return reference.ours(self.exhibit.part, self.exhibit.experiment) if same else []
+    def ours(self) -> list[Step] | None:
+        """What happened in our own run, which may be missing; None for a run that was made with another script."""
+        if self.script_then is None or self.script_then != own(self.script):
+            return None
+        return reference.ours(self.exhibit.part, self.exhibit.experiment)
 
     @cached_property
     def pairs(self) -> list[tuple[Step, Step]]:
         """Each step of our own run, with the one that happened. Raises CannotTell when they are not the same."""
         if self.ours and [step.what for step in self.ours] != [step.what for step in self.steps]:
             raise CannotTell("what happened is not what happened in our run, so its times say nothing")
-        return list(zip(self.ours, self.steps, strict=False))
+        return list(zip(self.ours or [], self.steps, strict=False))
 
 
 def own(path: str) -> bytes | None:
@@ -204,8 +206,10 @@ def _diff(old: bytes, new: bytes) -> str:
 
 def steps_are_ours(e: Evidence) -> Wrong:
     """Loads and disturbances are those of our own run, with the same parameters, in the same order."""
-    if not e.ours:  # another script, which is said; or an experiment of which we have no run
+    if e.ours is None:  # another script, which is said
         return
+    if not e.ours:
+        raise CannotTell("we have no run of our own to hold it against")
     found = list(_differences(e.steps, e.ours, "the history has", "our run has"))
     if found and [(step.kind, step.name) for step in e.steps] == [(step.kind, step.name) for step in e.ours]:
         yield "its steps are ours with other parameters, as with --quick"
@@ -231,7 +235,7 @@ def waited_as_ours(e: Evidence) -> Wrong:
     """What our run did some seconds into a load was done then, and so each outage lasted as long as ours."""
     before, begun = 0.0, {step.name: step.at for step in e.steps if step.kind == "load"}
     for step, was in e.pairs:
-        if planned := _planned(step, e.ours):
+        if planned := _planned(step, e.ours or []):
             phase, seconds = planned
             due = max(begun[phase] + seconds, before)
             early = EARLY_SECONDS if step.due else LATE_SECONDS
@@ -249,8 +253,13 @@ def _planned(step: Step, ours: list[Step]) -> tuple[str, float] | None:
     """
     if step.kind not in OUTAGE or any(other.due for other in ours):
         return step.due
-    begun = [load for load in ours if load.kind == "load" and load.at < step.at]
-    return (begun[-1].name, step.at - begun[-1].at) if begun else None
+    during = [load for load in ours if load.kind == "load" and 0 < step.at - load.at < _seconds(load)]
+    return (during[-1].name, step.at - during[-1].at) if during else None
+
+
+def _seconds(step: Step) -> float:
+    found = re.search(r"\bseconds=([\d.]+)", step.detail)
+    return float(found[1]) if found else 0.0
 
 
 def loads_lasted(e: Evidence) -> Wrong:

@@ -16,7 +16,7 @@ from lab.history import Run, read
 from lab.markdown import table
 from lab.units import shown_time, shown_value
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 EXIT_STATUS = {PASS: 0, FAIL: 1, UNKNOWN: 2}
 MARK = {PASS: "✔ pass", FAIL: "✘ **fail**", UNKNOWN: "? unknown"}
 

@@ -386,6 +386,11 @@ def made_anew(forger: Clone, text: str | None = None) -> None:
     forger.write(A5, run)
 
 
+def test_without_a_run_of_our_own_nobody_can_tell(clone, monkeypatch):
+    monkeypatch.setattr(reference, "ours", lambda part, experiment: [])
+    assert breaks(clone.graded(A5), "we have no run of our own to hold it against", verdict="unknown")
+
+
 def test_a_run_with_its_predictions_passes(forger):
     made_anew(forger)
     found = forger.graded(A5)

@@ -2,7 +2,6 @@
 
 import math
 import re
-import time
 
 import pytest
 from conftest import ROOT, Copy
@@ -309,15 +308,11 @@ def test_a_mistake_stops_the_script_before_anything_starts(copy: Copy):
     file = copy.root / "experiments/a1_baseline.py"
     file.write_text(file.read_text().replace("twenty.mean", "twenty.maen"))
     line = 1 + next(n for n, text in enumerate(file.read_text().splitlines()) if "twenty.maen" in text)
-    began = time.process_time()
     status, said = copy.run("experiments/a1_baseline.sh", "--quick")
     assert status == 2, said
     assert (
         f"lab: experiments/a1_baseline.py, line {line}: AttributeError: 'Load' object has no attribute 'maen'" in said
     )
-    assert (
-        time.process_time() - began < 2
-    )  # nothing of ours works for long; how long bash and Python take is the machine's
     assert not (copy.root / ".lab/run").exists()
     assert not (copy.root / ".lab/runs").exists()
 

@@ -8,8 +8,9 @@ import signal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT, Copy
-from lab import processes, story
+from lab import history, processes, reference, script_commands, story
 from lab.journal import Journal
 from lab.places import LabError
 from rig import wait_until
@@ -133,6 +134,17 @@ def test_waiting_for_a_moment_of_a_load(tmp_path):
     notes.note(type="begins", phase="a")
     notes.wait_for("a", 0.3)
     assert 0.3 <= notes.now() < 1.0
+
+
+def test_a_moment_that_a_script_waited_for_is_noted(tmp_path, monkeypatch):
+    notes = journal(tmp_path)
+    monkeypatch.setenv("LAB_RUN", str(notes.folder))
+    notes.note(type="begins", phase="a")
+    assert CliRunner().invoke(script_commands.at, ["a", "0.1"]).exit_code == 0
+    notes.note(type="fault", verb="kill", service="order")
+    assert notes.lines()[1] | {"at": 0} == {"at": 0, "type": "due", "phase": "a", "seconds": 0.1}
+    [load, kill] = reference.happened(history.Run(notes.head, notes.lines()))
+    assert (load.due, kill.due) == (None, ("a", 0.1))
 
 
 @pytest.mark.parametrize("quick", [True, False])
