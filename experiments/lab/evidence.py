@@ -1,12 +1,11 @@
-"""Whether a committed run is what its script makes: in full, in order, and for as long as our own run of it.
+"""Whether a committed run is a full one of the script and the predictions that we have, by a commit that is known.
 
 Each rule is a function whose docstring is the rule in one sentence; it yields what is wrong, in a sentence each. A rule
-that cannot be decided raises CannotTell. What the raw files themselves must be like is in `authentic`. Nothing that a
-student wrote is run: a run is held against our own committed run, and a text against our own.
+that cannot be decided raises CannotTell. What the run did is in `as_ours`, and what its raw files must be like in
+`authentic`. Nothing that a student wrote is run: a text is held against ours.
 """
 
 import difflib
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,11 +20,7 @@ from lab.places import ROOT, LabError
 from lab.reference import Step
 
 LATE_SECONDS = 2.0  # what a command of a script may take until it has done its work
-START_SECONDS = 30.0  # and one that starts something, or looks twice
-EARLY_SECONDS = 0.05
 MOST_TOLD, SHOWN = 3, 300
-AT_ONCE = ("kill", "stop", "pause", "configure", "reset", "unpause")
-OUTAGE = ("kill", "stop", "pause", "start", "unpause")
 
 Wrong = Iterator[str]
 
@@ -141,7 +136,7 @@ def same_name(e: Evidence) -> Wrong:
         *((s, head["about"].get(s), about.get(s)) for s in SECTIONS),
     ):
         if is_ != should:
-            yield f"the run says in its {name} `{_short(is_)}`, and the script says `{_short(should)}`"
+            yield f"the run says in its {name} `{short(is_)}`, and the script says `{short(should)}`"
 
 
 SECTIONS = ("Shows", "Why", "Not shown")
@@ -200,89 +195,12 @@ def _diff(old: bytes, new: bytes) -> str:
     """Return the first lines that differ between two texts."""
     texts = (text.decode(errors="replace").splitlines() for text in (old, new))
     lines = [line for line in difflib.unified_diff(*texts, n=0, lineterm="") if line[:2] not in ("--", "++", "@@")]
-    shown = [f"`{_short(line)}`" for line in lines[: 2 * MOST_TOLD]]
+    shown = [f"`{short(line)}`" for line in lines[: 2 * MOST_TOLD]]
     return ", ".join(shown) + (f" and {len(lines) - len(shown)} more" if lines[len(shown) :] else "")
 
 
-def steps_are_ours(e: Evidence) -> Wrong:
-    """Loads and disturbances are those of our own run, with the same parameters, in the same order."""
-    if e.ours is None:  # another script, which is said
-        return
-    if not e.ours:
-        raise CannotTell("we have no run of our own to hold it against")
-    found = list(_differences(e.steps, e.ours, "the history has", "our run has"))
-    if found and [(step.kind, step.name) for step in e.steps] == [(step.kind, step.name) for step in e.ours]:
-        yield "its steps are ours with other parameters, as with --quick"
-    yield from found
-
-
-def _differences(mine: list[Step], theirs: list[Step], i_say: str, they_say: str) -> Wrong:
-    """Yield where two stories differ: what only one has, and what one has in place of another."""
-    matcher = difflib.SequenceMatcher(None, [s.what for s in mine], [s.what for s in theirs], autojunk=False)
-    for kind, a, b, c, d in matcher.get_opcodes():
-        if kind == "equal":
-            continue
-        yield f"{i_say} {_listed(mine[a:b])} where {they_say} {_listed(theirs[c:d])}"
-
-
-def _listed(steps: list[Step]) -> str:
-    """Return a few steps in words."""
-    shown = [f"`{_short(str(step))}`" for step in steps[:MOST_TOLD]] or ["nothing"]
-    return ", ".join(shown) + (f" and {len(steps) - MOST_TOLD} more" if steps[MOST_TOLD:] else "")
-
-
-def waited_as_ours(e: Evidence) -> Wrong:
-    """What our run did some seconds into a load was done then, and so each outage lasted as long as ours."""
-    before, begun = 0.0, {step.name: step.at for step in e.steps if step.kind == "load"}
-    for step, was in e.pairs:
-        if planned := _planned(step, e.ours or []):
-            phase, seconds = planned
-            due = max(begun[phase] + seconds, before)
-            early = EARLY_SECONDS if step.due else LATE_SECONDS
-            late = LATE_SECONDS if step.kind in AT_ONCE else START_SECONDS
-            if not due - early <= was.at <= due + late:
-                after = was.at - begun[phase]
-                yield f"`{step}` was done {after:.1f} s into the load {phase}, and in our run after {seconds:.3g} s"
-        before = was.at
-
-
-def _planned(step: Step, ours: list[Step]) -> tuple[str, float] | None:
-    """Return when our run was to do a step: so many seconds into a load.
-
-    A run that was made before `due` was noted tells by when it did it. That can go when the runs are made anew.
-    """
-    if step.kind not in OUTAGE or any(other.due for other in ours):
-        return step.due
-    during = [load for load in ours if load.kind == "load" and 0 < step.at - load.at < _seconds(load)]
-    return (during[-1].name, step.at - during[-1].at) if during else None
-
-
-def _seconds(step: Step) -> float:
-    found = re.search(r"\bseconds=([\d.]+)", step.detail)
-    return float(found[1]) if found else 0.0
-
-
-def loads_lasted(e: Evidence) -> Wrong:
-    """Each load began when it was started, and lasted until its last order, or for its seconds."""
-    ends: dict[str, float] = {}
-    begins = {step.name: step.at for step in e.steps if step.kind == "load"}
-    phase_of = {op.op: op.phase for op in e.run.operations}
-    for event in e.run.events:
-        if event["type"] in ("ok", "fail", "info"):
-            ends[phase_of[event["op"]]] = event["at"]
-    for phase in e.run.phases:
-        name, lasted = phase["phase"], phase["until"] - phase["at"]
-        begun = begins.get(name)
-        if begun is None or not 0 <= phase["at"] - begun <= LATE_SECONDS:
-            yield f"the load {name} did not begin when it was started"
-        params = phase["params"]
-        if params["loop"] == "closed" and not params.get("count") and lasted < params["seconds"]:
-            yield f"the load {name} lasted {lasted:.1f} s, and should have lasted {params['seconds']:g} s"
-        if name in ends and not 0 <= phase["until"] - ends[name] <= LATE_SECONDS:
-            yield f"the load {name} ended at {phase['until']:.1f} s, and its last reply came at {ends[name]:.1f} s"
-
-
-def _short(text: str | None) -> str:
+def short(text: str | None) -> str:
+    """Return the beginning of a text."""
     text = text or "nothing"
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
@@ -294,7 +212,4 @@ RULES: list[Callable[[Evidence], Wrong]] = [
     commit_is_known,
     script_is_ours,
     predictions_are_ours,
-    steps_are_ours,
-    waited_as_ours,
-    loads_lasted,
 ]

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from lab import authentic, bench_report, evidence, history, report
+from lab import as_ours, authentic, bench_report, evidence, history, report
 from lab.bench_report import SAMPLES
 from lab.check import FAIL, PASS, UNKNOWN
 from lab.evidence import CannotTell, Evidence, Exhibit, Wrong
@@ -221,7 +221,7 @@ def named_as_its_folder(e: Evidence) -> Wrong:
         yield f"it is a benchmark of {e.run.head['benchmark']}, and it lies in {e.exhibit.folder}"
 
 
-RULES = [*evidence.RULES, *authentic.RULES, made_from_raw]
+RULES = [*evidence.RULES, *as_ours.RULES, *authentic.RULES, made_from_raw]
 RULES_OF_A_BENCHMARK = [
     evidence.full_run,
     evidence.commit_is_known,
