@@ -1,6 +1,6 @@
 """A6: what we expect of a frozen inventory, from an open and from a closed load."""
 
-from lab.checker.predictions import Run, at_most, equals
+from lab.checker.predictions import Run, at_most, equals, largest
 
 WAITED = 0.1  # s: an order that took longer has waited for inventory
 
@@ -9,7 +9,7 @@ def predictions(run: Run):
     open_loop, closed = run.load("open"), run.load("closed")
     frozen, total = run.fault("inventory", "frozen").duration, open_loop.params["seconds"]
     for share in (0.75, 0.9, 0.99):
-        law = max((share - 1 + frozen / total) * total, 0)
+        law = largest(0, (share - 1 + frozen / total) * total)
         text = f"Open loop: the quantile {share} is (q − 1 + F/T)·T"
         yield equals(f"a6-open-p{100 * share:g}", text, open_loop.percentile(share), law, within="10%", unit="s")
     text = "Open loop: share of the orders that waited for more than 0.1 s"

@@ -1,6 +1,6 @@
 """B2: what we expect while inventory is down."""
 
-from lab.checker.predictions import Run, at_least, at_most, equals
+from lab.checker.predictions import Run, at_least, at_most, equals, smallest
 
 SPEED_UP = 20  # inventory drains at least this many times faster than orders come
 QUEUES = ("order-placed", "inventory-reserved", "order-status")
@@ -16,7 +16,7 @@ def predictions(run: Run):
     during, before = load.percentile(0.5, outage.since, outage.until), load.percentile(0.5, 0, outage.since)
     text = "The reply does not feel it: p50 in the outage ÷ before"
     yield at_most("b2-reply-is-as-quick", text, during / before, 1.5 if run.quick else 1.2, unit="times")
-    missed = rate * (min(back, end) - outage.since)
+    missed = rate * (smallest(back, end) - outage.since)
     text = "Backlog at its largest: rate × outage"
     yield equals("b2-backlog-peak", text, waiting.peak(), missed, within="3%", unit="orders")
     text = "It is worked off, to the notification, at many times the rate at which orders come"

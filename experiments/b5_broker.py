@@ -1,6 +1,6 @@
 """B5: what we expect while the broker is down."""
 
-from lab.checker.predictions import Run, at_most, equals
+from lab.checker.predictions import Run, at_most, equals, smallest
 
 QUEUES = ("order-placed", "inventory-reserved", "order-status")
 RECOVERY = 1 + 2 + 1  # s: to connect, for the relay, for the backlog
@@ -9,7 +9,7 @@ RECOVERY = 1 + 2 + 1  # s: to connect, for the relay, for the backlog
 def predictions(run: Run):
     load, outage = run.load("outage"), run.fault("rabbitmq", "killed")
     rate, end = load.params["rate"], load.began + load.params["seconds"]
-    missed = rate * (min(outage.until, end) - outage.since)
+    missed = rate * (smallest(outage.until, end) - outage.since)
     yield equals("b5-all-accepted", "Orders that were not accepted", load.not_accepted, 0, unit="orders")
     during, before = load.percentile(0.5, outage.since, outage.until), load.percentile(0.5, 0, outage.since)
     text = "The reply does not feel it: p50 in the outage ÷ before"

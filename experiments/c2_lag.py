@@ -1,6 +1,6 @@
 """C2: what we expect of lag: normal, throttled, released."""
 
-from lab.checker.predictions import Run, at_least, at_most, equals
+from lab.checker.predictions import Run, at_least, at_most, equals, smallest
 
 ONE = 0.015  # s, what one order alone takes inventory: two transactions
 PARTITIONS = 6
@@ -20,8 +20,7 @@ def predictions(run: Run):
     text, grew = "and the orders that wait grow as fast", waiting.growth(slow.since + 1, until - 0.5)
     yield equals("c2-backlog-grows", text, grew, growth, within="8%", unit="orders/s")
     text = "It grows in every partition: the smallest of the six ÷ the mean"
-    smallest = min(lag.of_partition(number, until) for number in range(PARTITIONS))
-    share = smallest / (lag.at(until) / PARTITIONS)
+    share = smallest(*(lag.of_partition(number, until) for number in range(PARTITIONS))) / (lag.at(until) / PARTITIONS)
     yield at_least("c2-every-partition", text, share, 0.1 if run.quick else 0.3, unit="times")
     text = "Released: worked off at many times the rate"
     yield at_least("c2-drain-rate", text, waiting.rate(until, empty), SPEED_UP * rate, unit="orders/s")

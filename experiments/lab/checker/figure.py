@@ -4,7 +4,7 @@ import functools
 import inspect
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -58,7 +58,7 @@ def _comparing(name: str) -> Callable[..., Any]:
     def apply(self: Figure, other: Any) -> Any:
         for value in (self, other):
             if isinstance(value, float) and math.isnan(value):
-                raise NotKnown("it compares a figure that the run does not have")
+                raise NotKnown("it compares a figure that the run does not have: smallest() and largest() may")
         return plain(self, other)
 
     return functools.wraps(plain)(apply)
@@ -81,6 +81,23 @@ for _name in (
     setattr(Figure, f"__{_name}__", _computing(f"__{_name}__"))
 for _name in ("lt", "le", "gt", "ge"):
     setattr(Figure, f"__{_name}__", _comparing(f"__{_name}__"))
+
+
+def smallest(*values: float) -> Figure:
+    """Return the smallest of some numbers; NaN if one of them is."""
+    return _chosen(min, values)
+
+
+def largest(*values: float) -> Figure:
+    """Return the largest of some numbers; NaN if one of them is."""
+    return _chosen(max, values)
+
+
+def _chosen(choose: Callable[[Iterable[float]], float], values: tuple[Any, ...]) -> Figure:
+    numbers = [float(value) for value in values]
+    value = math.nan if any(map(math.isnan, numbers)) else choose(numbers)
+    kind = StandIn if any(isinstance(value, StandIn) for value in values) else Figure
+    return kind(value).computed(value, values)
 
 
 def figure(method: Callable[..., Any]) -> Callable[..., Figure]:

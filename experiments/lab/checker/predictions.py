@@ -17,11 +17,11 @@ from typing import Any
 
 from lab import history
 from lab.check import FAIL, PASS, UNKNOWN
-from lab.checker.figure import Figure
+from lab.checker.figure import Figure, largest, smallest
 from lab.checker.run_view import Run
 from lab.places import ROOT, LabError, shown
 
-__all__ = ["Run", "at_least", "at_most", "equals"]
+__all__ = ["Run", "at_least", "at_most", "equals", "largest", "smallest"]
 
 EXPERIMENTS = ROOT / "experiments"
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")

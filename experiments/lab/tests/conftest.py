@@ -34,7 +34,7 @@ def expecting(monkeypatch, tmp_path_factory) -> Callable[..., Path]:
     def write(*lines: str) -> Path:
         folder = tmp_path_factory.mktemp("predictions")
         body = "".join(f"    {line}\n" for line in lines)
-        text = "from lab.checker.predictions import Run, at_least, at_most, equals\n\n\n"
+        text = "from lab.checker.predictions import Run, at_least, at_most, equals, largest, smallest\n\n\n"
         (folder / "a0_made.py").write_text(f"{text}def predictions(run: Run):\n{body}")
         monkeypatch.setattr(predictions, "EXPERIMENTS", folder)
         return folder / "a0_made.py"

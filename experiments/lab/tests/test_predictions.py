@@ -8,7 +8,7 @@ from conftest import ROOT, Copy
 from hand_made import Raw, asked, good, items
 from lab import check, compose, figures, rubric, variants
 from lab.checker import predictions
-from lab.checker.figure import Figure, NotKnown
+from lab.checker.figure import Figure, NotKnown, largest, smallest
 from lab.checker.predictions import Run, at_least, at_most, equals
 from lab.places import PARTS, LabError
 
@@ -121,6 +121,14 @@ def test_without_the_reservations_nobody_knows_what_is_held():
 def test_a_figure_that_is_not_there_is_not_compared(question):
     with pytest.raises(NotKnown):
         asked(measured(), question.format("run.load('empty').mean"))
+
+
+def test_the_smallest_and_the_largest_are_not_known_if_one_is_not():
+    a, missing = Figure(3, {"a": 3}), Figure(math.nan, {"b": math.nan})
+    assert (smallest(a, 5), largest(2, a, 1), smallest(2, a).sources) == (3, 3, {"a": 3})
+    for chosen in (smallest(missing, a), smallest(a, missing), largest(a, missing), largest(missing, a)):
+        assert math.isnan(chosen)
+        assert set(chosen.sources) == {"a", "b"}
 
 
 def test_a_number_remembers_what_it_was_computed_from():
@@ -237,6 +245,7 @@ def rehearsed(file, script: str = "lab load a --rate 5") -> str:
         (GOOD,),
         ('yield equals("a0-ratio", "", 5 / (run.load("a").mean - 1), 5)',),  # nothing divides by zero
         ('yield at_least("a0-value", "", run.fault("inventory", "delay").value, run.load("a").params["rate"])',),
+        ('yield at_least("a0-least", "", 1 / (smallest(run.load("a").mean, 3) - 1), largest(1, run.load("a").mean))',),
         ('yield at_least("a0-min", "", min(run.load("a").mean, 3), run.report("after")["totalOrdersSeen"])',),
         ('if run.part == "sync-rest" and run.quick:', f"    {GOOD}"),
         ('yield from (equals(f"a0-n{n}", "", n, run.load("a").sent) for n in range(3))',),
