@@ -75,7 +75,7 @@ def write(raw: Raw, home: Path, part: str, condition: str) -> Path:
     """Write a run with its report as a cell and return its folder."""
     folder = home / part / condition
     folder.mkdir(parents=True)
-    head = {**HEAD, "experiment": condition, "part": part, "title": f"Compared: {condition} ({part})"}
+    head = {**HEAD, "part": part, "title": f"Compared: {condition} ({part})"}
     head["place"] = f"comparison/{part}/{condition}"
     write_lines(folder / HISTORY, [head, *sorted(raw.events, key=lambda e: e["at"])])
     write_lines(folder / STATE, raw.state)
