@@ -2,7 +2,7 @@
 
 from broker.consumer import Delivery
 from broker.publisher import Outgoing
-from broker.worker import Worker
+from broker.worker import Worker, _outgoing
 from inventory_service.app import create_app
 
 PART = "async-rabbitmq"
@@ -13,7 +13,7 @@ REPLACES = ("broker.worker.Worker._dead_letter",)
 
 
 def _dead_letter(self, delivery: Delivery, reason: str, history: list[dict[str, str]] | None = None) -> Outgoing:
-    return self._outgoing(delivery, self._consumer.queue, {})
+    return _outgoing(delivery, self._consumer.queue, {})
 
 
 Worker._dead_letter = _dead_letter
