@@ -23,12 +23,17 @@ loglevel = "warning"
 
 
 def post_fork(server, worker) -> None:
-    """Keep the worker on one core, and let it finish what it has begun.
+    """Set up the log before the service says its name, as it may have to wait for its database; take its core."""
+    logs.set_up(server.app.app_uri.partition(".")[0])
+    take_core()
+
+
+def take_core() -> None:
+    """Keep this process on one core, and let it finish what it has begun.
 
     The interpreter lock runs one thread at a time anyway, and moving costs. As SCHED_BATCH, a thread that wakes up does
     not push aside the one that runs: services share a core, and each change finds the caches full of another's code.
     """
-    logs.set_up(server.app.app_uri.partition(".")[0])  # until the service says its name: it may have to wait before
     if hasattr(os, "SCHED_BATCH"):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     core = os.environ.get("PIN_CPU", "")

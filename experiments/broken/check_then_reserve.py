@@ -22,7 +22,9 @@ REPLACES = ("campus.database.Database.transaction", "campus.stock.reserve")
 @contextlib.contextmanager
 def transaction(self) -> Iterator[Connection]:
     """Yield the connection; each statement commits itself."""
-    yield self._one_connection
+    writer = self._engine._writer
+    writer._connection = writer._connection or writer._engine.connect()
+    yield writer._connection
 
 
 def reserve(tx: Connection, order_id: str, items: list[Item], *, refuse: str | None = None) -> dict[str, Any]:

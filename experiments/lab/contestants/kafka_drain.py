@@ -78,7 +78,7 @@ class Floor:
 
 def main(bootstrap: str, kind: str, count: str, offsets: str, target: str = "") -> None:
     """Work off `count` events and print how long it took."""
-    gunicorn_conf.post_fork(None, None)  # on the same core and with the same priority as the service's worker
+    gunicorn_conf.take_core()  # on the same core and with the same priority as the service's worker
     told = {topic: numbers.items() for topic, numbers in json.loads(offsets).items()}
     begins = {TopicPartition(topic, int(n)): offset for topic, numbers in told.items() for n, offset in numbers}
     print(json.dumps(Floor(bootstrap, kind, begins, target).work_off(int(count))))

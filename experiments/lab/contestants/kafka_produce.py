@@ -74,7 +74,7 @@ CLIENTS = {"kafka-python": with_kafka_python, "confluent-kafka": with_confluent_
 
 def main(bootstrap: str, topic: str, client: str, count: str) -> None:
     """Produce `count` events and print how long that took."""
-    gunicorn_conf.post_fork(None, None)  # on the same core and with the same priority as the service's worker
+    gunicorn_conf.take_core()  # on the same core and with the same priority as the service's worker
     produce = CLIENTS[client](bootstrap, topic)
     produce(WARM_UP)
     began = time.monotonic()
