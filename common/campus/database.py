@@ -33,9 +33,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
 from campus.engines import BOOT_SECONDS, PostgreSQL, SQLite
-from campus.whose_fault import DatabaseDown
+from campus.whose_fault import CommitUnknown, DatabaseDown
 
-__all__ = ["Database", "DatabaseDown", "InsertIfAbsent", "ReadMany", "Write"]
+__all__ = ["CommitUnknown", "Database", "DatabaseDown", "InsertIfAbsent", "ReadMany", "Write"]
 
 
 log = logging.getLogger("campus")

@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from campus import file_lock, jsons
-from campus.whose_fault import DatabaseDown, down
+from campus.whose_fault import CommitUnknown, DatabaseDown, down
 
 LONGEST_WAIT = 5.0  # seconds: for a connection, for a turn, and for the answer to one statement
 BOOT_SECONDS = 60.0  # for the database to come, and for tables to be made
@@ -155,7 +155,7 @@ class PostgreSQL:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Begin, yield a connection, then commit; roll back on any exception."""
-        first = None  # a rollback on a lost connection fails, too
+        first, committing = None, False  # a rollback on a lost connection fails, too
         try:
             with self._engine.begin() as connection:
                 try:
@@ -163,9 +163,10 @@ class PostgreSQL:
                 except Exception as error:
                     first = down(error)
                     raise
+                committing = True
         except Exception as error:
             if fault := first or down(error):
-                raise fault from error
+                raise (CommitUnknown(str(fault)) if committing else fault) from error
             raise
 
     reading = transaction  # readers hold up no writers here

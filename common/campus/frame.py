@@ -26,7 +26,7 @@ from werkzeug.exceptions import HTTPException
 
 from campus import jsons, logs
 from campus.background import Loop
-from campus.database import DatabaseDown
+from campus.database import CommitUnknown, DatabaseDown
 from campus.faults import Drop, Faults, Hang
 from campus.forms import bad_request
 from campus.lifecycle import Life
@@ -188,8 +188,10 @@ def _answer_errors(app: Flask) -> None:
     @app.errorhandler(DatabaseDown)
     def database_down(error: DatabaseDown) -> Response:
         log.error("database down: %s", error, extra={"fields": {"request_id": g.request_id}})
-        detail = "The database does not work; try again later."
-        return problem(Problem(503, "database-down", detail, headers={"Retry-After": "2"}))
+        status, detail = 503, "The database does not work; try again later."
+        if isinstance(error, CommitUnknown):  # 503 would say that nothing was done
+            status, detail = 504, "The database went away at the last moment: nobody knows whether it was done."
+        return problem(Problem(status, "database-down", detail, headers={"Retry-After": "2"}))
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:

@@ -34,6 +34,10 @@ class DatabaseDown(ConnectionError):
     """
 
 
+class CommitUnknown(DatabaseDown):
+    """The database went away while it committed: the work may be done or not, and only a look at it can tell."""
+
+
 def down(error: BaseException) -> DatabaseDown | None:
     """Return what to raise instead when the database itself is at fault, else None."""
     if not isinstance(error, _DATABASE_ERRORS):

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 from campus.background import Loop
-from campus.database import DatabaseDown
+from campus.database import CommitUnknown, DatabaseDown
 from campus.faults import ANSWERING, Drop, Faults, Hang
 from campus.frame import MAX_BODY, Life, about, create_service, json_body, listing, page_request
 from campus.pages import count
@@ -26,6 +26,7 @@ BAD = {
     "error": Problem(409, "busy", "Busy.", headers={"Retry-After": "3"}, seats=0),
     "bug": KeyError("x"),
     "database": DatabaseDown("locked"),
+    "commit": CommitUnknown("gone"),
     "chunk": InvalidChunkSize(b"zz"),
 }
 
@@ -119,6 +120,12 @@ def test_an_unexpected_error_is_a_500_that_tells_nothing(client):
 def test_a_database_that_is_down_is_a_503_that_says_when_to_try_again(client):
     response = client.get("/fail/database")
     assert problem(response)["status"] == 503
+    assert response.headers["Retry-After"] == "2"
+
+
+def test_a_commit_whose_outcome_nobody_knows_is_a_504(client):
+    response = client.get("/fail/commit")
+    assert problem(response)["status"] == 504
     assert response.headers["Retry-After"] == "2"
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from campus.database import Database, DatabaseDown, InsertIfAbsent
+from campus.database import CommitUnknown, Database, DatabaseDown, InsertIfAbsent
 from lab import postgres
 from rig import wait_until
-from sqlalchemy import Column, MetaData, String, Table, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, select
 
 SOON = 10.0  # seconds: a statement's limit and a connection's, and what a busy machine adds
 
@@ -163,3 +163,33 @@ def test_postgresql_frozen_in_the_middle_of_a_transaction(server, database, monk
     with contextlib.ExitStack() as frozen, pytest.raises(DatabaseDown, match="silent"):
         write(database, "c", lambda: frozen.enter_context(server.frozen()))
     wait_until(lambda: works(database))
+
+
+def lose_connection(server: Server, tx: Connection) -> None:
+    """End the server's side of this transaction's connection, and wait until it is gone."""
+    pid = tx.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    with psycopg.connect(server.url, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", [pid])
+        gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = %s"
+        wait_until(lambda: other.execute(gone, [pid]).fetchone()[0])
+
+
+def test_a_connection_that_is_lost_while_it_commits_leaves_the_outcome_open(server, database):
+    def write_and_lose() -> None:
+        with database.transaction() as tx:
+            add(tx, {"name": "at the last moment"})
+            lose_connection(server, tx)
+
+    with pytest.raises(CommitUnknown):
+        write_and_lose()
+
+
+def test_a_connection_that_is_lost_before_leaves_nothing_open(server, database):
+    def lose_and_write() -> None:
+        with database.transaction() as tx:
+            lose_connection(server, tx)
+            add(tx, {"name": "never"})
+
+    with pytest.raises(DatabaseDown) as down:
+        lose_and_write()
+    assert not isinstance(down.value, CommitUnknown)
