@@ -116,8 +116,8 @@ step "ruff check" "$bin/ruff" check .
 step "ruff format" "$bin/ruff" format --check .
 step "shellcheck" "$bin/shellcheck" "${shell_files[@]}"
 step "common/tests" tests common:experiments common/tests ${two[@]+"${two[@]}"} "$@"
-step "sync-rest/tests" tests common:sync-rest:experiments sync-rest/tests "$@"
-step "async-rabbitmq/tests" tests common:async-rabbitmq:experiments async-rabbitmq/tests "$@"
+step "sync-rest/tests" tests common:sync-rest:experiments sync-rest/tests ${two[@]+"${two[@]}"} "$@"
+step "async-rabbitmq/tests" tests common:async-rabbitmq:experiments async-rabbitmq/tests ${two[@]+"${two[@]}"} "$@"
 step "streaming-kafka/tests" tests common:streaming-kafka:experiments streaming-kafka/tests ${two[@]+"${two[@]}"} "$@"
 step "experiments/lab/tests" tests experiments:common experiments/lab/tests ${two[@]+"${two[@]}"} "$@"
 
