@@ -177,7 +177,7 @@ def test_what_is_held_alone_does_not_hold_up_the_others_for_ever(start):
     consumer.drop()
     (held,) = take(consumer, 1)
     consumer.fetch_many()
-    assert bodies(take(consumer, 2)) == ["1", "2"]
+    assert sorted(bodies([held, *take(consumer, 2)])) == ["0", "1", "2"]  # what comes again may come in another order
     assert consumer.holds(held)
 
 
