@@ -244,8 +244,8 @@ def test_each_part_has_its_broker():
 
 
 def test_the_laboratory_names_topics_and_groups_as_the_part_does():
-    code = "import json; from broker import stream, topics as t; "
-    code += "print(json.dumps([[*t.PARTITIONS], t.DEAD_LETTERS, stream.ORIGIN, stream.GROUP]))"
+    code = "import json; from broker import dead_letters as d, topics as t; "
+    code += "print(json.dumps([[*t.PARTITIONS], t.DEAD_LETTERS, d.ORIGIN, d.GROUP]))"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("common", "streaming-kafka"))}
     said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
     assert json.loads(said) == [[*kafka.WORK, kafka.DEAD_LETTERS], kafka.DEAD_LETTERS, kafka.ORIGIN, kafka.GROUP]
