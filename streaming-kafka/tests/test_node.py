@@ -58,7 +58,7 @@ def own(tmp_path):
     made.kill()
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(6, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("kills", [1, pytest.param(6, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
 def test_a_killed_node_loads_each_partition_of_the_groups_once_and_they_work_again(own, kills):
     own.start()
     with own.admin():  # the topics are there
