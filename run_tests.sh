@@ -22,7 +22,7 @@ case ${1:-} in -h | --help) sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p;}' "$0"; e
 
 export LAB_RUNTIME=local
 bin=$PWD/.lab/venv/bin
-shell_files=(lab run_tests.sh .ci/run experiments/*.sh experiments/comparison/*.sh experiments/broken/*.sh)
+shell_files=(lab run_tests.sh .ci/run .devcontainer/post-create experiments/*.sh experiments/comparison/*.sh experiments/broken/*.sh)
 selection=$# # how many arguments pytest gets from the user: with some, it may be that nothing is selected
 two=() # how two files are tested at a time: not with the user's arguments, as --pdb and the like want one process
 case ${1:-} in
