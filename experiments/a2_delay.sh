@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# A2: a slow inventory, and the capacity law
+# A2: a slow inventory, and the capacity of a synchronous chain
 #
-# Shows: A delay of 2 s in inventory makes every order 2 s longer, and limits how many orders the chain can take:
-#   16 threads ÷ 2 s = 8 orders/s. Beyond that the queue grows for as long as the load lasts.
-# Why: In a synchronous chain each waiting order holds a thread of the order service. With 16 threads and 2 s an order,
-#   8 orders a second can start; what comes on top waits for a thread, in the order service, where nobody sees it. The
-#   last order of a load of T seconds at rate r finds (r − 8)·T orders before it, which take (r − 8)·T ÷ 8 seconds.
-# Not shown: Clients here wait for as long as it takes. Real ones give up and try again, which makes the queue longer.
+# Shows: A delay of 2 s in inventory makes every order 2 s slower. It also limits the throughput of the whole chain: 16
+#   threads ÷ 2 s = 8 orders/s. At a higher rate the queue grows for as long as the load lasts.
+# Why: Synchronous calls couple the services in time: each waiting order holds a thread of the order service. With 16
+#   threads and 2 s an order, 8 orders can start in a second. The other orders wait for a thread in the order service.
+#   Neither the client nor inventory sees this queue. The last order of a load of T seconds at rate r has (r − 8)·T orders
+#   before it, which take (r − 8)·T ÷ 8 seconds.
+# Not shown: The clients here wait for as long as it takes. Real clients give up and try again, which makes the queue
+#   longer.
 # Takes: 60 s; --quick 16 s
 # Usage: experiments/a2_delay.sh [--quick]
 source "$(dirname "$0")/story.sh" sync-rest "$@"

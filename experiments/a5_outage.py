@@ -7,17 +7,19 @@ def predictions(run: Run):
     refused, pending = run.load("no_inventory"), run.load("no_notification")
     outage, silence = run.fault("inventory", "killed"), run.fault("notification", "killed")
     rate, seconds = refused.params["rate"], refused.params["seconds"]
-    down = seconds - (3 if run.quick else 10)  # s: the load goes on before and after it, as in a5_outage.sh
+    down = seconds - (3 if run.quick else 10)  # s: the load also runs before and after the outage, as in a5_outage.sh
     text = "Orders refused while inventory is down: at least rate × planned outage"
     yield at_least("a5-refused-at-least", text, refused.count("503"), 0.95 * rate * down, unit="orders")
-    text = "and at most rate × the time from the kill until it is ready again"
+    text = "Orders refused while inventory is down: at most rate × the time until inventory is ready again"
     yield at_most("a5-refused-at-most", text, refused.count("503"), rate * outage.duration + 1, unit="orders")
-    yield at_most("a5-refusal-is-quick", "A refusal is quick (p50)", refused.error_latency("503", 0.5), 0.02, unit="s")
-    text = "Inventory is back: until the first order is done"
+    yield at_most(
+        "a5-refusal-is-quick", "A refusal is quick (503, p50)", refused.error_latency("503", 0.5), 0.02, unit="s"
+    )
+    text = "Time from inventory's return to the first order that is done"
     yield at_most("a5-works-again", text, refused.first_ok(outage.until) - outage.until, 0.5, unit="s")
     text = "Orders not accepted while notification is down"
     yield at_most("a5-accepted-all-the-same", text, pending.not_accepted, 1, unit="orders")
-    text = "Notification is back: until the last owed one is sent"
+    text = "Time from notification's return to the last pending notification"
     yield at_most("a5-owed-are-sent", text, pending.last_notified(silence.until) - silence.until, 5, unit="s")
     text = "Accepted orders whose student was notified in the end"
     yield equals("a5-all-notified", text, pending.ended_as("notified"), pending.ok, unit="orders")

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # A5: a service is down
 #
-# Shows: While inventory is down every order is refused with 503 at once, and nothing is left behind; it works again
-#   with the first order after inventory is back. While notification is down orders are still reserved and answered
-#   201 with `"notification": "pending"`, and the students are notified by themselves once it is back.
-# Why: An order cannot be promised without stock, so it fails; it can be promised without its notification, so the
-#   order service writes down that one is owed and goes on trying. A refused connection is certain: the other side never
-#   saw the request, so 503 leaves nothing to resolve.
-# Not shown: Orders refused during the outage are lost business: here nobody tries again. Parts B and C accept them.
+# Shows: While inventory is down, every order is refused with 503 at once, and leaves nothing behind. The first order
+#   after inventory is back is done. While notification is down, orders are still reserved, and are answered 201 with
+#   `"notification": "pending"`. The students are notified automatically when notification is back.
+# Why: Without stock an order cannot be promised, so it fails. Without its notification it can be promised. The order
+#   service commits that the notification is pending, and retries until it is sent. A refused connection is certain:
+#   inventory never received the request. So after a 503 there is nothing to reconcile.
+# Not shown: Orders refused during the outage are lost business: no client tries again here. Parts B and C accept them.
 # Takes: 75 s; --quick 12 s
 # Usage: experiments/a5_outage.sh [--quick]
 source "$(dirname "$0")/story.sh" sync-rest "$@"

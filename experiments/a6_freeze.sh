@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# A6: a frozen inventory, seen by an honest load generator and by one that waits with it
+# A6: a frozen inventory, measured by an open loop and by a closed loop
 #
-# Shows: Inventory stands still for F seconds of a load of T seconds. The open loop shows what students feel: a share of
-#   F ÷ T of all orders wait, up to F. The closed loop beside it shows one slow order and a perfect p99.
-# Why: An open loop counts from the moment when an order was meant to be sent. Orders that were meant to be sent during
-#   the freeze wait for what is left of it, so latencies are spread evenly from 0 to F over a share F ÷ T of all orders:
-#   the quantile q is max(0, (q − 1 + F/T)·T). A client of the closed loop sends nothing while it waits: the orders that
-#   would have suffered are never sent, and cannot be in its table (coordinated omission).
-# Not shown: The order service waits for inventory without giving up (time-out 60 s), so that the law can be seen. With
-#   the usual 5 s many of these orders would be answered 504.
+# Shows: Inventory is frozen for F seconds of a load of T seconds. The open loop shows what students feel: a share F ÷ T
+#   of all orders waits, for up to F. The closed loop with the same freeze shows one slow order and a perfect p99.
+# Why: An open loop counts from the moment when an order was meant to be sent. An order that was meant for the freeze
+#   waits for the rest of the freeze. So latencies are spread evenly from 0 to F over a share F ÷ T of all orders: the
+#   quantile q is max(0, (q − 1 + F/T)·T). A client of the closed loop sends nothing while it waits. The orders that would
+#   have waited are never sent, so its percentiles cannot contain them (coordinated omission).
+# Not shown: The time-out of the order service is 60 s here, so that the law can be seen. With the usual 5 s many of these
+#   orders would be answered 504.
 # Takes: 60 s; --quick 13 s
 # Usage: experiments/a6_freeze.sh [--quick]
 source "$(dirname "$0")/story.sh" sync-rest "$@"

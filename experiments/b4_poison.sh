@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# B4: messages that nobody can read
+# B4: invalid messages among good orders
 #
-# Shows: Among good orders come malformed messages of many kinds: no JSON, no order id, a quantity of 0, an event that
-#   belongs elsewhere, a later schema. Each lies in the dead-letter queue at once, with its reason. Every good order is
-#   done, as quickly as without them.
-# Why: A message that cannot be read today cannot be read tomorrow: trying again would only hold up those behind it, for
-#   ever if it is always put back in front (a poison message). So it goes aside at the first look. It is not thrown
-#   away: somebody sent it, it may hold an order, and `./lab dlq` shows it and sends it back once the program is mended.
-# Not shown: A message that can be read and lies: 2 burgers for 20. That is the sender's bug, and no schema finds it.
-#   What can be read and fails is tried again first, after 1, 2, 4 and 8 s.
+# Shows: Malformed messages of many kinds arrive among good orders: no JSON, no order id, a quantity of 0, an event that
+#   belongs to another queue, a later schema. Each of them is in the dead-letter queue at once, with its reason. Every
+#   good order is done, as quickly as without them.
+# Why: A message that is invalid today is invalid tomorrow: a retry would only delay the messages behind it. A message
+#   that is always requeued in front blocks its queue for ever (a poison message). So an invalid message is dead-lettered
+#   without a retry. It is not deleted, because it may hold an order. `./lab dlq` shows it, and sends it back when the
+#   program is corrected.
+# Not shown: A valid message with wrong content: 2 burgers where the student ordered 20. That is a bug of the sender, and
+#   no schema finds it. A valid message whose processing fails is retried first, after 1, 2, 4 and 8 s.
 # Takes: 40 s; --quick 18 s
 # Usage: experiments/b4_poison.sh [--quick]
 source "$(dirname "$0")/story.sh" async-rabbitmq "$@"
@@ -18,7 +19,7 @@ seconds=$(full_or_quick 10 3)
 
 lab load warm --clients 4 --count 100
 lab load clean --rate "$rate" --seconds "$seconds"
-step "the same load, with every kind of poison among it"
+step "the same load, with every kind of invalid message in it"
 lab load mixed --rate "$rate" --seconds "$seconds" &
 lab at mixed 0.5
 lab poison at_inventory order-placed

@@ -12,16 +12,16 @@ def predictions(run: Run):
     missed = rate * (smallest(outage.until, end) - outage.since)
     yield equals("b5-all-accepted", "Orders that were not accepted", load.not_accepted, 0, unit="orders")
     during, before = load.percentile(0.5, outage.since, outage.until), load.percentile(0.5, 0, outage.since)
-    text = "The reply does not feel it: p50 in the outage ÷ before"
+    text = "The reply is as quick as before: p50 during the outage ÷ p50 before"
     yield at_most("b5-reply-is-as-quick", text, during / before, 1.5 if run.quick else 1.2, unit="times")
-    text, fullest = "The outbox at its fullest: rate × outage", run.queue_peak("outbox", outage.since, outage.until)
+    text, fullest = "Largest outbox: rate × outage", run.queue_peak("outbox", outage.since, outage.until)
     yield equals("b5-outbox-peak", text, fullest, missed, within="10%", unit="events")
-    text, waiting = "Orders that wait when the broker is back: rate × outage", run.backlog("inventory").at(outage.until)
+    text, waiting = "Backlog when the broker is back: rate × outage", run.backlog("inventory").at(outage.until)
     yield equals("b5-backlog", text, waiting, missed, within="3%", unit="orders")
-    text = "The broker is back: 1 s to connect, 2 s for the relay, 1 s for the backlog, and no order waits"
+    text = "Time to drain after the broker's return: 1 s to connect, 2 s for the relay, 1 s for the backlog"
     drained = run.backlog("completion").drained(outage.until)
     yield at_most("b5-drained", text, drained - outage.until, RECOVERY, unit="s")
     text = "Accepted orders whose student was notified in the end"
     yield equals("b5-all-notified", text, load.ended_as("notified"), load.ok, unit="orders")
     given_up = sum(run.dead_letters(queue) for queue in QUEUES)
-    yield equals("b5-dead-letters", "Messages that were given up", given_up, 0, unit="messages")
+    yield equals("b5-dead-letters", "Messages that were dead-lettered", given_up, 0, unit="messages")

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # B5: the broker is down
 #
-# Shows: RabbitMQ itself is killed while orders come, and started again. Every order is accepted meanwhile and waits in
-#   the order service's outbox. When the broker is back all of it flows on by itself, and nothing is lost or doubled.
-# Why: An order and its event are committed in one transaction, in the order service's own database: accepting needs no
-#   broker. The relay publishes what is in the outbox and removes what RabbitMQ has confirmed. Confirmed messages are on
-#   the broker's disk, so they outlive its death; those not confirmed are still in the outbox. Consumers connect again
-#   after at most 1 s, the relay tries again after at most 2 s.
-# Not shown: The broker's disk survives here. Against its loss stand more nodes: quorum queues are made for three.
+# Shows: RabbitMQ itself is killed while orders arrive, and started again. Every order is accepted meanwhile, and waits in
+#   the outbox of the order service. When the broker is back, the relay publishes all of them automatically. Nothing is
+#   lost, and nothing is done twice.
+# Why: An order and its event are committed in one transaction, in the order service's own database (outbox). So accepting
+#   an order needs no broker. The relay publishes the events of the outbox, and removes those that RabbitMQ has confirmed
+#   (publisher confirm). Confirmed messages are on the broker's disk, so they survive its crash. Messages without a
+#   confirm are still in the outbox. Consumers connect again after at most 1 s; the relay tries again after at most 2 s.
+# Not shown: The broker's disk survives here. Against the loss of a disk there must be more nodes: quorum queues are made
+#   for three.
 # Takes: 50 s; --quick 22 s
 # Usage: experiments/b5_broker.sh [--quick]
 source "$(dirname "$0")/story.sh" async-rabbitmq "$@"

@@ -8,16 +8,16 @@ def predictions(run: Run):
     slow, waiting = run.fault("inventory", "delay"), run.backlog("inventory")
     rate, delay = delayed.params["rate"], slow.value
     first, many = waiting.resumed(slow.since + 1), 2 if run.quick else 8  # orders, counted from the first slow one
-    text = "The reply does not feel it: p50, delayed ÷ healthy, at the same rate"
+    text = "The reply is as quick as before: p50 delayed ÷ p50 healthy, at the same rate"
     ratio = delayed.percentile(0.5) / healthy.percentile(0.5)
     yield equals("b6-reply-is-as-quick", text, ratio, 1, within="20%" if run.quick else "10%", unit="times")
     yield equals("b6-all-accepted", "Orders that were not accepted", delayed.not_accepted, 0, unit="orders")
-    text = f"Orders done by one consumer that takes {delay:g} s for each"
+    text = f"Orders done by one consumer that takes {delay:g} s for each order"
     done = waiting.rate(first - delay / 2, first + delay * (many - 0.5))
     yield equals("b6-done", text, done, 1 / delay, within="10%", unit="orders/s")
-    text, growth = "The backlog grows by rate − 1 ÷ delay", waiting.growth(slow.since + 1, slow.until - 1)
+    text, growth = "Growth of the backlog: rate − 1 ÷ delay", waiting.growth(slow.since + 1, slow.until - 1)
     yield equals("b6-backlog-grows", text, growth, rate - 1 / delay, within="2%", unit="orders/s")
-    text = "After the reset: until no order waits, one last delay and the backlog"
+    text = "Time to drain after the reset: one last delay and the backlog"
     yield at_most("b6-drained", text, waiting.drained(slow.until) - slow.until, delay + 2, unit="s")
     text = "Accepted orders whose student was notified in the end"
     yield equals("b6-all-notified", text, delayed.ended_as("notified"), delayed.ok, unit="orders")

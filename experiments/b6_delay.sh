@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# B6: a slow inventory, and where the queue goes
+# B6: a slow inventory, and where the backlog grows
 #
-# Shows: Inventory takes 2 s for each order. The reply is as quick as before, while the backlog grows by what comes minus
-#   what is done: rate − 1 ÷ 2 s. The queue hides the delay from whoever orders, and from nobody else. After the reset
-#   the backlog is worked off in no time.
-# Why: In A2 the delay held a thread of the order service for each order, and so it reached the student. Here only the
-#   consumer is slow, and it is one consumer that works on one order at a time: it does 1 ÷ delay orders a second,
-#   whatever the rate. The rest waits; an order that finds N before it is done N × 2 s later. A queue takes up bursts. It
-#   does not take up a rate that is too high for ever.
-# Not shown: More consumers would help here, and are not started. Nor is the queue bounded: who accepts without limit
-#   while nothing is done makes promises that he cannot keep.
+# Shows: Inventory takes 2 s for each order. The reply is as quick as before, and the backlog grows by the arrival rate
+#   minus the completion rate: rate − 1 ÷ 2 s. The queue hides the delay in the reply, and in nothing else: each student
+#   waits longer for the notification. After the reset the backlog is drained quickly.
+# Why: In A2 each order held a thread of the order service, so the delay reached the client. Here only the consumer is
+#   slow. One consumer handles one order at a time, so it completes 1 ÷ delay orders a second, whatever the rate. The rest
+#   waits: an order with N orders before it is done N × 2 s later. A queue absorbs a burst. It does not absorb a rate that
+#   is too high for ever.
+# Not shown: Competing consumers would help here, and are not started. The queue has no limit: without backpressure or
+#   load shedding, the order service accepts orders that the system cannot complete in time.
 # Takes: 60 s; --quick 18 s
 # Usage: experiments/b6_delay.sh [--quick]
 source "$(dirname "$0")/story.sh" async-rabbitmq "$@"

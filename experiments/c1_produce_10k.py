@@ -1,4 +1,4 @@
-"""C1: what we expect of 10,000 orders in one go."""
+"""C1: what we expect of 10,000 orders in one request."""
 
 from lab.checker.predictions import Run, at_least, at_most, equals
 
@@ -9,16 +9,18 @@ def predictions(run: Run):
     burst, count = run.load("burst"), run.load("burst").params["count"]
     waiting, before, after = run.backlog("inventory"), run.report("before"), run.report("after")
     yield equals("c1-acknowledged", "Orders that Kafka acknowledged", burst.ok, count, unit="orders")
-    text = "Students that were notified in the end"
+    text = "Students who were notified in the end"
     yield equals("c1-all-notified", text, burst.ended_as("notified"), burst.ok, unit="orders")
     reserved = waiting.rate(burst.began, waiting.drained(burst.began))  # a second
-    text = "Producing is faster than inventory can follow: produced a second ÷ reserved a second"
+    text = "Producing is faster than inventory: produced a second ÷ reserved a second"
     yield at_least("c1-producing-is-faster", text, (burst.ok / burst.seconds) / reserved, 1, unit="times")
-    text, lag = "Inventory's lag at its largest: at most what was produced", run.lag("inventory").peak()
+    text, lag = "Largest lag of inventory: at most the orders produced", run.lag("inventory").peak()
     yield at_most("c1-lag-at-most", text, lag, count, unit="records")
-    yield at_least("c1-lag-is-seen", "and it is seen to lag", lag, 0.1 * count, unit="records")
-    text = "At the end nobody lags: records not read by the three groups"
+    yield at_least(
+        "c1-lag-is-seen", "Largest lag of inventory: at least a tenth of the orders", lag, 0.1 * count, unit="records"
+    )
+    text = "Lag of the three groups at the end"
     yield equals("c1-no-lag-left", text, sum(run.lag(group).at_end for group in GROUPS), 0, unit="records")
     seen, verdicts = (after[name] - before[name] for name in ("totalOrdersSeen", "totalInventoryEvents"))
     yield equals("c1-orders-counted", "Orders that analytics saw", seen, burst.ok, unit="orders")
-    yield equals("c1-verdicts-counted", "Verdicts that analytics saw", verdicts, burst.ok, unit="orders")
+    yield equals("c1-verdicts-counted", "Inventory's results that analytics saw", verdicts, burst.ok, unit="orders")

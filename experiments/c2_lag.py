@@ -1,10 +1,10 @@
-"""C2: what we expect of lag: normal, throttled, released."""
+"""C2: what we expect of the consumer lag: normal, throttled, released."""
 
 from lab.checker.predictions import Run, at_least, at_most, equals, smallest
 
-ONE = 0.015  # s, what one order alone takes inventory: two transactions
+ONE = 0.015  # s, the time that inventory takes for one order alone: two transactions
 PARTITIONS = 6
-SPEED_UP = 8  # inventory drains at least this many times faster than orders come
+SPEED_UP = 8  # inventory drains at least this many times faster than orders arrive
 
 
 def predictions(run: Run):
@@ -15,16 +15,16 @@ def predictions(run: Run):
     empty = waiting.drained(until)
     text = "Normal: lag at the end of the phase"
     yield at_most("c2-normal-lag", text, lag.at(normal.began + normal.params["seconds"]), rate, unit="records")
-    text = f"Throttled: the lag grows by rate − 1 ÷ (throttle + {ONE} s)"
+    text = f"Throttled: growth of the lag is rate − 1 ÷ (throttle + {ONE} s)"
     yield equals("c2-lag-grows", text, lag.growth(slow.since + 1, until - 0.5), growth, within="8%", unit="records/s")
-    text, grew = "and the orders that wait grow as fast", waiting.growth(slow.since + 1, until - 0.5)
+    text, grew = "Throttled: growth of the backlog is the same", waiting.growth(slow.since + 1, until - 0.5)
     yield equals("c2-backlog-grows", text, grew, growth, within="8%", unit="orders/s")
-    text = "It grows in every partition: the smallest of the six ÷ the mean"
+    text = "The lag grows in every partition: smallest of the six ÷ mean"
     share = smallest(*(lag.of_partition(number, until) for number in range(PARTITIONS))) / (lag.at(until) / PARTITIONS)
     yield at_least("c2-every-partition", text, share, 0.1 if run.quick else 0.3, unit="times")
-    text = "Released: worked off at many times the rate"
+    text = "Released: the drain rate is many times the arrival rate"
     yield at_least("c2-drain-rate", text, waiting.rate(until, empty), SPEED_UP * rate, unit="orders/s")
-    text = "Released: until no order waits, at most lag ÷ (that rate − rate), and one throttle"
+    text = "Released: time to drain, at most lag ÷ (drain rate − rate), and one throttle"
     most = waiting.at(until) / (SPEED_UP * rate - rate) + slow.value
     yield at_most("c2-drained", text, empty - until, most, unit="s")
     text, notified = (

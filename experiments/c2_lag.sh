@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# C2: lag, and how to read it
+# C2: consumer lag, and how to read it
 #
-# Shows: Orders come at a steady rate, through three phases. Normal: the lag stays near nothing. Throttled: inventory rests
-#   after each order, and its lag grows as fast as predicted, in every partition. Released: it reads on at full speed,
-#   and the lag is gone within a second or two. `./lab lag` says OK; then WARN for the partition that is being read and
-#   STALL for those that wait their turn; and OK again.
-# Why: Lag grows by what comes minus what is done: rate − 1 ÷ (throttle + the time for one order). Whether a lag is a
-#   problem cannot be seen from one number: it is the trend that counts. When it is released, inventory takes batches of
-#   up to 500, one transaction each, and so works off many times the rate.
-# Not shown: A lag in one partition only, from one key with too many events (a hot partition): the keys here are order
+# Shows: Orders arrive at a steady rate, in three phases. Normal: the lag stays near 0. Throttled: inventory pauses after
+#   each order, and its lag grows as fast as predicted, in every partition. Released: inventory reads at full speed, and
+#   the lag is gone within a second or two. `./lab lag` says OK; then WARN for the partition that is being read and STALL
+#   for the partitions that wait; and OK again.
+# Why: Lag grows by the arrival rate minus the completion rate: rate − 1 ÷ (throttle + the time for one order). One number
+#   does not say whether a lag is a problem; the trend does. After the release inventory takes batches of up to 500, one
+#   transaction each, so it drains the lag at many times the arrival rate.
+# Not shown: A lag in one partition only, from one key with too many events (a hot partition). The keys here are order
 #   ids, which spread evenly.
 # Takes: 55 s; --quick 24 s
 # Usage: experiments/c2_lag.sh [--quick]
@@ -25,7 +25,7 @@ lab load normal --rate "$rate" --seconds "$seconds" &
 lab at normal "$(full_or_quick 7 0.5)"
 lab lag inventory-consumer-group --note normal
 wait_for_loads
-step "throttled: inventory rests $throttle s after each order"
+step "throttled: inventory pauses $throttle s after each order"
 lab configure inventory throttle="$throttle"
 lab load throttled --rate "$rate" --seconds "$slow" &
 lab at throttled "$(full_or_quick 15 3)"

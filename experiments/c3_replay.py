@@ -10,7 +10,7 @@ def predictions(run: Run):
         run.report_differences("before replay", "after replay"),
     )
     yield equals("c3-replay-changes-nothing", text, changed, 0, unit="figures")
-    text = "Figures that somebody else's count of the log has otherwise"
+    text = "Figures that an independent count of the log has otherwise"
     yield equals("c3-counted-apart", text, run.report_differences("before replay", "counted apart"), 0, unit="figures")
     seen, failed = report["totalOrdersSeen"], report["inventoryFailed"]
     yield equals("c3-orders-counted", "Orders that analytics saw", seen, warm.ok + mixed.ok, unit="orders")
@@ -18,9 +18,9 @@ def predictions(run: Run):
     clock, chance, seeded = (
         run.report_differences(f"{way}, first", f"{way}, second") for way in ("wall clock", "unseeded", "seeded")
     )
-    text = "By the clock on the wall, twice: figures that differ"
+    text = "Counted twice by wall-clock time: figures that differ"
     yield at_least("c3-wall-clock-differs", text, clock, 1, unit="figures")
-    text = "30 % lost by unseeded chance, twice: figures that differ"
+    text = "Counted twice, 30 % lost at random without a seed: figures that differ"
     yield at_least("c3-unseeded-differs", text, chance, 1, unit="figures")
-    text = "30 % lost by seeded chance, twice: figures that differ"
+    text = "Counted twice, 30 % lost at random with a seed: figures that differ"
     yield equals("c3-seeded-is-the-same", text, seeded, 0, unit="figures")

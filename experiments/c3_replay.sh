@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # C3: replay: the same events, the same numbers
 #
-# Shows: The offsets of analytics are put back to the beginning. It forgets what it knew, reads the whole log again, and
-#   arrives at the very same report, digest by digest. Then the contrast: a program that counts by the clock on the wall,
-#   and one that loses events at random, each run twice over the same log, give other numbers each time.
-# Why: The log keeps what happened; a report is only a way of looking at it. It can be rebuilt if it depends on nothing
-#   but the events: the minute of an order is the minute in which it was placed, and not that in which somebody read it;
-#   an order that was told twice counts once; chance has a seed. Analytics keeps its offsets in its own database, in
-#   the transaction that counts, so what it counted and where it stands never differ, also after a crash.
-# Not shown: A log that is no longer whole. Kafka forgets after a week unless told otherwise; a topic that is to be
-#   replayed must be kept.
+# Shows: The offsets of analytics are reset to the beginning of the log. Analytics deletes its projection, reads the whole
+#   log again, and arrives at the same report, with the same digests. Then the contrast: a program that counts by
+#   wall-clock time, and one that loses events at random. Each runs twice over the same log, and gives other numbers each
+#   time.
+# Why: The log keeps what happened; a report is a projection of it (a read model). A projection can be rebuilt if it
+#   depends on nothing but the events. The minute of an order is the minute in which it was placed, not the minute in
+#   which it was read. A duplicate event counts once. Random choices have a seed. Analytics keeps its offsets in its own
+#   database, in the transaction that counts. So its counts and its offsets always agree, also after a crash.
+# Not shown: A log that is no longer complete. Kafka deletes records after a week unless it is configured otherwise. A
+#   topic that is to be replayed must be kept.
 # Takes: 50 s; --quick 26 s
 # Usage: experiments/c3_replay.sh [--quick]
 source "$(dirname "$0")/story.sh" streaming-kafka "$@"

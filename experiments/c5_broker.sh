@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # C5: the broker is down
 #
-# Shows: Kafka itself is killed while orders come, and started again. While it is away orders are refused, quickly and
-#   with a clear word (503), and nothing of them is left behind. Those under way when it died end as *unknown* (504) for
-#   their clients; they are told again until Kafka has them. What Kafka acknowledged is there when it is back: no order
-#   is lost, and none is done twice.
-# Why: Here the log is the one place where an order is kept: accepted means that Kafka has written it. Without Kafka there is
-#   nothing to accept with. Compare B5, where the order service keeps the orders in an outbox of its own and accepts
-#   on. Which is better is a choice: to say no at once, or to say yes and take longer. A request that got no answer may
-#   have been written all the same; as the event has the same id whenever it is told, telling it again is safe.
-# Not shown: Three brokers: with copies of each partition on others, the death of one would cost a second or so, and no
-#   order. And acknowledged here means in the broker's memory on its way to the disk: a power cut could lose it on a single node.
+# Shows: Kafka itself is killed while orders arrive, and started again. While it is down, orders are refused quickly with
+#   503, and leave nothing behind. Orders in flight at the moment of the kill end as *unknown* (504) for their clients;
+#   the order service publishes them again until Kafka has them. Kafka still has every acknowledged record when it is
+#   back: no order is lost, and none is done twice.
+# Why: In Part C the log is the only place where an order is kept: accepted means that Kafka has written it. Without Kafka
+#   no order can be accepted. Compare B5, where the order service keeps the orders in its own outbox and continues to
+#   accept. Which is better is a choice: refuse at once, or accept and take longer. A request without an answer may have
+#   been written all the same. The event keeps its id when it is published again, so publishing it again is safe
+#   (deduplication).
+# Not shown: Three brokers: with copies of each partition on other brokers, the crash of one would cost a second or so,
+#   and no order. Acknowledged here means in the broker's memory, on its way to the disk: on a single node a power cut
+#   could lose it.
 # Takes: 60 s; --quick 30 s
 # Usage: experiments/c5_broker.sh [--quick]
 source "$(dirname "$0")/story.sh" streaming-kafka "$@"

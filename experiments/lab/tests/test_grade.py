@@ -422,7 +422,7 @@ def test_nothing_of_a_student_is_run(forger):
 
 
 def test_a_comment_changed_after_the_run(clone):
-    clone.replace("experiments/a5_outage.sh", "is down every order", "is down no order")
+    clone.replace("experiments/a5_outage.sh", "is down, every order", "is down, no order")
     found = clone.graded(A5)
     assert breaks(found, "the run says in its Shows `While inventory is down every")
     assert breaks(found, "experiments/a5_outage.sh was changed after the run: ", "is down no order")
@@ -575,7 +575,7 @@ def test_a_prediction_that_does_not_hold_fails_only_its_line(forger):
 
     lines = lines_of(forger, A5, change=slower)
     assert lines["A5a"].verdict == "fail"
-    assert lines["A5a"].reason.startswith(f"{QUICK}: A refusal is quick (p50): predicted at most 20 ms, measured")
+    assert lines["A5a"].reason.startswith(f"{QUICK}: A refusal is quick (503, p50): predicted at most 20 ms, measured")
     assert lines["A5b"].verdict == "pass"
 
 
