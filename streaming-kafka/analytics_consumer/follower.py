@@ -91,7 +91,7 @@ class Follower:
 
     def _round(self, consumer: KafkaConsumer) -> bool:
         self._pause_or_resume(consumer)
-        found = clients.poll(consumer, 1 if self._one_by_one() else BATCH)
+        found = clients.poll(consumer, 1 if self._one_by_one() else BATCH, self._count)
         if not found:
             self._place.see()
         if self._settled is None or self._settled != _membership(consumer):

@@ -4,6 +4,7 @@ No call of theirs waits without a limit, and none is made before the broker has 
 """
 
 import contextlib
+import logging
 import os
 import socket
 import time
@@ -14,11 +15,14 @@ from campus import messages
 from campus.messages import Message, Poison
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.cluster import collect_hosts
+from kafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from broker import kafka_workarounds, topics
 from broker.kafka_workarounds import WAIT_SECONDS, close
 
 __all__ = ["close"]
+
+log = logging.getLogger("campus")
 
 Client = TypeVar("Client")
 
@@ -103,7 +107,7 @@ def reader(
         group_id=group,
         group_instance_id=name,
         enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        auto_offset_reset="none",  # `poll` does it, and says what that means
         isolation_level="read_committed",
         request_timeout_ms=_LIMIT_MS,
         session_timeout_ms=SESSION_MS,
@@ -123,10 +127,33 @@ def reader(
     return consumer
 
 
-def poll(consumer: KafkaConsumer, most: int) -> dict[TopicPartition, list[Any]]:
-    """Return at most so many messages, by partition; none when there are none for a while."""
+def poll(
+    consumer: KafkaConsumer, most: int, count: Callable[[str, int], None] = lambda outcome, n: None
+) -> dict[TopicPartition, list[Any]]:
+    """Return at most so many messages, by partition; none when there are none for a while.
+
+    What the log does not hold any more, and this group has not read, is counted as `lost`.
+    """
     kafka_workarounds.take_up_again(consumer)
-    return consumer.poll(timeout_ms=WAIT_MS, max_records=most)
+    try:
+        return consumer.poll(timeout_ms=WAIT_MS, max_records=most)
+    except NoOffsetForPartitionError as new:  # this group has not been there yet
+        consumer.seek_to_beginning(*new.args[0])
+    except OffsetOutOfRangeError as error:
+        for partition, offset in error.args[0].items():
+            count("lost", _begin_anew(consumer, partition, offset))
+    return {}
+
+
+def _begin_anew(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> int:
+    """Go to the beginning of a partition whose log does not hold this offset; say so, and return how many are lost."""
+    beginning = consumer.beginning_offsets([partition], timeout_ms=_LIMIT_MS)[partition]
+    lost = max(0, beginning - offset)
+    why = f"{lost} messages were removed before they were read" if lost else "the log ends before that: it was replaced"
+    about = {"origin": f"{partition.topic}/{partition.partition}/{offset}", "goes_on_at": beginning, "lost": lost}
+    log.error("%s", why, extra={"fields": about})
+    consumer.seek(partition, beginning)
+    return lost
 
 
 def read(record: Any) -> Message:

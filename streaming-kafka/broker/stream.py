@@ -110,7 +110,7 @@ class Stream:
 
     def _round(self, consumer: KafkaConsumer) -> bool:
         self._pause_and_resume(consumer)
-        found = clients.poll(consumer, 1 if self._slow else self._batch)
+        found = clients.poll(consumer, 1 if self._slow else self._batch, self._count)
         member = consumer.group_metadata()  # of now: in this generation the messages are ours
         if not found:
             self._place.see()

@@ -105,6 +105,12 @@ class Node(Process):
             consumer.assign(partitions)
             consumer.commit({tp: OffsetAndMetadata(n, "", -1) for tp, n in consumer.end_offsets(partitions).items()})
 
+    def move(self, group: str, partition: TopicPartition, offset: int) -> None:
+        """Let a group without members go on at this offset of a partition, whether it is there or not."""
+        with contextlib.closing(KafkaConsumer(bootstrap_servers=self.bootstrap, group_id=group)) as consumer:
+            consumer.assign([partition])
+            consumer.commit({partition: OffsetAndMetadata(offset, "", -1)})
+
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
             hello, reply = brokers.HELLO["kafka"]

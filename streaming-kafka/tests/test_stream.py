@@ -179,6 +179,42 @@ def test_what_cannot_be_decompressed_is_one_dead_letter(bench):
     assert dict(dead.headers)["x-reason"].startswith(b"a batch of 10 records cannot be read: UnsupportedCodecError")
 
 
+FIFTH = TopicPartition(topics.ORDERS, 4)
+
+
+def remove_before(node, offset: int) -> None:
+    """Remove what the log holds before this offset, as its retention does."""
+    with node.admin() as admin:
+        admin.delete_records({FIFTH: offset})
+
+
+@pytest.mark.parametrize("when", ["before it joins", "while it is paused"])
+def test_what_the_log_lost_before_it_was_read_is_said_and_counted(bench, caplog, when):
+    if when != "before it joins":
+        bench.finish(*bench.place(partition=4))
+        bench.faults.configure({"paused": True})
+        bench.stream.step()
+    bench.place(3, partition=4)
+    (kept,) = bench.place(partition=4)
+    remove_before(bench.node, bench.node.end(FIFTH) - 1)
+    bench.faults.reset()
+    bench.finish(kept)
+    assert bench.counted("lost") == 3
+    (said,) = [record for record in caplog.records if "removed before they were read" in record.getMessage()]
+    end = bench.node.end(FIFTH)
+    assert said.levelname == "ERROR"
+    assert said.fields == {"origin": f"{topics.ORDERS}/4/{end - 4}", "goes_on_at": end - 1, "lost": 3}
+
+
+def test_a_log_that_ends_before_where_the_group_was_is_read_from_its_beginning(bench, caplog):
+    end = bench.node.end(FIFTH)
+    remove_before(bench.node, end)
+    bench.node.move(bench.group, FIFTH, end + 100)
+    bench.finish(*bench.place(2, partition=4))
+    assert bench.counted("lost") == 0
+    assert "the log ends before that" in caplog.text
+
+
 class Undelivered:
     """What the producer gives for a record that it could not deliver in time."""
 
