@@ -1,6 +1,7 @@
 """A retry without idempotency: what is not answered in time is asked for again, as if it had never been asked."""
 
 import uuid_utils
+from campus import stock
 from campus.neighbours import NoAnswer, NotSent
 from campus.orders import FAILED, RESERVED, UNKNOWN, Order
 from order_service.app import create_app
@@ -26,6 +27,8 @@ def fulfil(self, order: Order) -> Order:
         except NoAnswer:
             body = {"order_id": str(uuid_utils.uuid7()), "items": order.items}
             reply = self._inventory.post("/reserve", body, **self._call(order))
+        if reply.status == 200 and reply.body.get("status") != stock.RESERVED:
+            raise NoAnswer("this 200 does not say that anything is reserved")
     except NotSent:
         return self._save(ASK, order, order.advance(FAILED, reason="inventory_unreachable"))
     except NoAnswer:

@@ -1,5 +1,6 @@
 """No release after a time-out: an order that inventory did not answer in time is taken for failed."""
 
+from campus import stock
 from campus.neighbours import NoAnswer, NotSent
 from campus.orders import FAILED, RESERVED, UNKNOWN, Order
 from order_service.app import create_app
@@ -21,6 +22,8 @@ def fulfil(self, order: Order) -> Order:
     body = {"order_id": order.order_id, "items": order.items}
     try:
         reply = self._inventory.post("/reserve", body, **self._call(order))
+        if reply.status == 200 and reply.body.get("status") != stock.RESERVED:
+            raise NoAnswer("this 200 does not say that anything is reserved")
     except NotSent:
         return self._save(ASK, order, order.advance(FAILED, reason="inventory_unreachable"))
     except NoAnswer:

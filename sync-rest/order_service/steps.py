@@ -63,6 +63,8 @@ class Steps:
         body = {"order_id": order.order_id, "items": order.items}
         try:
             reply = self._inventory.post("/reserve", body, **self._call(order))
+            if reply.status == 200 and reply.body.get("status") != stock.RESERVED:
+                raise NoAnswer("this 200 does not say that anything is reserved")
         except NotSent:
             return self._save(ASK, order, order.advance(FAILED, reason="inventory_unreachable"))
         except NoAnswer:

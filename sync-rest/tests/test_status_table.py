@@ -16,6 +16,8 @@ REFUSED = {
     "inventory answered 503": (Reply(503, {}), 502, "unknown"),
     "inventory cannot be reached": (NotSent("x"), 503, "failed"),
     "inventory did not answer in time": (NoAnswer("x"), 504, "unknown"),
+    "inventory answered 200 and no reservation": (Reply(200, {"status": "released"}), 504, "unknown"),
+    "something else answered 200": (Reply(200, {}), 504, "unknown"),
 }
 
 
