@@ -20,6 +20,7 @@ from campus.messages import Message, read
 from campus.problems import CONTENT_TYPE
 from chain import Chain
 from flask.testing import FlaskClient
+from lab.postgres import Cluster, PostgresMissing, private_cluster
 from node import Node, RabbitMissing
 
 APPS = {"order": order_service.app, "inventory": inventory_service.app, "notification": notification_service.app}
@@ -252,6 +253,18 @@ def node(tmp_path_factory) -> Iterator[Node]:
         yield node
     finally:
         node.kill()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Run a private PostgreSQL; fail without one, unless CAMPUS_WITHOUT_POSTGRES=1 says that this is known."""
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(private_cluster())
+        except PostgresMissing as error:
+            give_up = pytest.skip if os.environ.get("CAMPUS_WITHOUT_POSTGRES") == "1" else pytest.fail
+            give_up(str(error))
+        yield running
 
 
 @pytest.fixture

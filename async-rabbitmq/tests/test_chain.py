@@ -1,7 +1,6 @@
 """The three services as real processes and a real broker: what becomes of orders when one of them fails."""
 
 import contextlib
-import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,6 @@ from typing import Any
 
 import pytest
 from chain import NAMES, Chain
-from lab.postgres import Cluster, PostgresMissing, private_cluster
 from node import Node
 from rig import MARGIN, wait_until
 from rig.poison import POISON
@@ -216,19 +214,9 @@ def test_sigterm_ends_a_service_in_time(chain, name):
         chain.becomes(order_id, "notified")
 
 
-def postgresql(stack: contextlib.ExitStack) -> Cluster:
-    """Start a private PostgreSQL; fail without one, unless CAMPUS_WITHOUT_POSTGRES=1 says that this is known."""
-    try:
-        return stack.enter_context(private_cluster())
-    except PostgresMissing as error:
-        give_up = pytest.skip if os.environ.get("CAMPUS_WITHOUT_POSTGRES") == "1" else pytest.fail
-        give_up(str(error))
-
-
-def test_the_chain_on_postgresql(tmp_path, running, broker, background):
+def test_the_chain_on_postgresql(tmp_path, running, broker, background, cluster):
     running.down()
     with contextlib.ExitStack() as stack:
-        cluster = postgresql(stack)
         databases = {name: stack.enter_context(cluster.database()) for name in NAMES}
         chain = Chain(tmp_path, broker, databases)
         stack.callback(chain.down)

@@ -1,6 +1,11 @@
 """The relay, one round at a time: what is in the outbox comes to the broker, in order, and stays until it is there."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from broker.publisher import Outgoing
+from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.messages import ORDER_PLACED, Message, event
 from campus.outbox import Outbox
@@ -16,6 +21,14 @@ outbox = Outbox(metadata)
 def placed(n: int) -> Message:
     data = {"user_id": "u1", "items": [{"sku": "soda", "qty": 1}]}
     return event(ORDER_PLACED, f"o{n}", data, at=f"2026-01-31T12:00:{n:02}.000001Z")
+
+
+class SlowPublisher(FakePublisher):
+    """A broker that takes its time to confirm."""
+
+    def publish(self, messages: list[Outgoing], *, timeout: float) -> list[str | None]:
+        time.sleep(0.05)
+        return super().publish(messages, timeout=timeout)
 
 
 class Bench:
@@ -118,3 +131,32 @@ def test_nothing_crashes_after_publishing_what_was_not_confirmed(bench):
     bench.publisher.troubles = {"order.placed": "nack"}
     with pytest.raises(ConnectionError):
         bench.step()
+
+
+def test_of_two_relays_on_one_postgresql_one_publishes_at_a_time_and_each_event_once(cluster, monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 20)
+    publisher = SlowPublisher()
+    with cluster.database() as url:
+        databases = [Database(url, metadata) for _ in range(2)]
+        relays = [
+            Relay(database=each, outbox=outbox, publisher=publisher, faults=Faults(CONSUMING)) for each in databases
+        ]
+        events = [event(ORDER_PLACED, f"o{n}", placed(0).data) for n in range(200)]
+        with databases[0].transaction() as tx:
+            for each in events:
+                outbox.add(tx, each)
+
+        def empty(relay: Relay) -> int:
+            rounds = 0
+            while True:
+                rounds += relay.step()
+                with databases[0].transaction() as tx:
+                    if not outbox.depth(tx):
+                        return rounds
+
+        with ThreadPoolExecutor(2) as pool:
+            rounds = list(pool.map(empty, relays))
+        for database in databases:
+            database.close()
+    assert publisher.orders == [each.order_id for each in events]
+    assert sum(rounds) == 10

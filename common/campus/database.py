@@ -73,6 +73,10 @@ class Database:
         """Do the same for reading only: it shows one moment, and holds up nobody who writes."""
         return self._engine.reading()
 
+    def turn(self, number: int) -> contextlib.AbstractContextManager[bool]:
+        """Yield whether it is this process's turn to do what this number stands for; nobody else's until the end."""
+        return self._engine.turn(number)
+
     @property
     def is_shared(self) -> bool:
         """Whether several processes may work on it: SQLite is for one."""

@@ -52,6 +52,10 @@ class SQLite:
         """Do the same on a connection that cannot write, and holds up no writer."""
         return self._reader.transaction()
 
+    def turn(self, _number: int) -> contextlib.AbstractContextManager[bool]:
+        """Yield True: there is one process."""
+        return contextlib.nullcontext(True)
+
     def close(self) -> None:
         """Close every connection, and let another process have the file."""
         self._reader.close()
@@ -185,6 +189,15 @@ class PostgreSQL:
                 yield tx
             finally:
                 driver.limit = LONGEST_WAIT
+
+    @contextlib.contextmanager
+    def turn(self, number: int) -> Iterator[bool]:
+        """Yield whether nobody else holds this number; until the end nobody else gets it.
+
+        One who stands still for too long, or whose connection is lost, loses it: what is done in it must stand that.
+        """
+        with self.transaction() as tx:
+            yield bool(tx.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({number})").scalar())
 
     def close(self) -> None:
         """Close every connection."""

@@ -215,3 +215,23 @@ def test_read_only_postgresql_is_down(postgres, by):
     with pytest.raises(DatabaseDown, match="read-only"):
         write(postgres, by=by, first=lambda tx: tx.execute(text("SET TRANSACTION READ ONLY")))
     write(postgres)
+
+
+def test_one_process_has_the_turn_until_it_ends_or_its_connection_is_lost(cluster):
+    with cluster.database() as url:
+        first, second = (Database(url, metadata) for _ in range(2))
+        with first.turn(1) as mine, second.turn(1) as too, second.turn(2) as another:
+            assert (mine, too, another) == (True, False, True)
+
+        def lose_it_in_between() -> None:
+            with first.turn(1):
+                close_connections(cluster)
+                with second.turn(1) as mine:
+                    others.append(mine)
+
+        others: list[bool] = []
+        with pytest.raises(DatabaseDown):
+            lose_it_in_between()
+        assert others == [True]
+        first.close()
+        second.close()
