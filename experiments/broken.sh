@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs services that are broken on purpose, and shows that the checker catches each mistake.
+# Runs broken versions of the services, and shows that the checker finds the mistake in each of them.
 #
-# Each file of experiments/broken/ replaces one piece of one service by the mistake that is usually made. Its story is
-# told twice: by the broken version (red), which must turn red for the reason that the file names and for no other, and by
-# the right one (green), which must pass. Both runs are kept below results/broken/NAME/; with --quick below .lab/quick/.
-# The exit status is 0 if all are caught, 1 if one is not, 2 if one could not be decided.
+# Each file of experiments/broken/ puts a common mistake into one piece of one service. Its experiment runs twice. The
+# broken version (red) must fail for the reason that the file names, and for no other reason. The right version (green)
+# must pass. Both runs are kept below results/broken/NAME/; with --quick below .lab/quick/.
+# The exit status is 0 if every mistake is found, 1 if one is not, 2 if one is unknown.
 #
 # Takes: 8 minutes for all, about 40 s for one
 # Usage: experiments/broken.sh [NAME] [--quick]      for the names see experiments/broken/README.md
@@ -23,11 +23,11 @@ for word in "$@"; do
   esac
 done
 
-# tell NAME SIDE PART STORY [BROKEN]: tell a version's story; whatever its verdict is, go on.
+# tell NAME SIDE PART STORY [BROKEN]: run a version's experiment; continue, whatever its verdict is.
 tell() {
   local status=0
   printf '\n=== %s, %s\n' "$1" "$2"
-  rm -rf "${home:?}/$1/$2" # a run that does not come to its end must not be judged by an earlier one
+  rm -rf "${home:?}/$1/$2" # an earlier run must not be judged in place of one that did not finish
   place=broken/$1/$2 again="experiments/broken.sh $1" LAB_BROKEN=${5:-} "$here/broken/$4.sh" "$3" $quick || status=$?
   [[ $status -ne 130 && $status -ne 143 ]] || exit "$status"
 }

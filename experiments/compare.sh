@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Drives the same orders through each model under each condition, and sets what came of them side by side.
+# Sends the same orders to each model under each condition, and compares the results.
 #
-# The conditions are the scripts in experiments/comparison/; each makes a run of its own, with a report of its own. Then
-# `lab compare` makes results/comparison/ of them: the matrix, and a plot for each condition. With --quick the same is
-# shortened, and written under .lab/quick/comparison/. A CONDITION (delay, inventory_killed …) runs only that one.
-# The exit status is the worst verdict: 0 all pass, 1 one failed, 2 one could not be decided. Ctrl-C stops everything.
+# The conditions are the scripts in experiments/comparison/. Each script makes its own run and its own report. Then
+# `lab compare` makes results/comparison/ from the runs: the matrix, and a plot for each condition. With --quick the runs
+# are shorter, and are written under .lab/quick/comparison/. Name a CONDITION (delay, inventory_killed …) to run only it.
+# The exit status is the worst verdict: 0 all pass, 1 one failed, 2 one is unknown. Ctrl-C stops everything.
 #
 # Takes: 22 minutes; --quick 5 minutes
 # Usage: experiments/compare.sh [--quick] [CONDITION]...
@@ -21,7 +21,7 @@ for word in "$@"; do
     --quick) quick=--quick ;;
     *)
       if [[ " ${all[*]} " != *" $word "* ]]; then
-        printf 'compare.sh: there is no condition %s; there are: %s\n' "$word" "${all[*]}" >&2
+        printf 'compare.sh: there is no condition %s; the conditions are: %s\n' "$word" "${all[*]}" >&2
         exit 2
       fi
       conditions+=("$word")

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs every experiment there is, in order, and ends with one table of their verdicts.
+# Runs all 18 experiments in order, and prints one table of their verdicts.
 #
-# A full run writes to results/; with --quick the same stories are told shortened, and written under .lab/quick/.
-# The exit status is the worst verdict: 0 all pass, 1 one failed, 2 one could not be decided.
+# A full run writes to results/; with --quick the experiments are shorter, and are written under .lab/quick/.
+# The exit status is the worst verdict: 0 all pass, 1 one failed, 2 one is unknown.
 # An experiment that does not pass does not stop the others. Ctrl-C stops everything.
 #
 # Takes: 16 minutes (each part about 5); --quick 5 minutes
@@ -50,7 +50,7 @@ for script in "${scripts[@]}"; do
   status=0
   "$script" $quick || status=$?
   [[ $status -ne 130 && $status -ne 143 ]] || exit "$status"
-  # A script that did not come to its verdict must not be judged by the folder of an earlier run.
+  # The folder of an earlier run must not be judged in place of a script that did not reach its verdict.
   if [[ $(date -r "$folder/summary.json" +%s 2>/dev/null || echo 0) -lt $stamp ]]; then folder=$root/.lab/runs/$name; fi
   folders+=("$folder")
   left=$((left - $(seconds_of "$script")))
