@@ -73,10 +73,10 @@ need() {
   if [[ ${!2:-} == 1 ]]; then return; fi
   if PYTHONPATH=experiments:common "$bin/python" - "$1" <<'PYTHON'; then return; fi
 import sys
-from lab import brokers
-from lab.places import LabError
+from lab.errors import LabError
+from lab.runtime import install
 try:
-    brokers.install(sys.argv[1])
+    install.ensure(sys.argv[1])
 except LabError as error:
     sys.exit(f"run_tests: {error}\n  {getattr(error, 'hint', '') or ''}")
 PYTHON

@@ -20,7 +20,7 @@ from campus.messages import Message, read
 from campus.problems import CONTENT_TYPE
 from chain import Chain
 from flask.testing import FlaskClient
-from lab.postgres import Cluster, PostgresMissing, private_cluster
+from lab.runtime.postgres import Cluster, PostgresMissing, private_cluster
 from node import Node, RabbitMissing
 
 APPS = {"order": order_service.app, "inventory": inventory_service.app, "notification": notification_service.app}

@@ -8,6 +8,8 @@ import sys
 import tempfile
 import time
 
+from benchmarks import cost_parts
+from benchmarks.cost_parts import ITEMS, Parts, placed
 from broker.publisher import Outgoing, Publisher
 from campus import notices, order_book, stock
 from campus.database import Database
@@ -15,8 +17,6 @@ from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, event, order_
 from campus.orders import Order
 from campus.work import Task
 from inventory_service import app as inventory
-from lab import cost_parts
-from lab.cost_parts import ITEMS, Parts, placed
 from notification_service import app as notification
 from order_service import app as order_service
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from campus.database import CommitUnknown, Database, DatabaseDown, InsertIfAbsent
-from lab import postgres
+from lab.runtime import postgres
 from rig import wait_until
 from sqlalchemy import Column, Connection, MetaData, String, Table, select
 

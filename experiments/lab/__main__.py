@@ -1,5 +1,5 @@
 """`python -m lab`, which `./lab` calls."""
 
-from lab.cli import main
+from lab.cli.main import main
 
 main(prog_name="./lab")

@@ -1,59 +1,144 @@
-"""The commands of `experiments/broken.sh`: which versions there are, whether each is caught, and their pages' diffs."""
+"""Whether the checker catches a service that is broken on purpose: judged from the raw files of two runs of one story.
 
-import sys
+The run with the broken version must turn red in what the version names, and in nothing else; the run with the right one
+must pass. Every order that was done before the disturbance must be sound in both.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-import click
+from lab.errors import LabError
+from lab.history import model as history
+from lab.history import steps
+from lab.history.model import Run
+from lab.report import run as run_report
+from lab.report.format import table
+from lab.runtime.broken import BrokenVersion
+from lab.verdict import FAIL, MARK, PASS, UNKNOWN, overall
 
-from lab import variants
-from lab.check import PASS
-from lab.places import shown
-
-if TYPE_CHECKING:  # what takes seconds to import is imported where it is used
-    from lab.caught import Judged
-
-
-@click.command(hidden=True)
-@click.argument("names", nargs=-1)
-def versions(names: tuple[str, ...]) -> None:
-    """Print name, part and story of each version that is broken on purpose, or of those named."""
-    for name in names or variants.names():
-        variant = variants.named(name)
-        click.echo(f"{variant.name} {variant.part} {variant.story}")
+CALM = "warm-"  # the load before the disturbance
+Said = Iterator[tuple[str, str]]  # (verdict, sentence)
 
 
-@click.command(hidden=True)
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.argument("names", nargs=-1)
-def caught(folder: Path, names: tuple[str, ...]) -> None:
-    """Judge all versions, or those NAMES, by their runs below FOLDER, and write its report of all that are there."""
-    from lab import report
-    from lab.caught import judge, write_report
+@dataclass(frozen=True)
+class Judged:
+    """One version: the verdict on it, and why; what turned red, the story of one order, and what the right one gave."""
 
-    found = {name: judge(variants.named(name), folder / name) for name in variants.names()}
-    asked = [found[name] for name in names or found]
-    there = [judged for name, judged in found.items() if judged in asked or (folder / name).exists()]
-    (folder / "report.md").write_text(write_report(there))
-    _show(asked)
-    click.echo(f"report: {shown(folder)}/report.md")
-    sys.exit(report.EXIT_STATUS[report.verdict([j.verdict for j in asked])])
+    variant: BrokenVersion
+    verdict: str
+    why: str
+    caught: tuple[str, ...] = ()
+    story: str = ""
+    right: str = "–"
 
 
-def _show(judged: list["Judged"]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def judge(variant: BrokenVersion, folder: Path) -> Judged:
+    """Judge a version by the runs in its folder: `red` with it, `green` without; `pass` if it is rightly caught."""
+    try:
+        runs = history.read(folder / "red"), history.read(folder / "green")
+    except LabError as error:
+        return Judged(variant, UNKNOWN, str(error))
+    wrong, right = (run_report.summarise(run) for run in runs)
+    found = [*_same_story(variant, *runs), *_right_version(right), *_turned_red(variant, runs[0], wrong)]
+    verdict = overall([v for v, _ in found]) if found else PASS
+    why = next((sentence for v, sentence in found if v == verdict), "caught")
+    caught = tuple(_in_words(check) for check in _checks(wrong) if check["verdict"] == FAIL)
+    return Judged(variant, verdict, why, caught, _one_story(wrong), run_report.verdict_sentence(right))
 
-    rows = Table("version", "caught by", "the right version", "verdict", show_lines=True)
-    for j in judged:
-        caught = "\n".join(j.caught) or "nothing"
-        rows.add_row(j.variant.name, caught, j.right, j.verdict if j.verdict == PASS else f"{j.verdict}: {j.why}")
-    Console(width=150).print(rows)
+
+def _same_story(variant: BrokenVersion, red: Run, green: Run) -> Said:
+    """Yield what shows that these are not two runs of the version's story, with it and without it."""
+    for run, broken in ((red, variant.name), (green, None)):
+        is_ = (run.head["part"], run.head["experiment"], run.head.get("broken"))
+        if is_ != (variant.part, variant.story, broken):
+            yield FAIL, f"a run is of {is_[0]}, {is_[1]}, {is_[2] or 'the right version'}"
+    done = [[step.what for step in steps.happened(run)] for run in (red, green)]
+    if done[0] != done[1]:
+        yield FAIL, "the two runs did not do the same"
 
 
-@click.command(hidden=True)
-def diffs() -> None:
-    """Make the diff in the page of each version that is broken on purpose anew."""
-    for name in variants.names():
-        page = variants.FOLDER / f"{name}.md"
-        page.write_text(variants.with_diff(page.read_text(), variants.named(name)))
+def _right_version(summary: dict[str, Any]) -> Said:
+    if summary["verdict"] != PASS:
+        yield summary["verdict"], f"the right version did not pass: {run_report.verdict_sentence(summary)}"
+
+
+def _turned_red(variant: BrokenVersion, run: Run, summary: dict[str, Any]) -> Said:
+    """Yield where the broken version is not red for the reason that it names, or for another as well."""
+    verdicts = {check["id"]: check["verdict"] for check in _checks(summary)}
+    if UNKNOWN in verdicts.values():
+        yield UNKNOWN, f"of the broken version nobody can tell: {summary['invariants'][0]['sentence']}"
+        return
+    for name, verdict in verdicts.items():
+        if verdict == FAIL and name not in variant.caught_by:
+            yield FAIL, f"it turned red for another reason: {name}"
+    for name in variant.caught_by:
+        if verdicts.get(name) != FAIL:
+            yield FAIL, f"it did not turn red: {name}"
+    for order in _named(run, summary):
+        if order.startswith(CALM):
+            yield FAIL, f"{order} is wrong already, which was done before the disturbance"
+
+
+def _checks(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*summary["invariants"], *summary["predictions"]]
+
+
+def _named(run: Run, summary: dict[str, Any]) -> Iterator[str]:
+    """Yield the clients' names of the orders that break an invariant."""
+    for invariant in summary["invariants"]:
+        for violation in invariant["violations"]:
+            subject = violation["subject"]
+            yield run.orders[subject]["user_id"] if subject in run.orders else subject
+
+
+def _in_words(check: dict[str, Any]) -> str:
+    """Return what turned red: an invariant has a rule, a prediction has numbers."""
+    if "violations" in check:
+        return f"{check['id']}: {check['rule']} {check['sentence']}"
+    _, predicted, measured, _ = run_report.prediction_row(check)
+    return f"{check['id']}: {check['sentence']}: predicted {predicted}, measured {measured}"
+
+
+def _one_story(summary: dict[str, Any]) -> str:
+    """Return the story of the first order that breaks an invariant; nothing where there is none to tell."""
+    told = (v["story"] for i in summary["invariants"] for v in i["violations"] if v["story"])
+    story = next(told, None)
+    return "```\n" + "\n".join(story) + "\n```" if story else ""
+
+
+def write_report(judged: list[Judged]) -> str:
+    """Return the index of these versions as Markdown."""
+    good = sum(j.verdict == PASS for j in judged)
+    sections = [
+        "# Broken on purpose",
+        "Each version has one piece of one service replaced by a mistake that is usually made. Its story is told by "
+        "the broken version, which must turn red for the reason that it names and no other, and by the right one, "
+        "which must pass.",
+        f"**{good} of {len(judged)} are caught.**",
+        table(("version", "part", "the mistake", "caught by", "verdict"), [_row(j) for j in judged]),
+        *(section for j in judged for section in _section(j)),
+        "## Make it again",
+        "```\nexperiments/broken.sh\n```",
+        "`./lab caught results/broken` makes this page again from the raw files of the runs.",
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _row(j: Judged) -> tuple[str, ...]:
+    variant = j.variant
+    page = f"[`{variant.name}`](../../experiments/broken/{variant.name}.md)"
+    verdict = MARK[j.verdict] + ("" if j.verdict == PASS else f": {j.why}")
+    return page, variant.part, variant.title, "; ".join(variant.caught_by), verdict
+
+
+def _section(j: Judged) -> list[str]:
+    """Return what the broken version and the right one gave, in the words of their reports."""
+    name = j.variant.name
+    return [
+        f"## {name}",
+        f"Broken, [it turns red]({name}/red/report.md): {'; '.join(j.caught) or 'nowhere'}",
+        j.story,
+        f"Right, [it gave]({name}/green/report.md): {j.right}",
+    ]

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from analytics_consumer import tally
+from benchmarks import cost_parts
+from benchmarks.cost_parts import ITEMS, Parts, placed
 from broker import topics
 from broker.told import Told
 from campus import notices, order_book, stock
@@ -21,8 +23,6 @@ from campus.work import Task
 from inventory_consumer import app as inventory
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
-from lab import cost_parts
-from lab.cost_parts import ITEMS, Parts, placed
 from notification_consumer import app as notification
 from producer_order import app as order_service
 

@@ -12,7 +12,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import MemberToRemove
 from kafka.errors import CoordinatorNotAvailableError
 from kafka.structs import OffsetAndMetadata
-from lab import brokers
+from lab.brokers import probe
+from lab.runtime import install
 from rig import Process, free_port, wait_until
 
 PART = Path(__file__).resolve().parents[1]
@@ -33,7 +34,7 @@ class Node(Process):
         if self.runs:
             self.signal(signal.SIGCONT)
         else:
-            brokers.install("kafka")
+            install.ensure("kafka")
             command = [PART / "broker" / "private_node", self._folder / "node"]
             self.run(command, folder=self._folder, env=self._ports)
         wait_until(self._answers, 150, what="Kafka answers", alive=self)
@@ -113,7 +114,7 @@ class Node(Process):
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
-            hello, reply = brokers.HELLO["kafka"]
+            hello, reply = probe.HELLO["kafka"]
             connection.sendall(hello)
             connection.settimeout(2)
             return connection.recv(len(reply)) == reply

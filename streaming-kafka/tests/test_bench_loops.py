@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Callable
 
 import pytest
+from benchmarks import tools
+from benchmarks.baselines import kafka_drain, kafka_produce
 from campus.messages import ORDER_PLACED, order_placed, read
 from campus.orders import Order, drawn
 from kafka import KafkaConsumer, TopicPartition
-from lab import bench_tools
-from lab.contestants import kafka_drain, kafka_produce
 
 COUNT = 700
 
@@ -31,7 +31,7 @@ def new_topic(node) -> Callable[[], str]:
 
 def loop(script: str, node, *words: str) -> dict:
     """Run a loop as the benchmark does, and return what it printed."""
-    (line,) = bench_tools.output_of(["-m", f"lab.contestants.{script}", node.bootstrap, *words], f"test-{script}")
+    (line,) = tools.output_of(["-m", f"benchmarks.baselines.{script}", node.bootstrap, *words], f"test-{script}")
     return line
 
 

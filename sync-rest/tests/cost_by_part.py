@@ -17,6 +17,8 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import requests
+from benchmarks.cost_parts import ITEMS, TIMES
+from benchmarks.cost_parts import request as request_of
 from campus import notices, order_book, stock
 from campus.database import Database
 from campus.forms import read_order
@@ -25,8 +27,6 @@ from campus.order_book import Debt
 from campus.orders import NOTIFIED, RESERVED, Order, new_order_id
 from flask import Flask, request
 from inventory_service.app import create_app
-from lab.cost_parts import ITEMS, TIMES
-from lab.cost_parts import request as request_of
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from lab.postgres import Cluster, PostgresMissing, private_cluster
+from lab.runtime.postgres import Cluster, PostgresMissing, private_cluster
 from rig import MARGIN, Service, wait_until
 
 PART = Path(__file__).resolve().parents[1]

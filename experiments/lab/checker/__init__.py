@@ -1,1 +1,1 @@
-"""Judges a run: what was predicted, beside what was measured. It must not import reports, grading or commands."""
+"""Judges a run: its invariants, and what was predicted beside what was measured; it must not import reports."""

@@ -8,10 +8,12 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from lab import backlog, figures, history
-from lab.check import seconds_at
+from lab.analysis import backlog
+from lab.analysis import latency as figures
+from lab.analysis.lag import LagSeries
 from lab.checker.figure import Figure, StandIn, attribute, figure
-from lab.lag_series import LagSeries
+from lab.history import model as history
+from lab.history.model import seconds_at
 
 if TYPE_CHECKING:
     from lab.checker.run_view import Run

@@ -15,11 +15,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import history
-from lab.check import FAIL, PASS, UNKNOWN
 from lab.checker.figure import Figure, largest, smallest
 from lab.checker.run_view import Run
-from lab.places import ROOT, LabError, shown
+from lab.errors import LabError
+from lab.history import model as history
+from lab.paths import ROOT, relative
+from lab.verdict import FAIL, PASS, UNKNOWN
 
 __all__ = ["Run", "at_least", "at_most", "equals", "largest", "smallest"]
 
@@ -101,7 +102,7 @@ class File:
                 frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(self.path)
             ]
             line = error.lineno if isinstance(error, SyntaxError) else next(reversed(lines), None)
-            place = f"{shown(self.path)}{f', line {line}' if line else ''}"
+            place = f"{relative(self.path)}{f', line {line}' if line else ''}"
             raise LabError(f"{place}: {type(error).__name__}: {error}", "mend this line and start again") from error
 
     def _over(self, run: Run) -> Iterator[tuple[Prediction, dict[str, Any]]]:
@@ -152,7 +153,7 @@ def rehearse(script: Path, part: str, *, quick: bool, services: list[str]) -> st
     """Run the predictions beside a script over a stand-in, and return their text. Raises LabError for a mistake."""
     path = script.with_suffix(".py")
     if not path.exists():
-        raise LabError(f"there is no {shown(path)} with the predictions of {script.name}")
+        raise LabError(f"there is no {relative(path)} with the predictions of {script.name}")
     frame = script.with_name("frame.sh")
     told = script.read_text() + (frame.read_text() if frame.exists() else "")
     names = {"load": re.findall(r"\blab load (\w+)", told), "service": services}

@@ -8,10 +8,14 @@ from typing import Any
 from campus.faults import FaultConfig
 from campus.metrics import metrics
 
-from lab import analytics, backlog, chaos_report, history, toll
-from lab.check import Evidence
+from lab.analysis import backlog
+from lab.analysis import reports as analytics
+from lab.checker import losses
 from lab.checker.figure import Figure, StandIn, attribute, figure
+from lab.checker.invariants import Evidence
 from lab.checker.parts import Backlog, Fault, Lag, Load
+from lab.history import model as history
+from lab.report import chaos as chaos_report
 
 DISTURBED = ("killed", "stopped", "frozen", *FaultConfig.model_fields)
 
@@ -117,9 +121,9 @@ class Run:
         """Return how many reservations are in this state at the end."""
         return sum(r["status"] == status for r in self.held("inventory", "reservation"))
 
-    lost = attribute(lambda self: len(toll.lost(self._evidence)))  # acknowledged, and not there or not done
-    duplicated = attribute(lambda self: len(toll.doubled(self._evidence)))  # done twice
-    unresolved = attribute(lambda self: len(toll.left_open(self._evidence)))  # in no final state
+    lost = attribute(lambda self: len(losses.lost(self._evidence)))  # acknowledged, and not there or not done
+    duplicated = attribute(lambda self: len(losses.doubled(self._evidence)))  # done twice
+    unresolved = attribute(lambda self: len(losses.left_open(self._evidence)))  # in no final state
     faults_drawn = attribute(lambda self: len((chaos_report.drawn(self.raw) or {})["faults"]))  # by the seed
 
     @figure

@@ -11,9 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 import rig
-from lab import brokers, kafka
+from lab.brokers import kafka
+from lab.brokers.probe import answers
 from lab.checker import predictions
-from lab.compose import Service
+from lab.runtime import install
+from lab.services import Service
 
 ROOT = Path(__file__).resolve().parents[3]
 NEEDED = ("lab", "requirements.lock", "experiments", "common", "sync-rest")
@@ -165,9 +167,9 @@ class KafkaNode(rig.Process):
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        brokers.install("kafka")
+        install.ensure("kafka")
         self.run([ROOT / "streaming-kafka/broker/private_node", self._folder], folder=self._folder, env=self._ports)
-        rig.wait_until(lambda: brokers.answers(self.service, 1.0), 90, what="Kafka answers", alive=self)
+        rig.wait_until(lambda: answers(self.service, 1.0), 90, what="Kafka answers", alive=self)
 
 
 @pytest.fixture(scope="session")

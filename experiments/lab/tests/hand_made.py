@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from campus.metrics import metrics
-from lab import figures
+from lab.analysis import latency
 from lab.checker.predictions import Run as RunView
-from lab.history import HISTORY, STATE, Run, write_lines
+from lab.history.model import HISTORY, STATE, Run, write_lines
 
 BEGAN = datetime.fromisoformat("2026-01-31T12:00:00+00:00")
 HEAD = {
@@ -230,7 +230,7 @@ def _of_partition(number: int) -> dict[str, Any]:
 def asked(raw: Raw, question: str) -> float:
     """Return what a prediction that asks `run` this is told; NaN where the run does not say."""
     run = raw.run()
-    return eval(question, {"run": RunView(run, figures.of_phases(run))})
+    return eval(question, {"run": RunView(run, latency.of_phases(run))})
 
 
 Change = Callable[[Raw], None]

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from lab import kafka
-from lab.compose import Service
+from lab.brokers import kafka
+from lab.services import Service
 
 
 def put(node: Service, topic: str, *bodies: bytes, partition: int = 0, headers: Sequence = (), key=b"k") -> None:

@@ -4,8 +4,10 @@ import math
 
 import pytest
 from hand_made import Raw, accepted, asked
-from lab import check, report
-from lab.backlog import Backlog
+from lab.analysis.backlog import Backlog
+from lab.checker import invariants
+from lab.report import run as run_report
+from lab.verdict import FAIL, PASS, UNKNOWN
 
 
 def test_a_backlog_is_what_was_asked_and_not_yet_done():
@@ -74,14 +76,14 @@ def test_without_the_broker_nobody_knows_what_is_dead(question):
     raw = accepted()
     raw.state.append({"what": "missing", "service": "rabbitmq", "why": "it does not answer"})
     assert math.isnan(asked(raw, question))
-    assert {f.verdict for f in check.check(raw.run())} == {check.UNKNOWN}
+    assert {f.verdict for f in invariants.check(raw.run())} == {UNKNOWN}
 
 
 def test_an_accepted_order_may_fail_and_a_reserved_one_may_not():
-    assert {f.verdict for f in check.check(accepted().run())} == {check.PASS}
+    assert {f.verdict for f in invariants.check(accepted().run())} == {PASS}
     raw = accepted()
     next(e for e in raw.events if e["type"] == "ok" and e["op"] == "a-4")["kind"] = "201"
-    assert [f.id for f in check.check(raw.run()) if f.verdict == check.FAIL] == ["INV-1"]
+    assert [f.id for f in invariants.check(raw.run()) if f.verdict == FAIL] == ["INV-1"]
 
 
 def test_accepted_and_never_finished_is_not_decided():
@@ -89,8 +91,8 @@ def test_accepted_and_never_finished_is_not_decided():
     for order in raw.state:
         if order["what"] == "order":
             order["timeline"], order["status"] = order["timeline"][:1], "placed"
-    assert {(f.verdict, f.sentence) for f in check.check(raw.run())} == {
-        (check.UNKNOWN, "Cannot tell: no order was completed.")
+    assert {(f.verdict, f.sentence) for f in invariants.check(raw.run())} == {
+        (UNKNOWN, "Cannot tell: no order was completed.")
     }
 
 
@@ -99,11 +101,11 @@ def test_one_accepted_order_that_is_lost_is_a_broken_promise():
     for what in ("order", "reservation", "notification"):
         raw.remove(what, "o1")
     raw.moves(+1)
-    assert "INV-1" in [f.id for f in check.check(raw.run()) if f.verdict == check.FAIL]
+    assert "INV-1" in [f.id for f in invariants.check(raw.run()) if f.verdict == FAIL]
 
 
 def test_the_report_sets_accepted_beside_completed(tmp_path):
-    report.make(accepted().write(tmp_path))
+    run_report.make(accepted().write(tmp_path))
     text = (tmp_path / "report.md").read_text()
     assert "| load | how | sent | accepted | refused | unknown | accepted/s |" in text
     assert "| a | 20 ms | 20 ms | 4 | 1 | 0.6 | 4.00 s | 4.60 s | 4.60 s | 4.60 s | 3.99 s | 4.59 s |" in text
@@ -114,7 +116,7 @@ def test_the_report_sets_accepted_beside_completed(tmp_path):
 
 
 def test_depths_leave_out_what_nobody_could_say(tmp_path):
-    report.make(accepted().write(tmp_path))
+    run_report.make(accepted().write(tmp_path))
     lines = (tmp_path / "depth.csv").read_text().splitlines()
     assert lines == [
         "at,orders for inventory,orders for notification,order-placed,outbox",
@@ -127,7 +129,7 @@ def test_depths_leave_out_what_nobody_could_say(tmp_path):
 def test_a_synchronous_run_has_none_of_it(tmp_path):
     from hand_made import good
 
-    summary = report.make(good().write(tmp_path))
+    summary = run_report.make(good().write(tmp_path))
     assert "completion" not in summary["phases"]["a"]
     assert not (tmp_path / "depth.csv").exists()
     assert "Accepted and completed" not in (tmp_path / "report.md").read_text()

@@ -3,8 +3,9 @@
 from types import SimpleNamespace
 
 import pytest
-from lab import bench_kafka_report, bench_orders
-from lab.places import LabError
+from benchmarks import orders as bench_orders
+from benchmarks import report_c
+from lab.errors import LabError
 
 LOST = 7
 
@@ -37,7 +38,7 @@ def good() -> list[dict]:
 
 
 def verdicts(samples: list[dict]) -> list[str]:
-    goals, sections = bench_kafka_report.judge(samples)
+    goals, sections = report_c.judge(samples)
     assert all(section.startswith("## ") for section in sections)
     return [goal["verdict"] for goal in goals]
 
@@ -95,7 +96,7 @@ def test_what_was_not_measured_is_unknown(which, unknown):
 def test_the_median_of_the_rounds_counts(seconds, verdict, measured):
     more = [bulk("small", 10_000, "service", s) | {"round": n} for n, s in enumerate(seconds, 1)]
     more += [bulk("small", 10_000, "kafka-python", 1.0) | {"round": n} for n in (1, 2)]
-    goals, _ = bench_kafka_report.judge(good() + more)
+    goals, _ = report_c.judge(good() + more)
     assert (goals[0]["verdict"], goals[0]["measured"]) == (verdict, measured)
 
 
@@ -109,7 +110,7 @@ outbox_depth 7.0
 
 
 def test_a_services_figures_are_read(monkeypatch):
-    monkeypatch.setattr(bench_orders.http, "call", lambda *_: SimpleNamespace(text=METRICS))
+    monkeypatch.setattr(bench_orders.client, "call", lambda *_: SimpleNamespace(text=METRICS))
     service = SimpleNamespace(url="http://x")
     assert bench_orders.done(service) == 42.0
     assert bench_orders.metric(service, "outbox_depth ") == 7.0

@@ -6,15 +6,18 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from lab import bench_rabbitmq_report, bench_report, cheap_client, history
-from lab.places import RESULTS
+from benchmarks import raw_client, report_b
+from benchmarks import report as bench_report
+from lab.history import model as history
+from lab.history.model import SAMPLES
+from lab.paths import RESULTS
 
-COMMITTED = sorted(file.parent for file in RESULTS.glob(f"bench/*/{bench_report.SAMPLES}"))
+COMMITTED = sorted(file.parent for file in RESULTS.glob(f"bench/*/{SAMPLES}"))
 
 
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.name)
 def test_a_committed_report_can_be_made_again_byte_for_byte(folder, tmp_path):
-    shutil.copy(folder / bench_report.SAMPLES, tmp_path)
+    shutil.copy(folder / SAMPLES, tmp_path)
     bench_report.make(tmp_path)
     for name in ("report.md", "summary.json"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
@@ -40,7 +43,7 @@ def good() -> list[dict]:
 
 
 def verdicts(samples: list[dict]) -> list[str]:
-    goals, sections = bench_rabbitmq_report.judge(samples)
+    goals, sections = report_b.judge(samples)
     assert all(section.startswith("## ") for section in sections)
     return [goal["verdict"] for goal in goals]
 
@@ -85,7 +88,7 @@ def test_a_drain_without_its_floor_is_unknown():
 def test_a_report_is_written(tmp_path):
     versions = {"commit": "c", "cores": 2, "memory_gib": 4, "system": "x", "versions": {"Python": "3"}}
     head = {"benchmark": "async-rabbitmq", "quick": True, "environment": versions}
-    history.write_lines(tmp_path / bench_report.SAMPLES, [head, *good()])
+    history.write_lines(tmp_path / SAMPLES, [head, *good()])
     assert bench_report.make(tmp_path) == "pass: 8 of 8 goals reached."
     assert json.loads((tmp_path / "summary.json").read_text())["verdict"] == "pass"
 
@@ -116,9 +119,9 @@ def port():
 
 @pytest.mark.parametrize("count", [10, 3])
 def test_the_cheap_client_stops_after_a_count(port, count):
-    sample = cheap_client.drive(port, 4, 30.0, count=count, wanted=202)
+    sample = raw_client.drive(port, 4, 30.0, count=count, wanted=202)
     assert (len(sample.latencies), sample.bad) == (count, 0)
 
 
 def test_the_cheap_client_counts_other_answers_as_bad(port):
-    assert cheap_client.drive(port, 4, 30.0, count=5).bad == 5
+    assert raw_client.drive(port, 4, 30.0, count=5).bad == 5

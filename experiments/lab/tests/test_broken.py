@@ -12,29 +12,27 @@ import pytest
 from click.testing import CliRunner
 from conftest import ROOT, Copy
 from hand_made import HEAD, Raw, accepted, good, items
-from lab import (
-    broken,
-    check,
-    compose,
-    docker,
-    evidence,
-    grading,
-    history,
-    report,
-    runtime,
-    script_commands,
-    story,
-    variants,
-)
-from lab.caught import judge, write_report
-from lab.evidence import Exhibit
-from lab.history import HISTORY, STATE
-from lab.places import PARTS, LabError
+from lab.broken import judge, write_report
+from lab.checker import invariants
+from lab.cli import broken
+from lab.cli import experiment as script_commands
+from lab.errors import LabError
+from lab.grading import grade, rules
+from lab.grading.rules import Exhibit
+from lab.history import model as history
+from lab.history import session
+from lab.history.model import HISTORY, STATE
+from lab.paths import PARTS
+from lab.report import run as run_report
+from lab.runtime import broken as broken_versions
+from lab.runtime import docker, lifecycle
+from lab.runtime.broken import BrokenVersion
+from lab.services import services_of
 
-NAMES = variants.names()
+NAMES = broken_versions.names()
 each = pytest.mark.parametrize("name", NAMES)
 ADDS_UP, ONE_NOTIFICATION = "INV-3", "INV-6"
-MADE = variants.Variant("made", "Made", "sync-rest", "order", "a0_made", (ONE_NOTIFICATION,), ())
+MADE = BrokenVersion("made", "Made", "sync-rest", "order", "a0_made", (ONE_NOTIFICATION,), ())
 
 LOOKS = """
 import importlib, json, sys
@@ -60,18 +58,18 @@ for name, replaces in json.loads(sys.argv[1]).items():
 
 
 def test_every_part_has_some_and_all_are_listed():
-    listed = (variants.FOLDER / "README.md").read_text()
+    listed = (broken_versions.FOLDER / "README.md").read_text()
     assert len(NAMES) >= 10
-    assert {variants.named(name).part for name in NAMES} == set(PARTS)
+    assert {broken_versions.named(name).part for name in NAMES} == set(PARTS)
     assert [name for name in NAMES if f"[`{name}`]({name}.md)" not in listed] == []
 
 
 @each
 def test_a_version_names_what_exists(name):
-    variant = variants.named(name)
-    script = variants.FOLDER / f"{variant.story}.sh"
-    title, about = story.read_header(script)
-    assert variant.service in compose.services(variant.part)
+    variant = broken_versions.named(name)
+    script = broken_versions.FOLDER / f"{variant.story}.sh"
+    title, about = session.read_header(script)
+    assert variant.service in services_of(variant.part)
     assert os.access(script, os.X_OK)
     assert title
     assert set(about) == {"Shows", "Why", "Not shown", "Takes", "Usage"}
@@ -80,59 +78,59 @@ def test_a_version_names_what_exists(name):
 
 @each
 def test_its_page_has_its_title_and_the_diff_to_the_service_as_it_is(name):
-    variant = variants.named(name)
-    page = (variants.FOLDER / f"{name}.md").read_text()
+    variant = broken_versions.named(name)
+    page = (broken_versions.FOLDER / f"{name}.md").read_text()
     assert page.startswith(f"# {variant.title.partition(':')[0]}\n")
     assert f"<!-- quote: results/broken/report.md#{name} -->" in page
-    assert variants.with_diff(page, variant) == page
+    assert broken_versions.with_diff(page, variant) == page
     assert any(line.startswith("+ ") for line in variant.diff().splitlines())
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_it_replaces_what_the_service_has(part):
-    mine = [variant for variant in map(variants.named, NAMES) if variant.part == part]
+    mine = [variant for variant in map(broken_versions.named, NAMES) if variant.part == part]
     path = os.pathsep.join(str(ROOT / folder) for folder in ("common", part, "experiments/broken"))
     asked = json.dumps({variant.name: variant.replaces for variant in mine})
     command = [sys.executable, "-c", LOOKS, asked]
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for line, variant in zip(done.stdout.splitlines(), mine, strict=True):
-        right = compose.services(part)[variant.service].command[-1]
+        right = services_of(part)[variant.service].command[-1]
         assert json.loads(line) == [variant.name, [True] * len(variant.replaces), right.partition(":")[0]]
 
 
 def test_a_diff_to_what_is_not_there_says_so():
-    gone = replace(variants.named("no_release"), replaces=("order_service.steps.Steps.give_up",))
+    gone = replace(broken_versions.named("no_release"), replaces=("order_service.steps.Steps.give_up",))
     with pytest.raises(LabError, match=r"there is no Steps\.give_up in sync-rest/order_service/steps\.py"):
         gone.diff()
 
 
 def test_it_is_started_in_place_of_the_right_service():
-    right = compose.services("sync-rest", {})
-    wrong = compose.services("sync-rest", {"LAB_BROKEN": "no_release"})
+    right = services_of("sync-rest", {})
+    wrong = services_of("sync-rest", {"LAB_BROKEN": "no_release"})
     *usual, _ = right["order"].command[1:]
     command = ["gunicorn", "--pythonpath", "../experiments/broken", *usual, "no_release:create_app()"]
     assert wrong == right | {"order": replace(right["order"], command=command)}
-    assert compose.services("async-rabbitmq", {"LAB_BROKEN": "no_release"}) == compose.services("async-rabbitmq", {})
+    assert services_of("async-rabbitmq", {"LAB_BROKEN": "no_release"}) == services_of("async-rabbitmq", {})
 
 
 def test_an_unknown_version_is_refused():
     with pytest.raises(LabError, match="there is no broken version no_such"):
-        compose.services("sync-rest", {"LAB_BROKEN": "no_such"})
+        services_of("sync-rest", {"LAB_BROKEN": "no_such"})
 
 
 def test_without_local_processes_it_is_refused(monkeypatch):
     monkeypatch.setattr(docker, "answers", lambda: True)
     monkeypatch.setenv("LAB_RUNTIME", "docker")
-    assert runtime.choose().name == "docker"
+    assert lifecycle.choose().name == "docker"
     monkeypatch.setenv("LAB_BROKEN", "no_release")
     with pytest.raises(LabError, match="without Docker only"):
-        runtime.choose()
+        lifecycle.choose()
 
 
 def test_a_version_of_another_part_is_refused(monkeypatch):
     monkeypatch.setenv("LAB_BROKEN", "no_outbox")
-    script = str(variants.FOLDER / "too_slow.sh")
+    script = str(broken_versions.FOLDER / "too_slow.sh")
     done = CliRunner().invoke(script_commands.begin, [script, "sync-rest", "--owner", str(os.getpid())])
     assert str(done.exception) == "no_outbox is a broken version of async-rabbitmq, and not of sync-rest"
 
@@ -165,7 +163,7 @@ def write(folder: Path, raw: Raw, **head: object) -> None:
     history.write_lines(folder / STATE, raw.state)
 
 
-def judged(folder: Path, red: Raw, green: Raw, variant: variants.Variant = MADE) -> tuple[str, str]:
+def judged(folder: Path, red: Raw, green: Raw, variant: BrokenVersion = MADE) -> tuple[str, str]:
     """Return the verdict on two runs, and why."""
     write(folder / "red", red, broken="made")
     write(folder / "green", green)
@@ -268,7 +266,7 @@ def test_the_report_says_by_what_each_was_caught_and_tells_one_story(tmp_path):
     write(tmp_path / "green", good())
     text = write_report([judge(MADE, tmp_path), variants_unrun(tmp_path)])
     assert "**1 of 2 are caught.**" in text
-    rule = check.one_notification_each.__doc__
+    rule = invariants.one_notification_each.__doc__
     assert f"[it turns red](made/red/report.md): {ONE_NOTIFICATION}: {rule} Broken 1 times: o0" in text
     assert "client a-0 sends 2 burger" in text
     assert "[it gave](made/green/report.md): 0 of 0 predictions hold, 7 of 7 invariants" in text
@@ -281,8 +279,8 @@ def variants_unrun(folder: Path):
 
 def test_the_command_judges_those_named_and_reports_all_that_ran(tmp_path, monkeypatch):
     found = {"made": MADE, "other": replace(MADE, name="other"), "unrun": replace(MADE, name="unrun")}
-    monkeypatch.setattr(variants, "names", lambda: list(found))
-    monkeypatch.setattr(variants, "named", found.__getitem__)
+    monkeypatch.setattr(broken_versions, "names", lambda: list(found))
+    monkeypatch.setattr(broken_versions, "named", found.__getitem__)
     for name, red in (("made", unnotified()), ("other", good())):
         write(tmp_path / name / "red", red, broken=name)
         write(tmp_path / name / "green", good())
@@ -297,7 +295,7 @@ def test_the_committed_report_is_what_the_committed_runs_give():
     folder = ROOT / "results/broken"
     if not folder.exists():
         pytest.skip("no runs are committed")
-    there = [judge(variants.named(name), folder / name) for name in NAMES if (folder / name).exists()]
+    there = [judge(broken_versions.named(name), folder / name) for name in NAMES if (folder / name).exists()]
     assert (folder / "report.md").read_text() == write_report(there)
     assert [j.variant.name for j in there if j.verdict != "pass"] == []
 
@@ -305,11 +303,13 @@ def test_the_committed_report_is_what_the_committed_runs_give():
 def test_a_broken_run_is_said_to_be_one_and_is_no_evidence(tmp_path):
     head = {"broken": "no_release", "part": "sync-rest", "experiment": "a5_outage"}
     write(tmp_path / "a5_outage", accepted(), **head)
-    assert report.summarise(history.read(tmp_path / "a5_outage"))["title"].endswith(" — broken on purpose: no_release")
+    assert run_report.summarise(history.read(tmp_path / "a5_outage"))["title"].endswith(
+        " — broken on purpose: no_release"
+    )
     files = {file.name: file.read_bytes() for file in (tmp_path / "a5_outage").iterdir()}
-    graded = grading.grade_exhibit(Exhibit("results/sync-rest/a5_outage", files, None, None, None, False, False, False))
+    graded = grade.grade_exhibit(Exhibit("results/sync-rest/a5_outage", files, None, None, None, False, False, False))
     said = {broken.rule: broken.sentences for broken in graded.broken}
-    assert said[evidence.right_version.__doc__] == ["one of its services was broken on purpose: no_release"]
+    assert said[rules.right_version.__doc__] == ["one of its services was broken on purpose: no_release"]
 
 
 @pytest.mark.parametrize(

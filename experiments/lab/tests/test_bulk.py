@@ -4,9 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 from campus.orders import drawn
-from lab import bulk, figures, history, http
-from lab.load import Plan
-from lab.places import LabError
+from lab import client
+from lab.analysis import latency
+from lab.errors import LabError
+from lab.history import model as history
+from lab.load import bulk
+from lab.load.generator import Plan
 
 
 def answering(monkeypatch, reply) -> list:
@@ -19,7 +22,7 @@ def answering(monkeypatch, reply) -> list:
             raise LabError("no answer")
         return SimpleNamespace(status_code=reply[0], json=lambda: reply[1])
 
-    monkeypatch.setattr(http, "call", call)
+    monkeypatch.setattr(client, "call", call)
     return asked
 
 
@@ -39,7 +42,7 @@ def test_every_order_of_an_acknowledged_request_is_done(monkeypatch):
     assert results(lines) == [("ok", "202", f"o{n}") for n in range(4)]
     assert [(e["op"], e["items"]) for e in lines if e["type"] == "invoke"] == list(drawn(4, 7))
     phase = {"at": began, "type": "phase", "phase": "burst", "params": {}, "until": until}
-    done = figures.of_phases(history.Run({}, [phase, *lines]))["burst"]
+    done = latency.of_phases(history.Run({}, [phase, *lines]))["burst"]
     assert (done["ok"], done["p50"], done["achieved"]) == (4, 2.0, 2.0)
 
 

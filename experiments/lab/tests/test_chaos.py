@@ -10,13 +10,20 @@ import pytest
 from campus.faults import ANSWERING, CONSUMING, Faults
 from conftest import Copy
 from hand_made import Raw, accepted, good, items
-from lab import chaos, chaos_report, chaos_run, compose, disturb, local, processes, publishing, report, runtime
-from lab.chaos import Fault, schedule
-from lab.check import Evidence
-from lab.http import call
-from lab.journal import Journal
-from lab.places import PARTS, LabError
-from lab.toll import doubled, left_open, lost
+from lab.checker.invariants import Evidence
+from lab.checker.losses import doubled, left_open, lost
+from lab.client import call
+from lab.errors import LabError
+from lab.faults import inject, messages
+from lab.faults import run as chaos_run
+from lab.faults import schedule as chaos
+from lab.faults.schedule import Fault, schedule
+from lab.history.recorder import Journal
+from lab.paths import PARTS
+from lab.report import chaos as chaos_report
+from lab.report import run as run_report
+from lab.runtime import lifecycle, local, processes
+from lab.services import Service, services_of
 from rig import wait_until
 
 MANY = [(part, seed, minutes) for part in PARTS for seed in range(8) for minutes in (0.2, 0.8, 3.0)]
@@ -62,7 +69,7 @@ def test_every_kind_comes_in_a_minute():
 
 def test_a_part_is_given_only_faults_that_it_has():
     for part, seed, minutes in MANY:
-        services = compose.services(part)
+        services = services_of(part)
         broker = part in chaos.BROKERS
         points = ("before_commit", "after_commit", *(("after_publish",) if broker else ()))
         understood = Faults(CONSUMING if broker else ANSWERING, points=points)
@@ -114,13 +121,13 @@ class Machine:
         self.done: list[str] = []
         self.states: dict[str, str] = {}
 
-    def state(self, service: compose.Service) -> str:
+    def state(self, service: Service) -> str:
         return self.states.get(service.name, "running")
 
-    def start(self, service: compose.Service) -> None:
+    def start(self, service: Service) -> None:
         self.done.append(f"start {service.name}")
 
-    def signal(self, service: compose.Service, verb: str) -> None:
+    def signal(self, service: Service, verb: str) -> None:
         if self.state(service) == "exited":
             raise LabError(f"{service.name} does not run")
         self.done.append(f"{verb} {service.name}")
@@ -130,8 +137,8 @@ class Machine:
 def machine(monkeypatch, free_port) -> Machine:
     """A machine on which nobody answers."""
     made = Machine()
-    monkeypatch.setattr(runtime, "choose", lambda: made)
-    monkeypatch.setattr(runtime, "wait_ready", lambda *_: None)
+    monkeypatch.setattr(lifecycle, "choose", lambda: made)
+    monkeypatch.setattr(lifecycle, "wait_ready", lambda *_: None)
     for name in ("ORDER", "INVENTORY", "NOTIFICATION"):
         monkeypatch.setenv(f"A_{name}_PORT", str(free_port))
     return made
@@ -193,13 +200,13 @@ def test_all_is_healed(journal, machine, monkeypatch):
     machine.states = {"order": "paused", "notification": "exited"}
     asked = []
 
-    def reset(service: compose.Service) -> None:
+    def reset(service: Service) -> None:
         asked.append(service.name)
         if service.name == "inventory":
             raise LabError("no answer")
 
     said = []
-    monkeypatch.setattr(disturb, "reset", reset)
+    monkeypatch.setattr(inject, "reset", reset)
     chaos_run.heal("sync-rest", said.append)
     assert machine.done == ["start notification", "start inventory", "unpause order", "start order"]
     assert asked == ["notification", "inventory", "order"]
@@ -208,8 +215,8 @@ def test_all_is_healed(journal, machine, monkeypatch):
 
 def test_connections_flap_until_the_end_of_the_fault(journal, machine, monkeypatch):
     told = []
-    monkeypatch.setattr(disturb, "configure", lambda service, settings: told.append(settings))
-    monkeypatch.setattr(disturb, "reset", lambda service: told.append("reset"))
+    monkeypatch.setattr(inject, "configure", lambda service, settings: told.append(settings))
+    monkeypatch.setattr(inject, "reset", lambda service: told.append("reset"))
     monkeypatch.setattr(chaos_run, "FLAP", 0.05)
     settings = {"failure_mode": "drop", "failure_rate": 1.0}
     chaos_run.carry_out(journal, [Fault(0.0, "flaps", "order", 0.2, settings)], print)
@@ -228,12 +235,12 @@ def test_what_cannot_be_taken_is_not_given_back(journal, machine, kind):
 
 @pytest.mark.parametrize(("point", "done"), [(None, True), ("after_commit", False)])
 def test_a_crash_shows_in_what_the_service_forgot(journal, machine, monkeypatch, point, done):
-    def configure(service: compose.Service, settings: dict) -> None:
+    def configure(service: Service, settings: dict) -> None:
         raise LabError("it died before it answered")
 
-    monkeypatch.setattr(disturb, "configure", configure)
-    monkeypatch.setattr(disturb, "configured", lambda service: {"crash_point": point})
-    monkeypatch.setattr(disturb, "reset", lambda service: None)
+    monkeypatch.setattr(inject, "configure", configure)
+    monkeypatch.setattr(inject, "configured", lambda service: {"crash_point": point})
+    monkeypatch.setattr(inject, "reset", lambda service: None)
     machine.states["order"] = "exited"
     chaos_run.carry_out(journal, [Fault(0.0, "crash", "order", 0.1, {"crash_point": "after_commit"})], print)
     [came] = noted(journal, "carried out")
@@ -243,7 +250,7 @@ def test_a_crash_shows_in_what_the_service_forgot(journal, machine, monkeypatch,
 
 def test_a_service_that_cannot_be_asked_is_not_told_to_crash(journal, machine, monkeypatch):
     told = []
-    monkeypatch.setattr(disturb, "configure", lambda service, settings: told.append(service.name))
+    monkeypatch.setattr(inject, "configure", lambda service, settings: told.append(service.name))
     chaos_run.carry_out(journal, [Fault(0.0, "crash", "order", 0.1, {"crash_point": "after_commit"})], print)
     [came] = noted(journal, "carried out")
     assert not came["done"]
@@ -270,15 +277,15 @@ def part_a(running: Copy, monkeypatch) -> Copy:
     return running
 
 
-def ready(service: compose.Service) -> bool:
-    return runtime.is_ready(service, timeout=5.0)
+def ready(service: Service) -> bool:
+    return lifecycle.is_ready(service, timeout=5.0)
 
 
 @pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="a disk can be made full on Linux only")
 @pytest.mark.parametrize("kind", ["database_away", "disk_full"])
 def test_a_service_without_its_database_is_not_ready_and_works_again_afterwards(part_a, journal, monkeypatch, kind):
-    monkeypatch.setattr(local, "HIDDEN", part_a.root / ".lab")
-    services = compose.services("sync-rest")
+    monkeypatch.setattr(local, "STATE_DIR", part_a.root / ".lab")
+    services = services_of("sync-rest")
     fault = Fault(0.0, kind, "inventory", 1.0)
     assert chaos_run.DOING[kind](journal, 0, fault) == ""
     try:
@@ -291,14 +298,14 @@ def test_a_service_without_its_database_is_not_ready_and_works_again_afterwards(
     assert [e["verb"] for e in noted(journal, "fault")] == ["take", "give back"]
 
 
-def place(order: compose.Service, count: int) -> None:
+def place(order: Service, count: int) -> None:
     for n in range(count):
         body = {"user_id": f"chaos-{n}", "items": items()}
         assert call("POST", f"{order.url}/order", json=body).status_code == 201
 
 
 def test_what_was_reserved_is_asked_for_again_and_changes_nothing(part_a, journal):
-    services = compose.services("sync-rest")
+    services = services_of("sync-rest")
     fault = Fault(0.0, "duplicates", "inventory")
     with pytest.raises(LabError, match="too few orders are finished"):
         chaos_run._duplicate(journal, 3, fault)
@@ -309,13 +316,13 @@ def test_what_was_reserved_is_asked_for_again_and_changes_nothing(part_a, journa
 
 
 def test_malformed_requests_are_refused(part_a, journal, monkeypatch):
-    url = compose.services("sync-rest")["order"].url
+    url = services_of("sync-rest")["order"].url
     orders = len(call("GET", f"{url}/orders").json()["orders"])
     fault = Fault(0.0, "poison", "order")
     assert chaos_run._poison(journal, 0, fault) == "21 malformed requests, all refused"
     assert len(call("GET", f"{url}/orders").json()["orders"]) == orders
     fine = json.dumps({"user_id": "chaos-x", "items": items()}).encode()
-    monkeypatch.setattr(publishing, "poisons", lambda *_: {"no poison at all": fine})
+    monkeypatch.setattr(messages, "poisons", lambda *_: {"no poison at all": fine})
     with pytest.raises(LabError, match=r"malformed requests were answered .201: 1."):
         chaos_run._poison(journal, 0, fault)
 
@@ -385,7 +392,7 @@ EXPECTED = (
 def test_a_report_sets_what_was_planned_beside_what_was_done(tmp_path, expecting):
     expecting(*EXPECTED)
     folder = chaotic(accepted()).write(tmp_path)
-    summary = report.make(folder)
+    summary = run_report.make(folder)
     assert [p["verdict"] for p in summary["predictions"]] == ["pass"] * 3
     assert summary["chaos"]["seed"] == 7
     assert summary["chaos"]["planned"]["configure"] == 1
@@ -398,7 +405,7 @@ def test_a_report_sets_what_was_planned_beside_what_was_done(tmp_path, expecting
 
 def test_a_report_counts_the_kinds_that_could_be_drawn_and_old_ones_those_of_their_time(tmp_path):
     raw = chaotic(accepted())
-    old = report.summarise(raw.run())["chaos"]["planned"]
+    old = run_report.summarise(raw.run())["chaos"]["planned"]
     assert list(old) == ["kill", "freeze", "broker", "configure", "crash", "duplicates", "poison"]
     [schedule] = [line for line in raw.events if line["type"] == "schedule"]
     schedule["kinds"] = list(chaos.kinds_of("sync-rest"))
@@ -407,7 +414,7 @@ def test_a_report_counts_the_kinds_that_could_be_drawn_and_old_ones_those_of_the
     raw.add("fault", 4.0, verb="give back", service="order", value="its database")
     raw.add("carried out", 4.0, fault=2, began=3.0, ended=4.0, done=True, said="")
     folder = raw.write(tmp_path)
-    assert report.make(folder)["chaos"]["planned"] == dict.fromkeys(chaos.kinds_of("sync-rest"), 0) | {
+    assert run_report.make(folder)["chaos"]["planned"] == dict.fromkeys(chaos.kinds_of("sync-rest"), 0) | {
         "kill": 1, "configure": 1, "database_away": 1,
     }  # fmt: skip
     text = (folder / "report.md").read_text()
@@ -419,14 +426,14 @@ def test_the_toll_of_a_run_whose_state_is_not_known_is_not_known(expecting):
     expecting(*EXPECTED)
     raw = chaotic(accepted())
     raw.state.append({"what": "missing", "service": "notification", "why": "no answer"})
-    assert report.summarise(raw.run())["predictions"][0]["verdict"] == "unknown"
+    assert run_report.summarise(raw.run())["predictions"][0]["verdict"] == "unknown"
 
 
 def test_one_page_shows_all_runs_and_their_sums(tmp_path):
     for n in (1, 2):
         file = tmp_path / f"async-rabbitmq/seed-{n}/summary.json"
         file.parent.mkdir(parents=True)
-        file.write_text(json.dumps(report.summarise(chaotic(accepted()).run())))
+        file.write_text(json.dumps(run_report.summarise(chaotic(accepted()).run())))
     chaos_report.make(tmp_path)
     lines = (tmp_path / "report.md").read_text().splitlines()
     counts = "1 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0"

@@ -2,7 +2,8 @@
 
 import pytest
 from hand_made import Change, Raw, good, items
-from lab.check import FAIL, IDS, PASS, RULES, UNKNOWN, check
+from lab.checker.invariants import IDS, RULES, check
+from lab.verdict import FAIL, PASS, UNKNOWN
 
 
 def red(raw: Raw) -> set[str]:

@@ -12,9 +12,11 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 from conftest import Copy
-from lab import compose, http, processes, runtime
-from lab.cli import COMMANDS, main
-from lab.places import LabError
+from lab import client
+from lab.cli.main import COMMANDS, main
+from lab.errors import LabError
+from lab.runtime import lifecycle, processes
+from lab.services import services_of
 from rig import wait_until
 
 
@@ -74,7 +76,7 @@ def test_a_report_of_no_run(tmp_path):
 
 
 def test_settings_are_read_as_json_where_they_are():
-    from lab.service_commands import _settings
+    from lab.cli.services import _settings
 
     words = ("delay=2", "failure_rate=0.3", "failure_mode=hang", "paused=true", "x=a=b")
     assert _settings(words) == {
@@ -249,11 +251,11 @@ def test_a_service_that_dies_at_its_start(copy: Copy, service, variable, value):
 
 def test_a_service_that_does_not_become_ready_says_what_it_waits_for(monkeypatch):
     answer = SimpleNamespace(status_code=503, json=lambda: {"checks": {"database": "ok", "kafka": "no broker"}})
-    monkeypatch.setattr(http, "try_get", lambda *_, **__: answer)
+    monkeypatch.setattr(client, "try_get", lambda *_, **__: answer)
     log = 'it began\n{"message":"request","method":"GET","path":"/ready"}\n'
     local = SimpleNamespace(state=lambda _: "running", logs=lambda *_: log)
     with pytest.raises(LabError) as refused:
-        runtime.wait_ready(local, compose.services("sync-rest")["order"], seconds=0.01)
+        lifecycle.wait_ready(local, services_of("sync-rest")["order"], seconds=0.01)
     assert str(refused.value) == "order is not ready after 0 s (kafka: no broker); its last words:\n  | it began"
 
 

@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from hand_made import HEAD, Raw, items
-from lab import cells, claims, compare, report, story
-from lab.history import HISTORY, STATE, write_lines
-from lab.places import PARTS, RESULTS, ROOT, LabError
-from lab.plot import FAULT as FAULT_COLOUR
+from lab.comparison import claims, compare, runs
+from lab.errors import LabError
+from lab.history import session
+from lab.history.model import HISTORY, STATE, write_lines
+from lab.paths import PARTS, RESULTS, ROOT
+from lab.report import run as run_report
+from lab.report.plot import FAULT as FAULT_COLOUR
 
 BEGIN = 10.0  # when the load begins, in the run's time
 FAULT = (12.0, 15.0)
@@ -43,7 +46,7 @@ def run_of(part: str, condition: str) -> Raw:
         if refused and n in late:
             _refused(raw, n)
     raw.stock("burger", 10, 10 - len([line for line in raw.state if line["what"] == "reservation"]))
-    for service in cells.SERVICES[part]:
+    for service in runs.SERVICES[part]:
         received = {"reserve": 3} if service == "inventory" else {"send": 5 + PARTS.index(part)}
         raw.add("messages", 20.0, service=service, received=received)
     for at in (10.5, 13.5):
@@ -79,7 +82,7 @@ def write(raw: Raw, home: Path, part: str, condition: str) -> Path:
     head["place"] = f"comparison/{part}/{condition}"
     write_lines(folder / HISTORY, [head, *sorted(raw.events, key=lambda e: e["at"])])
     write_lines(folder / STATE, raw.state)
-    report.make(folder)
+    run_report.make(folder)
     return folder
 
 
@@ -102,7 +105,7 @@ def home(made, tmp_path) -> Path:
 
 def figures_of(part: str, condition: str, raw: Raw | None = None) -> dict:
     run = (raw or run_of(part, condition)).run()
-    return cells.Cell(condition, part, run).figures()
+    return runs.Cell(condition, part, run).figures()
 
 
 def wrong(home: Path) -> list[tuple[str, str]]:
@@ -215,7 +218,7 @@ def test_the_picture_shows_each_model_and_the_fault(home):
 
 
 def test_seconds_are_counted_from_the_beginning():
-    from lab.comparison_plot import per_second
+    from lab.comparison.plot import per_second
 
     assert per_second([0.0, 0.99, 2.5]) == [2, 0, 1]
     assert per_second([]) == []
@@ -223,7 +226,7 @@ def test_seconds_are_counted_from_the_beginning():
 
 def test_the_same_runs_give_the_same_bytes(home):
     before = {path.name: path.read_bytes() for path in home.iterdir() if path.is_file()}
-    code = f"from pathlib import Path; from lab import compare; compare.make(Path({str(home)!r}))"
+    code = f"from pathlib import Path; from lab.comparison import compare; compare.make(Path({str(home)!r}))"
     env = {"PYTHONPATH": f"{ROOT}/experiments:{ROOT}/common", "PYTHONHASHSEED": "12345", "TZ": "Asia/Tokyo"}
     subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True)
     assert {path.name: path.read_bytes() for path in home.iterdir() if path.is_file()} == before
@@ -385,7 +388,7 @@ def test_there_is_a_script_for_each_condition():
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_every_script_says_what_it_is(script):
-    title, about = story.read_header(script)
+    title, about = session.read_header(script)
     assert title.startswith("Compared: ")
     assert set(about) == {"Shows", "Why", "Not shown", "Takes", "Usage"}
     assert about["Usage"] == f"experiments/comparison/{script.name} PART [--quick]"

@@ -21,11 +21,16 @@ from typing import Any
 import pytest
 from campus.orders import drawn
 from click.testing import CliRunner
-from lab import authentic, evidence, grade, grading, history, load, reference, report, rubric
-from lab.grading import Graded
-from lab.history import HISTORY, STATE
-from lab.places import ROOT, LabError
-from lab.repository import Repository
+from lab.errors import LabError
+from lab.grading import grade, output, provenance, rubric, rules
+from lab.grading.grade import Graded
+from lab.grading.repository import Repository
+from lab.history import model as history
+from lab.history import steps as reference
+from lab.history.model import HISTORY, STATE
+from lab.load import generator
+from lab.paths import ROOT
+from lab.report import run as run_report
 
 A5, A3, B4 = "results/sync-rest/a5_outage", "results/sync-rest/a3_failure", "results/async-rabbitmq/b4_poison"
 BENCH = "results/bench/sync-rest"
@@ -52,8 +57,8 @@ class Clone:
     def graded(self, folder: str) -> Graded:
         """Commit everything, and grade one run."""
         self.commit()
-        [exhibit] = [e for e in grading.exhibited(Repository(self.root)) if e.folder == folder]
-        return grading.grade_exhibit(exhibit)
+        [exhibit] = [e for e in grade.exhibited(Repository(self.root)) if e.folder == folder]
+        return grade.grade_exhibit(exhibit)
 
     def replace(self, path: str, old: str, new: str) -> None:
         text = (self.root / path).read_text()
@@ -79,12 +84,12 @@ class Clone:
         history.write_lines(place / HISTORY, [run.head, *sorted(run.events, key=lambda e: e["at"])])
         history.write_lines(place / STATE, run.state)
         if anew:
-            summary = report.make(place)
+            summary = run_report.make(place)
             log = [f"— {run.head['experiment']}"]
             for p in summary["predictions"]:
-                text, predicted, measured, _ = report.prediction_row(p)
+                text, predicted, measured, _ = run_report.prediction_row(p)
                 log.append(f"  {p['verdict']:7} {p['id']}: {text}: predicted {predicted}, measured {measured}")
-            log.append(f"{summary['verdict']}: {report.verdict_sentence(summary)}")
+            log.append(f"{summary['verdict']}: {run_report.verdict_sentence(summary)}")
             (place / "run.log").write_text("\n".join(log))
 
     def keep(self, *folders: str) -> None:
@@ -113,7 +118,7 @@ def clone(origin) -> Clone:
 @pytest.fixture
 def forger(clone, monkeypatch) -> Clone:
     """The same, with pictures that cost no time: whoever makes the reports anew gets them right."""
-    monkeypatch.setattr(report.plot, "draw", lambda run, path: path.write_text(f"{len(run.events)} events\n"))
+    monkeypatch.setattr(run_report.plot, "draw", lambda run, path: path.write_text(f"{len(run.events)} events\n"))
     return clone
 
 
@@ -412,7 +417,7 @@ def test_a_script_put_back_after_the_run(forger):
 def test_nothing_of_a_student_is_run(forger):
     """Neither the script nor the predictions of a clone, whatever they say, nor those that its history holds."""
     there = forger.root / "ran"
-    for name in ("a5_outage.py", "chaos.py", "lab/places.py"):
+    for name in ("a5_outage.py", "chaos.py", "lab/paths.py"):
         (forger.root / "experiments" / name).write_text(f"open({str(there)!r}, 'w')\n")
     with (forger.root / "experiments/a5_outage.sh").open("a") as script:
         script.write(f"touch {there}\n")
@@ -516,7 +521,7 @@ NONSENSE = {
 def test_raw_files_that_make_no_sense_fail_and_are_told(name, raw):
     committed = Repository(ROOT).read(f"{A5}/{n}" for n in (HISTORY, STATE))
     files = {Path(path).name: content for path, content in committed.items()} | {name: raw}
-    found = grading.grade_exhibit(grading.Exhibit(A5, files, b"", b"", b"", True, False, False))
+    found = grade.grade_exhibit(grade.Exhibit(A5, files, b"", b"", b"", True, False, False))
     assert found.verdict == "fail"
     assert all(reasons(found))
 
@@ -535,7 +540,7 @@ def lines_of(clone: Clone, *folders: str, change: Callable[[], None] = lambda: N
     change()
     clone.commit()
     repository = Repository(clone.root)
-    found = [grading.grade_exhibit(e) for e in grading.exhibited(repository)]
+    found = [grade.grade_exhibit(e) for e in grade.exhibited(repository)]
     return {line.id: line for line in rubric.judge(repository, found)}
 
 
@@ -611,7 +616,7 @@ def test_a_section_that_is_missing(clone):
 
 
 def told(*words: Path | str) -> tuple[int, str]:
-    done = CliRunner().invoke(grade.grade, [str(word) for word in words])
+    done = CliRunner().invoke(output.grade, [str(word) for word in words])
     return done.exit_code, done.stdout
 
 
@@ -665,26 +670,26 @@ def test_a_folder_that_is_no_repository(tmp_path):
 def test_a_shallow_clone_cannot_tell_of_earlier_commits(clone, tmp_path):
     shallow = tmp_path / "shallow"
     subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{clone.root}", str(shallow)], check=True)
-    [exhibit] = [e for e in grading.exhibited(Repository(shallow)) if e.folder == A5]
-    found = grading.grade_exhibit(exhibit)
+    [exhibit] = [e for e in grade.exhibited(Repository(shallow)) if e.folder == A5]
+    found = grade.grade_exhibit(exhibit)
     assert breaks(found, "may be beyond the end of this shallow clone", verdict="unknown")
 
 
 # loads that no committed run has yet
 
 
-def sent_by(plan: load.Plan, orders: Iterable[tuple[str, list]], times: Iterable[float]) -> evidence.Evidence:
+def sent_by(plan: generator.Plan, orders: Iterable[tuple[str, list]], times: Iterable[float]) -> rules.Evidence:
     """Return the evidence of one load that sent these orders, from 1.0 s on."""
     began = {"at": 1.0, "type": "phase", "phase": plan.phase, "params": plan.params(), "until": 9.0}
     invokes = [
         {"at": at, "type": "invoke", "op": op, "phase": plan.phase, "intended": at, "items": items}
         for (op, items), at in zip(orders, times, strict=False)
     ]
-    return evidence.Evidence(None, history.Run({}, [began, *invokes]), {}, None)
+    return rules.Evidence(None, history.Run({}, [began, *invokes]), {}, None)
 
 
-BULK = load.Plan("burst", bulk=True, count=5)
-CLOSED = load.Plan("closed", clients=1, seconds=4.0)
+BULK = generator.Plan("burst", bulk=True, count=5)
+CLOSED = generator.Plan("closed", clients=1, seconds=4.0)
 
 
 @pytest.mark.parametrize(
@@ -693,11 +698,16 @@ CLOSED = load.Plan("closed", clients=1, seconds=4.0)
         (BULK, drawn(5, 1), [1.0] * 5, []),
         (BULK, list(drawn(5, 1))[:4], [1.0] * 4, ["order bulk-1-000004 was never sent"]),
         (BULK, drawn(5, 1), [1.0] * 4 + [1.5], ["order bulk-1-000004 was meant for 1.500000 s"]),
-        (CLOSED, load.orders(CLOSED), [1.0, 2.0, 4.9], []),
-        (CLOSED, load.orders(CLOSED), [1.0, 2.0, 5.1], ["order closed-000002 was sent at 5.100 s, outside its load"]),
+        (CLOSED, generator.orders(CLOSED), [1.0, 2.0, 4.9], []),
+        (
+            CLOSED,
+            generator.orders(CLOSED),
+            [1.0, 2.0, 5.1],
+            ["order closed-000002 was sent at 5.100 s, outside its load"],
+        ),
     ],
 )
 def test_the_orders_of_other_loads_are_drawn_too(plan, orders, times, wrong):
-    found = list(authentic.loads_are_seeded(sent_by(plan, orders, times)))
+    found = list(provenance.loads_are_seeded(sent_by(plan, orders, times)))
     assert len(found) == len(wrong)
     assert all(any(words in reason for reason in found) for words in wrong)

@@ -6,9 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lab import compose, quotes, readme
+from lab import docs
 from lab.checker import predictions
-from lab.places import PARTS, ROOT
+from lab.cli import readme
+from lab.paths import PARTS, ROOT
+from lab.services import services_of
 
 CHANGE = re.compile(r"\*\*Change this line\*\* in \[`(.+?)`\]\(\.\./(.+?)\)[^`]*?:\n\n```diff\n-(.+)\n\+(.+)\n```\n")
 LINE_IN_FILE = re.compile(r"`([^`]+)`\s+(?:of\s+`\w+`\s+)?in\s+(?:`\w+`\s+of\s+)?`([\w/.-]+\.(?:py|yml))`")
@@ -44,7 +46,7 @@ def test_a_question_has_command_output_meaning_and_a_line_to_change(question):
     places = [question.find(part) for part in parts]
     assert -1 not in places
     assert places == sorted(places)
-    assert all(block.body.strip() for block in quotes.blocks(question))
+    assert all(block.body.strip() for block in docs.blocks(question))
     assert len(CHANGE.findall(question)) == 1
 
 
@@ -64,13 +66,13 @@ def test_a_changed_script_is_still_one_and_has_all_that_is_predicted_of_it(quest
     shutil.copy((ROOT / path).with_suffix(".py"), tmp_path)
     assert subprocess.run(["bash", "-n", script]).returncode == 0
     part = PARTS["abc".index(script.name[0])]
-    assert predictions.rehearse(script, part, quick=False, services=[*compose.services(part)])
+    assert predictions.rehearse(script, part, quick=False, services=[*services_of(part)])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 def test_every_link_leads_somewhere(page):
-    for _, target in quotes.LINK.findall(page.read_text()):
-        if not target or quotes.ELSEWHERE.match(target):
+    for _, target in docs.LINK.findall(page.read_text()):
+        if not target or docs.ELSEWHERE.match(target):
             continue
         path, _, anchor = target.partition("#")
         there = page.parent / path if path else page

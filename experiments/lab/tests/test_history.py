@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 from hand_made import Raw, good
-from lab.history import HISTORY, STATE, Window, read, write_lines
-from lab.places import LabError
+from lab.errors import LabError
+from lab.history.model import HISTORY, STATE, Window, read, write_lines
 
 
 def windows(*faults: tuple) -> list[Window]:

@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from lab import figures, history, load
-from lab.load import Plan
+from lab.analysis import latency
+from lab.history import model as history
+from lab.load import generator
+from lab.load.generator import Plan
 
 SERVER = """
 import asyncio
@@ -61,7 +63,7 @@ def drive_with_freeze(server: subprocess.Popen, plan: Plan, begin: float, frozen
     thread = threading.Thread(target=freeze)
     thread.start()
     try:
-        lines, began, until = load.run(plan, server.url, load.monotonic_since(time.monotonic()))
+        lines, began, until = generator.run(plan, server.url, generator.monotonic_since(time.monotonic()))
     finally:
         thread.join()
     phase = {"at": began, "type": "phase", "phase": plan.phase, "params": plan.params(), "until": until}
@@ -72,7 +74,7 @@ def test_an_open_loop_shows_a_freeze_as_long_as_it_was(server):
     total = 5.0
     run, frozen = drive_with_freeze(server, Plan("open", rate=60, seconds=total), begin=1.5, frozen=2.0)
     assert [op.result for op in run.operations] == ["ok"] * 300
-    latencies = figures.Latencies(figures.latency(op) for op in run.operations)
+    latencies = latency.Latencies(latency.latency(op) for op in run.operations)
     for q in (0.75, 0.9, 0.99):
         assert latencies.quantile(q) == pytest.approx((q - 1 + frozen / total) * total, abs=0.3)
     assert latencies.quantile(0.5) < 0.3  # 1 − F/T is 0.6: the median student noticed nothing
@@ -80,7 +82,7 @@ def test_an_open_loop_shows_a_freeze_as_long_as_it_was(server):
 
 def test_a_closed_loop_hides_it(server):
     run, frozen = drive_with_freeze(server, Plan("closed", clients=1, seconds=3.0), begin=1.0, frozen=1.2)
-    of = figures.of_phases(run)["closed"]
+    of = latency.of_phases(run)["closed"]
     assert of["p99"] < frozen / 2
     assert of["max"] == pytest.approx(frozen, abs=0.3)
-    assert sum(figures.latency(op) > 0.5 for op in run.operations) == 1
+    assert sum(latency.latency(op) > 0.5 for op in run.operations) == 1

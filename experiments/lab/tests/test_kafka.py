@@ -11,11 +11,14 @@ import pytest
 from conftest import ROOT
 from kafka import TopicPartition
 from kafka_clients import Member, commit, put, put_aborted, put_committed, transaction
-from lab import compose, dlq, http, kafka, messaging, publishing, rabbit, sampler, snapshot, story
-from lab.compose import Service
-from lab.journal import Journal
-from lab.letters import Letter
-from lab.places import LabError
+from lab import client as http
+from lab.brokers import base, dead_letters, kafka, rabbitmq
+from lab.brokers.message import Letter
+from lab.errors import LabError
+from lab.faults import messages
+from lab.history import sampler, session, snapshot
+from lab.history.recorder import Journal
+from lab.services import Service, services_of
 from rig import wait_until
 
 ORDERS, INVENTORY = kafka.PLACED, kafka.RESERVED
@@ -53,7 +56,7 @@ def test_what_two_groups_gave_up_is_one_letter(log):
     bury(log, b"bad", f"{ORDERS}/1/7", "order-status-group")
     bury(log, b"worse", f"{INVENTORY}/0/3")
     dead = {"what": "dead", "reason": "no JSON", "history": []}
-    assert dlq.as_state(log) == [
+    assert dead_letters.as_state(log) == [
         dead
         | {
             "queue": ORDERS,
@@ -63,8 +66,8 @@ def test_what_two_groups_gave_up_is_one_letter(log):
         },
         dead | {"queue": INVENTORY, "message_id": f"{INVENTORY}/0/3", "body": "worse", "groups": [GROUP]},
     ]
-    [(_, letter)] = dlq.letters(log, (INVENTORY,))
-    assert dlq.described("order-events.dlq", letter)[:3] == [
+    [(_, letter)] = dead_letters.letters(log, (INVENTORY,))
+    assert dead_letters.described("order-events.dlq", letter)[:3] == [
         "order-events.dlq  message inventory-events/0/3",
         "  reason   no JSON",
         "  given up inventory-consumer-group",
@@ -101,7 +104,7 @@ def test_published_letters_are_named_by_where_they_are(log):
 
 def test_poison_is_noted_as_it_will_be_found(log, tmp_path):
     notes = Journal.begin(tmp_path / "run", {"part": "streaming-kafka"})
-    count = publishing.poison(notes, "bad", ORDERS)
+    count = messages.poison(notes, "bad", ORDERS)
     noted = [line for line in notes.lines() if line["type"] == "published"]
     assert (len(noted), {n["queue"] for n in noted}) == (count, {ORDERS})
     found = {kafka.identity(record): record.value for record in kafka.read_all(log, [ORDERS])}
@@ -183,7 +186,8 @@ def test_samples_come_again_after_an_outage(log, kafka_node):
 
 
 @pytest.mark.parametrize(
-    "act", [dlq.letters, dlq.as_state, kafka.waiting, kafka.empty, lambda s: kafka.send_back(s, ORDERS)]
+    "act",
+    [dead_letters.letters, dead_letters.as_state, kafka.waiting, kafka.empty, lambda s: kafka.send_back(s, ORDERS)],
 )
 def test_a_broker_that_is_down_is_said_plainly(free_port, act):
     down = Service("streaming-kafka", "kafka", [], {}, "streaming-kafka", free_port, {}, is_broker=True)
@@ -194,26 +198,26 @@ def test_a_broker_that_is_down_is_said_plainly(free_port, act):
 
 def test_a_run_settles_when_every_group_has_read_all(log, monkeypatch):
     monkeypatch.setattr(http, "metric", lambda *_, **__: 0.0)
-    services = compose.services("streaming-kafka")
+    services = services_of("streaming-kafka")
     put(log, ORDERS, b"1")
     commit(log, GROUP, {(ORDERS, 0): 0})
-    assert not story._quiet(services)
+    assert not session._quiet(services)
     commit(log, GROUP, {(ORDERS, 0): 1})
-    assert story._quiet(services)
+    assert session._quiet(services)
 
 
 def test_nobody_knows_whether_a_run_has_settled_without_the_broker(free_port, monkeypatch):
     monkeypatch.setattr(http, "metric", lambda *_, **__: 0.0)
     monkeypatch.setenv("C_KAFKA_PORT", str(free_port))
-    assert not story._quiet(compose.services("streaming-kafka"))
+    assert not session._quiet(services_of("streaming-kafka"))
 
 
 def test_the_state_of_a_run_holds_dead_letters_and_what_is_missing(log, free_port, monkeypatch):
     bury(log, b"bad", f"{ORDERS}/1/7")
-    services = [name for name in compose.services("streaming-kafka") if name != "kafka"]
+    services = [name for name in services_of("streaming-kafka") if name != "kafka"]
     for name in services:
         monkeypatch.setenv(f"C_{name.upper()}_PORT", str(free_port))
-    lines = [(line["what"], line.get("service")) for line in story._state("streaming-kafka")]
+    lines = [(line["what"], line.get("service")) for line in session._state("streaming-kafka")]
     assert lines == [("dead", None), *(("missing", name) for name in services)]
 
 
@@ -223,24 +227,24 @@ def test_the_state_of_a_run_holds_the_report_of_analytics(monkeypatch):
 
     monkeypatch.setattr(http, "call", lambda method, url: {"GET http://127.0.0.1:1/report": Answer}[f"{method} {url}"])
     analytics = Service("streaming-kafka", "analytics", [], {}, "streaming-kafka", 1, {})
-    assert story._held(analytics) == [{"what": "report", "totalOrdersSeen": 3}]
+    assert session._held(analytics) == [{"what": "report", "totalOrdersSeen": 3}]
 
 
 def test_messages_are_counted_by_queue_or_by_group(monkeypatch):
     labels = []
     monkeypatch.setattr(http, "metric", lambda url, name, **which: labels.append(which) or 2.0)
-    handled = snapshot.handled(compose.services("streaming-kafka"))
+    handled = snapshot.handled(services_of("streaming-kafka"))
     assert handled.keys() == kafka.GROUPS.keys()
     assert {"group": GROUP, "outcome": "done"} in labels
-    assert snapshot.handled(compose.services("async-rabbitmq")).keys() == {*rabbit.WORK}
-    assert snapshot.handled(compose.services("sync-rest")) == {}
+    assert snapshot.handled(services_of("async-rabbitmq")).keys() == {*rabbitmq.WORK}
+    assert snapshot.handled(services_of("sync-rest")) == {}
 
 
 def test_each_part_has_its_broker():
-    assert messaging.broker_of(compose.services("sync-rest")) is None
+    assert base.broker_of(services_of("sync-rest")) is None
     for part, name in (("async-rabbitmq", "rabbitmq"), ("streaming-kafka", "kafka")):
-        broker = messaging.broker_of(compose.services(part))
-        assert name == messaging.speaker(broker).NAME
+        broker = base.broker_of(services_of(part))
+        assert name == base.speaker(broker).NAME
 
 
 def test_the_laboratory_names_topics_and_groups_as_the_part_does():

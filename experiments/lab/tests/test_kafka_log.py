@@ -1,7 +1,7 @@
 """A fault of Kafka's that it does not get over is seen in its log, until it was started again."""
 
 import pytest
-from lab import kafka_log
+from lab.brokers import kafka_log
 
 START = "2026-11-26T23:44:00,000 WARN [QuorumController id=1] Performing controller activation. (QuorumController)"
 LOST = (

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 from kafka_clients import Member, commit, put, put_aborted, put_committed, transaction
-from lab import kafka, lag
-from lab.cli import main
-from lab.compose import Service
-from lab.groups import Groups, Place
-from lab.journal import Journal
-from lab.lag import Look
-from lab.places import LabError
+from lab.brokers import kafka, lag_table
+from lab.brokers.lag import Groups, Place
+from lab.brokers.lag_table import Look
+from lab.cli.main import main
+from lab.errors import LabError
+from lab.history.recorder import Journal
+from lab.services import Service
 from rig import wait_until
 
 GROUP, OTHER = "inventory-consumer-group", "order-status-group"
@@ -135,13 +135,13 @@ PLACE = Place(GROUP, ORDERS, 0, 10, 10, 20, 10, oldest=90.0, member={"client_id"
 )
 def test_the_state_is_where_it_goes(before, now, said):
     was = {} if before is None else {PLACE.key: replace(PLACE, **before)}
-    assert lag.state(Look(99.0, was), Look(100.0, {PLACE.key: replace(PLACE, **now)}), PLACE.key) == said
+    assert lag_table.state(Look(99.0, was), Look(100.0, {PLACE.key: replace(PLACE, **now)}), PLACE.key) == said
 
 
 def test_a_row_says_what_is_not_known():
     lost = replace(PLACE, current=None, oldest=None, member=None)
-    [row] = lag.rows(Look(99.0, {}), Look(100.0, {PLACE.key: lost}))
-    assert [row[name] for name in lag.TABLE] == [GROUP, ORDERS, 0, "-", 20, 10, "-", "-", "-", "-", "STALL"]
+    [row] = lag_table.rows(Look(99.0, {}), Look(100.0, {PLACE.key: lost}))
+    assert [row[name] for name in lag_table.TABLE] == [GROUP, ORDERS, 0, "-", 20, 10, "-", "-", "-", "-", "STALL"]
 
 
 def run(*words: str) -> str:
@@ -176,12 +176,12 @@ def test_lines_for_a_program(log):
 
 
 def test_watching_shows_it_again(log, monkeypatch):
-    monkeypatch.setattr(lag, "BETWEEN_SECONDS", 0.1)
-    monkeypatch.setattr(lag, "WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(lag_table, "BETWEEN_SECONDS", 0.1)
+    monkeypatch.setattr(lag_table, "WATCH_SECONDS", 0.1)
     put(log, ORDERS, b"1", b"2")
     commit(log, GROUP, {(ORDERS, 0): 0})
     with contextlib.closing(Groups(log)) as groups:
-        tables = lag.tables(groups, GROUP, watch=True)
+        tables = lag_table.tables(groups, GROUP, watch=True)
         assert [next(tables)[0]["lag"] for _ in range(2)] == [2, 2]
         commit(log, GROUP, {(ORDERS, 0): 1})
         assert next(tables)[0]["lag"] == 1
@@ -203,7 +203,7 @@ def test_a_run_keeps_the_table(log, tmp_path, monkeypatch):
 
 def test_what_cannot_be_shown_is_said(log, free_port, monkeypatch):
     with contextlib.closing(Groups(log)) as groups, pytest.raises(LabError, match="there is no group nobody"):
-        next(lag.tables(groups, "nobody", watch=False))
+        next(lag_table.tables(groups, "nobody", watch=False))
     assert CliRunner().invoke(main, ["lag", "--note", "x"]).exit_code == 2
     monkeypatch.setenv("C_KAFKA_PORT", str(free_port))
     done = CliRunner().invoke(main, ["lag"])

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from lab import figures, history, load
-from lab.load import Plan
+from lab.analysis import latency
+from lab.history import model as history
+from lab.load import generator
+from lab.load.generator import Plan
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -61,21 +63,21 @@ def server() -> Iterator[ThreadingHTTPServer]:
 
 def drive(plan: Plan, url: str) -> tuple[list[dict], history.Run]:
     """Run a load and return its lines, and the same as a run."""
-    lines, began, until = load.run(plan, url, load.monotonic_since(time.monotonic()))
+    lines, began, until = generator.run(plan, url, generator.monotonic_since(time.monotonic()))
     phase = {"at": began, "type": "phase", "phase": plan.phase, "params": plan.params(), "until": until}
     return lines, history.Run({}, [phase, *lines])
 
 
 def test_constant_arrivals_are_even():
-    assert load.arrivals(Plan("a", rate=4, seconds=1.5)) == [0, 0.25, 0.5, 0.75, 1.0, 1.25]
+    assert generator.arrivals(Plan("a", rate=4, seconds=1.5)) == [0, 0.25, 0.5, 0.75, 1.0, 1.25]
 
 
 def test_poisson_arrivals_are_the_same_for_a_seed():
     plan = Plan("a", rate=100, seconds=20, poisson=True, seed=7)
-    times = load.arrivals(plan)
-    assert times == load.arrivals(plan)
-    assert times != load.arrivals(Plan("a", rate=100, seconds=20, poisson=True, seed=8))
-    assert times != load.arrivals(Plan("b", rate=100, seconds=20, poisson=True, seed=7))
+    times = generator.arrivals(plan)
+    assert times == generator.arrivals(plan)
+    assert times != generator.arrivals(Plan("a", rate=100, seconds=20, poisson=True, seed=8))
+    assert times != generator.arrivals(Plan("b", rate=100, seconds=20, poisson=True, seed=7))
     assert times == sorted(times)
     assert 0 < times[0] < times[-1] < 20
     assert len(times) == pytest.approx(2000, abs=200)
@@ -86,7 +88,7 @@ def test_poisson_arrivals_are_the_same_for_a_seed():
 
 def test_orders_are_the_same_for_a_seed():
     def first(seed: int, phase: str = "a") -> list:
-        return list(itertools.islice(load.orders(Plan(phase, seed=seed)), 200))
+        return list(itertools.islice(generator.orders(Plan(phase, seed=seed)), 200))
 
     assert first(1) == first(1)
     assert [items for _, items in first(1)] != [items for _, items in first(2)]
@@ -142,9 +144,9 @@ def test_an_open_loop_keeps_its_schedule(server):
     plan = Plan("a", rate=50, seconds=1, path="/201")
     _, run = drive(plan, server.url)
     began = run.phases[0]["at"]
-    assert [op.intended - began for op in run.operations] == pytest.approx(load.arrivals(plan), abs=1e-5)
+    assert [op.intended - began for op in run.operations] == pytest.approx(generator.arrivals(plan), abs=1e-5)
     assert all(op.sent >= op.intended - 0.001 for op in run.operations)
-    assert figures.of_phases(run)["a"]["ok"] == 50
+    assert latency.of_phases(run)["a"]["ok"] == 50
 
 
 def test_an_open_loop_does_not_wait_for_answers(server):
@@ -154,9 +156,9 @@ def test_an_open_loop_does_not_wait_for_answers(server):
 
 
 def test_what_the_cap_on_waiting_turns_away_is_dropped_and_counted(server, monkeypatch):
-    monkeypatch.setattr(load, "MOST_WAITING", 5)
+    monkeypatch.setattr(generator, "MOST_WAITING", 5)
     lines, run = drive(Plan("a", rate=50, seconds=0.5, path="/hang", timeout=1.5), server.url)
-    of = figures.of_phases(run)["a"]
+    of = latency.of_phases(run)["a"]
     assert (of["sent"], of["dropped"]) == (5, 20)
     assert [line["op"] for line in lines if line["type"] == "dropped"] == [f"a-{n:06d}" for n in range(5, 25)]
     assert len(server.got) == 5

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from conftest import Copy
-from lab import log_keeper, processes
+from lab.runtime import log_keeper, processes
 from rig import Process, free_port, wait_until
 
 

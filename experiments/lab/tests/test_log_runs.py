@@ -6,9 +6,11 @@ import math
 import pytest
 from campus.metrics import metrics
 from hand_made import Raw, asked, streamed
-from lab import analytics, report
-from lab.check import FAIL, PASS, UNKNOWN, check
-from lab.lag_series import LagSeries
+from lab.analysis import reports
+from lab.analysis.lag import LagSeries
+from lab.checker.invariants import check
+from lab.report import run as run_report
+from lab.verdict import FAIL, PASS, UNKNOWN
 
 
 def last_verdict(raw: Raw) -> tuple[str, str]:
@@ -62,7 +64,7 @@ def test_dead_letters_are_not_known_without_the_broker():
 
 def test_the_orders_give_the_report_that_analytics_should_give():
     raw = streamed()
-    counted = analytics.of_orders(line for line in raw.state if line["what"] == "order")
+    counted = reports.of_orders(line for line in raw.state if line["what"] == "order")
     assert counted["digest"] == metrics({"2026-01-31T12:00": 5}, 5, 1, now=7)["digest"]
 
 
@@ -114,7 +116,7 @@ def test_without_analytics_there_are_seven_invariants():
 
 def test_the_report_shows_lag_and_reports(tmp_path):
     folder = streamed().write(tmp_path)
-    report.make(folder)
+    run_report.make(folder)
     text = (folder / "report.md").read_text()
     assert "| inventory-consumer-group | 4 | 5.0 s | 3 | 0 |" in text
     assert "`./lab lag` at 3.5 s: late" in text

@@ -6,11 +6,15 @@ import re
 import pytest
 from conftest import ROOT, Copy
 from hand_made import Raw, asked, good, items
-from lab import check, compose, figures, rubric, variants
-from lab.checker import predictions
+from lab.analysis import latency
+from lab.checker import invariants, predictions
 from lab.checker.figure import Figure, NotKnown, largest, smallest
 from lab.checker.predictions import Run, at_least, at_most, equals
-from lab.places import PARTS, LabError
+from lab.errors import LabError
+from lab.grading import rubric
+from lab.paths import PARTS
+from lab.runtime import broken as broken_versions
+from lab.services import services_of
 
 FILES = sorted(
     script.with_suffix(".py")
@@ -170,7 +174,7 @@ def test_rules(prediction, verdict):
 
 def judged(raw: Raw) -> tuple[list[dict], str]:
     run = raw.run()
-    return predictions.judge(run, figures.of_phases(run))
+    return predictions.judge(run, latency.of_phases(run))
 
 
 def test_what_was_predicted_and_measured_is_kept_and_how_it_is_written(expecting):
@@ -343,7 +347,7 @@ def all_ids() -> list[str]:
 
 
 def test_every_script_has_predictions():
-    stories = {variants.named(name).story for name in variants.names()}
+    stories = {broken_versions.named(name).story for name in broken_versions.names()}
     assert {file.stem for file in FILES if file.parent.name == "broken"} == stories
     assert len([file for file in FILES if file.parent.name == "comparison"]) == 8
     assert len([file for file in FILES if file.parent.name == "experiments"]) == 18 + 1
@@ -354,7 +358,7 @@ def test_every_file_of_predictions_can_be_rehearsed(file):
     parts = PARTS if file.parent.name != "experiments" or file.stem == "chaos" else (PARTS["abc".index(file.name[0])],)
     for part in parts:
         for quick in (True, False):
-            services = ["kafka", "rabbitmq", *compose.services(part, {})]
+            services = ["kafka", "rabbitmq", *services_of(part, {})]
             assert predictions.rehearse(file.with_suffix(".sh"), part, quick=quick, services=services)
 
 
@@ -362,14 +366,14 @@ def test_ids_are_unique_and_none_is_a_sentence():
     ids = all_ids()
     assert len(ids) == len(set(ids)) > 100
     assert all(predictions.ID.fullmatch(id) for id in ids)
-    assert all(re.fullmatch(r"INV-\d", id) for id in check.IDS)
-    assert len(check.IDS) == len(check.RULES) + len(check.RULES_OF_A_LOG)
+    assert all(re.fullmatch(r"INV-\d", id) for id in invariants.IDS)
+    assert len(invariants.IDS) == len(invariants.RULES) + len(invariants.RULES_OF_A_LOG)
 
 
 def test_every_id_that_something_refers_to_exists():
-    there = {*all_ids(), *check.IDS}
+    there = {*all_ids(), *invariants.IDS}
     referred = [id for line in rubric.lines() for id in line.get("predictions", [])]
-    referred += [id for name in variants.names() for id in variants.named(name).caught_by]
+    referred += [id for name in broken_versions.names() for id in broken_versions.named(name).caught_by]
     assert [id for id in referred if id not in there] == []
     assert len(referred) > 20
 

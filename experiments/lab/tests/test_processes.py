@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from lab import processes
-from lab.processes import Record
+from lab.runtime import processes
+from lab.runtime.processes import Record
 from rig import wait_until
 
 STUBBORN = (

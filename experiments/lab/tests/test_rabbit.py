@@ -9,10 +9,15 @@ from collections.abc import Iterator
 import pytest
 from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Poison, read
 from conftest import ROOT, free_ports
-from lab import brokers, compose, dlq, local, processes, publishing, rabbit, sampler
-from lab.compose import Service
-from lab.letters import Letter
-from lab.places import LabError
+from lab.brokers import dead_letters, rabbitmq
+from lab.brokers.base import emptied
+from lab.brokers.message import Letter
+from lab.brokers.probe import answers
+from lab.errors import LabError
+from lab.faults import messages
+from lab.history import sampler
+from lab.runtime import install, local, processes
+from lab.services import Service
 from rig import Process, wait_until
 
 QUEUE, DEAD = "order-placed", "order-placed.dlq"
@@ -26,7 +31,7 @@ def service(port: int) -> Service:
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory) -> Iterator[Service]:
     """A private node."""
-    if not brokers._has_rabbitmq():
+    if not install._has_rabbitmq():
         pytest.skip("RabbitMQ is missing")
     folder = tmp_path_factory.mktemp("rabbitmq")
     node = service(free_ports(1)[0])
@@ -34,7 +39,7 @@ def broker(tmp_path_factory) -> Iterator[Service]:
     command = [ROOT / "async-rabbitmq/broker/private_node", folder]
     process.run(command, folder=folder, env={"RABBITMQ_NODE_PORT": str(node.port)})
     try:
-        wait_until(lambda: brokers.answers(node, 1.0), 60, what="RabbitMQ answers", alive=process)
+        wait_until(lambda: answers(node, 1.0), 60, what="RabbitMQ answers", alive=process)
         yield node
     finally:
         process.stop()
@@ -43,8 +48,8 @@ def broker(tmp_path_factory) -> Iterator[Service]:
 @pytest.fixture
 def queues(broker: Service) -> Service:
     """The node, with all queues there and empty."""
-    with rabbit.channel(broker) as on:
-        for queue in rabbit.ALL:
+    with rabbitmq.channel(broker) as on:
+        for queue in rabbitmq.ALL:
             on.queue_declare(queue, durable=True)
             on.queue_purge(queue)
     return broker
@@ -55,28 +60,28 @@ def dead_letter(n: int, reason: str = "no JSON", history: str = "[]") -> Letter:
 
 
 def fill(broker: Service, count: int) -> None:
-    with rabbit.channel(broker) as on:
-        rabbit.publish(on, DEAD, [dead_letter(n) for n in range(count)])
+    with rabbitmq.channel(broker) as on:
+        rabbitmq.publish(on, DEAD, [dead_letter(n) for n in range(count)])
 
 
 def counts(broker: Service) -> tuple[int, int]:
-    with rabbit.channel(broker) as on:
-        return rabbit.ready(on, QUEUE), rabbit.ready(on, DEAD)
+    with rabbitmq.channel(broker) as on:
+        return rabbitmq.ready(on, QUEUE), rabbitmq.ready(on, DEAD)
 
 
 def test_each_wait_for_the_broker_has_a_limit(monkeypatch):
     given = []
     monkeypatch.setattr("pika.BlockingConnection", given.append)
-    rabbit.connect(service(5672))
+    rabbitmq.connect(service(5672))
     [parameters] = given
     limits = ("socket_timeout", "stack_timeout", "heartbeat", "blocked_connection_timeout")
-    assert {name: getattr(parameters, name) for name in limits} == dict.fromkeys(limits, rabbit.BUSY_SECONDS)
+    assert {name: getattr(parameters, name) for name in limits} == dict.fromkeys(limits, rabbitmq.BUSY_SECONDS)
 
 
 def test_looking_leaves_dead_letters_where_they_are(queues):
     fill(queues, 3)
     for _ in range(2):
-        found = dlq.letters(queues)
+        found = dead_letters.letters(queues)
         assert [(queue, letter.message_id, letter.body) for queue, letter in found] == [
             (QUEUE, f"m{n}", f"body {n}".encode()) for n in range(3)
         ]
@@ -85,9 +90,9 @@ def test_looking_leaves_dead_letters_where_they_are(queues):
 
 def test_the_state_of_a_run_holds_the_dead_letters(queues):
     history = [{"at": "12:00", "why": "RuntimeError: no"}]
-    with rabbit.channel(queues) as on:
-        rabbit.publish(on, DEAD, [dead_letter(1, "failed 5 times", json.dumps(history))])
-    assert dlq.as_state(queues) == [
+    with rabbitmq.channel(queues) as on:
+        rabbitmq.publish(on, DEAD, [dead_letter(1, "failed 5 times", json.dumps(history))])
+    assert dead_letters.as_state(queues) == [
         {
             "what": "dead",
             "queue": QUEUE,
@@ -101,29 +106,29 @@ def test_the_state_of_a_run_holds_the_dead_letters(queues):
 
 def test_replay_sends_back_with_the_same_id_and_without_a_past(queues):
     fill(queues, 3)
-    assert rabbit.send_back(queues, QUEUE) == 3
+    assert rabbitmq.send_back(queues, QUEUE) == 3
     assert counts(queues) == (3, 0)
-    with rabbit.channel(queues) as on:
-        back = [letter for _, letter in rabbit.take(on, QUEUE)]
+    with rabbitmq.channel(queues) as on:
+        back = [letter for _, letter in rabbitmq.take(on, QUEUE)]
     assert [(letter.message_id, letter.body) for letter in back] == [(f"m{n}", f"body {n}".encode()) for n in range(3)]
     assert not any(name in letter.headers for letter in back for name in ("x-reason", "x-history", "x-other"))
 
 
 def test_replay_keeps_what_has_no_queue_to_go_to(queues):
     fill(queues, 1)
-    with rabbit.channel(queues) as on:
+    with rabbitmq.channel(queues) as on:
         on.queue_delete(QUEUE)
     with pytest.raises(LabError, match="RabbitMQ did not take a message"):
-        rabbit.send_back(queues, QUEUE)
-    with rabbit.channel(queues) as on:
-        wait_until(lambda: rabbit.ready(on, DEAD) == 1)
+        rabbitmq.send_back(queues, QUEUE)
+    with rabbitmq.channel(queues) as on:
+        wait_until(lambda: rabbitmq.ready(on, DEAD) == 1)
 
 
 def test_what_waits_is_counted(queues):
-    assert rabbit.waiting(queues) == 0
-    with rabbit.channel(queues) as on:
-        rabbit.publish(on, QUEUE, [Letter(b"1", "m1", {}), Letter(b"2", "m2", {})])
-    wait_until(lambda: rabbit.waiting(queues) == 2)
+    assert rabbitmq.waiting(queues) == 0
+    with rabbitmq.channel(queues) as on:
+        rabbitmq.publish(on, QUEUE, [Letter(b"1", "m1", {}), Letter(b"2", "m2", {})])
+    wait_until(lambda: rabbitmq.waiting(queues) == 2)
 
 
 def test_depths_come_again_after_an_outage(queues):
@@ -135,7 +140,7 @@ def test_depths_come_again_after_an_outage(queues):
     assert dict(watched.depths())[DEAD] == 2
 
 
-@pytest.mark.parametrize("act", [dlq.letters, dlq.as_state])
+@pytest.mark.parametrize("act", [dead_letters.letters, dead_letters.as_state])
 def test_a_broker_that_is_down_is_said_plainly(free_port, act):
     with pytest.raises(LabError, match="RabbitMQ does not answer"):
         act(service(free_port))
@@ -144,22 +149,22 @@ def test_a_broker_that_is_down_is_said_plainly(free_port, act):
 
 def test_a_dead_letter_is_described():
     history = json.dumps([{"at": "12:00", "why": "RuntimeError: no"}])
-    lines = dlq.described(DEAD, dead_letter(1, "failed 5 times", history))
+    lines = dead_letters.described(DEAD, dead_letter(1, "failed 5 times", history))
     assert lines == [
         "order-placed.dlq  message m1",
         "  reason   failed 5 times",
         "  failed   12:00  RuntimeError: no",
         "  body     body 1",
     ]
-    assert dlq.history(dead_letter(1, history="nonsense")) == []
-    assert dlq.history(Letter(b"", None, {})) == []
+    assert dead_letters.history(dead_letter(1, history="nonsense")) == []
+    assert dead_letters.history(Letter(b"", None, {})) == []
 
 
 @pytest.mark.parametrize(
     ("expected", "wrong"), [(ORDER_PLACED, INVENTORY_RESERVED), (INVENTORY_RESERVED, ORDER_PLACED)]
 )
 def test_all_poison_is_poison(expected, wrong):
-    kinds = publishing.poisons(expected, wrong)
+    kinds = messages.poisons(expected, wrong)
     assert len(kinds) >= 12
     for body in kinds.values():
         with pytest.raises(Poison):
@@ -169,7 +174,7 @@ def test_all_poison_is_poison(expected, wrong):
 def test_an_event_published_again_is_the_same_event():
     order = {"order_id": "o1", "user_id": "u1", "items": [{"sku": "soda", "qty": 1}], "request_id": "r1"}
     order["timeline"] = [{"status": "placed", "at": "2026-01-31T12:00:00.000001Z"}]
-    letter = publishing._placed(order)
+    letter = messages._placed(order)
     message = read(letter.body, ORDER_PLACED)
     assert (message.event_id, message.request_id) == (letter.message_id, "r1")
     assert message.occurred_at == order["timeline"][0]["at"]
@@ -184,44 +189,44 @@ def test_the_laboratory_names_the_queues_as_the_part_does():
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("common", "async-rabbitmq"))}
     said = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
-    names = [list(rabbit.WORK), rabbit.dead_letters("a"), rabbit.waiting_rooms("a"), rabbit.EXCHANGE]
+    names = [list(rabbitmq.WORK), rabbitmq.dead_letters("a"), rabbitmq.waiting_rooms("a"), rabbitmq.EXCHANGE]
     assert json.loads(said) == names
 
 
 def test_an_emptied_broker_holds_nothing(queues: Service):
-    room = rabbit.waiting_rooms(QUEUE)[0]
-    with rabbit.channel(queues) as on:
-        on.exchange_declare(rabbit.EXCHANGE, "topic")
+    room = rabbitmq.waiting_rooms(QUEUE)[0]
+    with rabbitmq.channel(queues) as on:
+        on.exchange_declare(rabbitmq.EXCHANGE, "topic")
         on.queue_declare(room)
-        rabbit.publish(on, QUEUE, [dead_letter(1)])
-        rabbit.publish(on, room, [dead_letter(2)])
-    assert brokers.emptied(queues)
+        rabbitmq.publish(on, QUEUE, [dead_letter(1)])
+        rabbitmq.publish(on, room, [dead_letter(2)])
+    assert emptied(queues)
     for queue in (QUEUE, room):
-        with pytest.raises(LabError), rabbit.channel(queues) as on:
-            rabbit.ready(on, queue)
+        with pytest.raises(LabError), rabbitmq.channel(queues) as on:
+            rabbitmq.ready(on, queue)
 
 
 def test_a_broker_that_does_not_answer_is_not_emptied():
-    assert not brokers.emptied(service(free_ports(1)[0]))
+    assert not emptied(service(free_ports(1)[0]))
 
 
 def test_a_kept_broker_stays_and_is_emptied_and_the_services_start_anew(queues: Service, monkeypatch, tmp_path):
-    monkeypatch.setattr(local, "HIDDEN", tmp_path)
-    monkeypatch.setattr(compose, "services", lambda part: {"order": order, "rabbitmq": queues})
+    monkeypatch.setattr(local, "STATE_DIR", tmp_path)
+    monkeypatch.setattr(local, "services_of", lambda part: {"order": order, "rabbitmq": queues})
     order = Service("async-rabbitmq", "order", ["sleep", "60"], {}, "async-rabbitmq", free_ports(1)[0], {"d": "/d"})
     kept, there = local.LocalRuntime(), tmp_path / "data" / "async-rabbitmq" / "d"
     stands_in = processes.start(["sleep", "60"], folder=tmp_path, env=os.environ, log=tmp_path / "log")
     processes.save(stands_in, local._record_file(queues))
-    with rabbit.channel(queues) as on:
-        rabbit.publish(on, QUEUE, [dead_letter(1)])
+    with rabbitmq.channel(queues) as on:
+        rabbitmq.publish(on, QUEUE, [dead_letter(1)])
     try:
         kept.start(order)
         assert there.exists()
         kept.remove("async-rabbitmq", keep_brokers=True)
         kept.create("async-rabbitmq", fresh=True)
         assert (kept.state(order), kept.state(queues), there.exists()) == ("exited", "running", False)
-        with pytest.raises(LabError), rabbit.channel(queues) as on:
-            rabbit.ready(on, QUEUE)
+        with pytest.raises(LabError), rabbitmq.channel(queues) as on:
+            rabbitmq.ready(on, QUEUE)
         kept.remove("async-rabbitmq")
         assert kept.state(queues) == "exited"
     finally:

@@ -6,9 +6,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from hand_made import Raw, good
-from lab import bench_report, history, quotes, readme, report, results_index
-from lab.cli import main
-from lab.places import LabError
+from lab import docs
+from lab.cli import readme
+from lab.cli.main import main
+from lab.errors import LabError
+from lab.history import model as history
+from lab.history.model import SAMPLES
+from lab.report import index as results_index
+from lab.report import run as run_report
 
 REPORT = """# R1: a run
 
@@ -72,16 +77,16 @@ def page(site: Path, *places: str, body: str = "") -> Path:
 def quoted(site: Path, place: str) -> str:
     """Return what a page says when it quotes this place."""
     written = page(site, place)
-    [block] = quotes.blocks(quotes.filled(written.read_text(), written, site))
+    [block] = docs.blocks(docs.filled(written.read_text(), written, site))
     return block.body.strip("\n")
 
 
 def finished(raw: Raw, folder: Path) -> None:
     """Write a run with summary and report; nobody looks at its plot here."""
     run = history.read(raw.write(folder))
-    summary = report.summarise(run)
+    summary = run_report.summarise(run)
     (folder / "summary.json").write_text(json.dumps(summary))
-    (folder / "report.md").write_text(report.write_report(run, summary))
+    (folder / "report.md").write_text(run_report.write_report(run, summary))
 
 
 def without_notifications() -> Raw:
@@ -201,7 +206,7 @@ def test_a_source_that_is_missing_is_named(site, place, said, words):
 def test_a_block_that_is_not_whole_is_an_error(site, text):
     written = site / "docs/page.md"
     with pytest.raises(LabError, match=r"docs/page\.md: .* no end"):
-        quotes.filled(text, written, site)
+        docs.filled(text, written, site)
 
 
 def test_the_index_says_what_each_run_says(tmp_path):
@@ -236,7 +241,7 @@ def test_the_index_has_one_line_for_many_runs(tmp_path):
 def test_the_index_has_the_benchmarks(tmp_path):
     folder = tmp_path / "bench/load"
     folder.mkdir(parents=True)
-    (folder / bench_report.SAMPLES).write_bytes(b"")
+    (folder / SAMPLES).write_bytes(b"")
     goals = [{"verdict": "pass"}, {"verdict": "fail"}]
     (folder / "summary.json").write_text(json.dumps({"verdict": "fail", "goals": goals}))
     assert "| `./lab bench load` | ✘ **fail**: 1 of 2 goals reached. | [report](bench/load/report.md) |" in (

@@ -10,12 +10,15 @@ from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, 
 from click.testing import CliRunner
 from kafka.admin import OffsetSpec, OffsetTimestamp
 from kafka_clients import Member, commit, put, put_committed
-from lab import compose, http, kafka, replay, runtime, tally
-from lab.cli import main
-from lab.compose import Service
-from lab.groups import Groups
-from lab.journal import Journal
-from lab.places import LabError
+from lab import client as http
+from lab.brokers import count_log, kafka
+from lab.brokers.lag import Groups
+from lab.cli.main import main
+from lab.errors import LabError
+from lab.faults import replay
+from lab.history.recorder import Journal
+from lab.runtime import lifecycle
+from lab.services import Service, services_of
 from rig import wait_until
 
 GROUP = "inventory-consumer-group"
@@ -53,10 +56,10 @@ def stage(log, monkeypatch) -> Iterator[Stage]:
     put(log, ORDERS, b"1", b"2")
     put(log, ORDERS, b"3", partition=1)
     made = Stage(log)
-    made.start(compose.services("streaming-kafka")["inventory"])
+    made.start(services_of("streaming-kafka")["inventory"])
     wait_until(lambda: made.has_read() == [b"1", b"2", b"3"] and kafka.waiting(log) == 0)
-    monkeypatch.setattr(runtime, "choose", lambda: made)
-    monkeypatch.setattr(runtime, "wait_ready", lambda *_: None)  # it is for replay to wait
+    monkeypatch.setattr(lifecycle, "choose", lambda: made)
+    monkeypatch.setattr(lifecycle, "wait_ready", lambda *_: None)  # it is for replay to wait
     made.done.clear()
     yield made
     made.stop(log)
@@ -65,7 +68,7 @@ def stage(log, monkeypatch) -> Iterator[Stage]:
 def again(log: Service, to: str) -> tuple[int, float]:
     """Replay the group."""
     with contextlib.closing(Groups(log)) as groups:
-        service = compose.services("streaming-kafka")["inventory"]
+        service = services_of("streaming-kafka")["inventory"]
         return replay.run(groups, GROUP, service, to, say=lambda _: None)
 
 
@@ -145,7 +148,7 @@ def test_an_offset_that_was_reset_has_no_note(log):
 
 def test_a_group_that_has_read_nothing(log):
     with contextlib.closing(Groups(log)) as groups, pytest.raises(LabError, match="has read nothing yet"):
-        replay.run(groups, GROUP, compose.services("streaming-kafka")["inventory"], "earliest", say=print)
+        replay.run(groups, GROUP, services_of("streaming-kafka")["inventory"], "earliest", say=print)
 
 
 def test_where_to_go():
@@ -225,29 +228,29 @@ def told(log) -> Service:
 
 
 def test_each_order_is_counted_once_in_the_minute_of_its_event(told):
-    report = tally.count(told)
+    report = count_log.count(told)
     minutes = {"2026-01-31T12:00": 1, "2026-01-31T12:01": 2, "2026-01-31T12:02": 1}
     assert report["ordersPerMinuteBucket"] == minutes
     numbers = [report[k] for k in ("totalOrdersSeen", "totalInventoryEvents", "inventoryFailed", "failureRate")]
     assert numbers == [4, 3, 1, 0.333333]
-    assert tally.count(told)["digest"] == report["digest"]
+    assert count_log.count(told)["digest"] == report["digest"]
 
 
 def test_by_the_clock_on_the_wall_the_report_is_another(told, monkeypatch):
     seconds = iter(f"2030-01-01T00:00:{n:02}" for n in range(60))
-    monkeypatch.setattr(tally, "_this_second", lambda: next(seconds))
-    one, other = (tally.count(told, by=tally.WALL_CLOCK) for _ in range(2))
+    monkeypatch.setattr(count_log, "_this_second", lambda: next(seconds))
+    one, other = (count_log.count(told, by=count_log.WALL_CLOCK) for _ in range(2))
     assert one["totalOrdersSeen"] == other["totalOrdersSeen"] == 4
-    assert len({one["digest"], other["digest"], tally.count(told)["digest"]}) == 3
+    assert len({one["digest"], other["digest"], count_log.count(told)["digest"]}) == 3
 
 
 def test_orders_lost_at_random_are_the_same_only_with_a_seed(told):
     orders = {f"o{n}": "12:00" for n in range(200)}
-    lost, same, other, another = (tally._lost(orders, 0.3, seed) for seed in (7, 7, None, None))
+    lost, same, other, another = (count_log._lost(orders, 0.3, seed) for seed in (7, 7, None, None))
     assert lost == same
     assert len({frozenset(orders_) for orders_ in (lost, other, another)}) == 3
     assert 30 < len(lost) < 90
-    assert [tally.count(told, fail=1.0)[k] for k in ("totalOrdersSeen", "totalInventoryEvents")] == [0, 0]
+    assert [count_log.count(told, fail=1.0)[k] for k in ("totalOrdersSeen", "totalInventoryEvents")] == [0, 0]
 
 
 def test_a_tally_is_noted_and_shown(told, tmp_path, monkeypatch):

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from hand_made import Raw, good, items
-from lab import overview, report
-from lab.history import HISTORY, STATE
-from lab.places import RESULTS, ROOT
+from lab.history.model import HISTORY, STATE
+from lab.paths import RESULTS, ROOT
+from lab.report import overview
+from lab.report import run as run_report
+from lab.verdict import EXIT_STATUS, overall
 
 MADE = ("report.md", "summary.json", "completions.csv", "plot.svg")
 COMMITTED = sorted(file.parent for file in RESULTS.glob(f"*/*/{HISTORY}"))
@@ -50,9 +52,9 @@ def spoiled() -> Raw:
 
 def test_the_same_raw_files_give_the_same_bytes(tmp_path):
     first = spoiled().write(tmp_path / "first")
-    report.make(first)
+    run_report.make(first)
     before = {name: (first / name).read_bytes() for name in MADE}
-    report.make(first)
+    run_report.make(first)
     assert {name: (first / name).read_bytes() for name in MADE} == before
     make_anew(first, tmp_path / "second")
     same_files(first, tmp_path / "second")
@@ -75,19 +77,19 @@ def test_committed_reports_come_from_their_raw_files(folder, tmp_path):
     ],
 )
 def test_the_verdict_is_the_worst_of_all(parts, verdict, status):
-    assert report.verdict(parts) == verdict
-    assert report.EXIT_STATUS[verdict] == status
+    assert overall(parts) == verdict
+    assert EXIT_STATUS[verdict] == status
 
 
 def summary_of(raw: Raw, tmp_path: Path) -> dict:
-    return report.make(raw.write(tmp_path))
+    return run_report.make(raw.write(tmp_path))
 
 
 def test_a_run_that_keeps_all_promises_passes(tmp_path):
     summary = summary_of(good(), tmp_path)
     assert summary["verdict"] == "pass"
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
-    assert report.verdict_sentence(summary) == "0 of 0 predictions hold, 7 of 7 invariants, over 5 orders."
+    assert run_report.verdict_sentence(summary) == "0 of 0 predictions hold, 7 of 7 invariants, over 5 orders."
 
 
 def test_a_prediction_that_fails_is_the_verdict(tmp_path, expecting):
@@ -148,10 +150,10 @@ def test_the_series_has_a_line_a_second(tmp_path):
 
 
 def test_many_runs_in_one_table(tmp_path, capsys):
-    report.make(good().write(tmp_path / "good"))
+    run_report.make(good().write(tmp_path / "good"))
     raw = good()
     raw.moves(-1)
-    report.make(raw.write(tmp_path / "bad"))
+    run_report.make(raw.write(tmp_path / "bad"))
     assert overview.show([tmp_path / "good"]) == 0
     assert overview.show([tmp_path / "good", tmp_path / "missing"]) == 2
     assert overview.show([tmp_path / "good", tmp_path / "bad", tmp_path / "missing"]) == 1

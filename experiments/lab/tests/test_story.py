@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT, Copy
-from lab import history, processes, reference, script_commands, story
-from lab.journal import Journal
-from lab.places import LabError
+from lab.cli import experiment as script_commands
+from lab.errors import LabError
+from lab.history import model as history
+from lab.history import session, steps
+from lab.history.recorder import Journal
+from lab.runtime import processes
 from rig import wait_until
 
 SCRIPTS = sorted((ROOT / "experiments").glob("[abc][0-9]_*.sh"))
@@ -28,17 +31,17 @@ def test_a_header_has_a_title_and_sections(tmp_path):
     script = write(
         tmp_path, "# The title", "#", "# Shows: One thing,", "#   and more.", "# Not shown: A lot.", "", "# Why: no"
     )
-    assert story.read_header(script) == ("The title", {"Shows": "One thing, and more.", "Not shown": "A lot."})
+    assert session.read_header(script) == ("The title", {"Shows": "One thing, and more.", "Not shown": "A lot."})
 
 
 def test_a_script_must_have_a_header(tmp_path):
     with pytest.raises(LabError, match=r"x.sh does not begin with a comment"):
-        story.read_header(write(tmp_path, "set -eu", "# too late"))
+        session.read_header(write(tmp_path, "set -eu", "# too late"))
 
 
 @names
 def test_every_script_says_what_it_is(script):
-    title, about = story.read_header(script)
+    title, about = session.read_header(script)
     assert title.startswith(f"{script.name[:2].upper()}: ")
     assert set(about) == {"Shows", "Why", "Not shown", "Takes", "Usage"}
     assert re.search(r"^\d+ s; --quick \d+ s", about["Takes"])
@@ -64,11 +67,11 @@ def test_an_unknown_option_is_refused(copy: Copy, script):
 
 
 def test_only_one_experiment_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(story, "RUNNING", tmp_path / "experiment.json")
-    processes.save(processes.record_of(os.getpid()), story.RUNNING)
+    monkeypatch.setattr(session, "RUNNING", tmp_path / "experiment.json")
+    processes.save(processes.record_of(os.getpid()), session.RUNNING)
     with pytest.raises(LabError, match=f"another experiment is running .process {os.getpid()}."):
-        story.begin(SCRIPTS[0], "sync-rest", quick=True, keep_brokers=False, owner=1, say=print)
-    assert processes.load(story.RUNNING).pid == os.getpid()
+        session.begin(SCRIPTS[0], "sync-rest", quick=True, keep_brokers=False, owner=1, say=print)
+    assert processes.load(session.RUNNING).pid == os.getpid()
 
 
 def running_script(copy: Copy):
@@ -143,42 +146,42 @@ def test_a_moment_that_a_script_waited_for_is_noted(tmp_path, monkeypatch):
     assert CliRunner().invoke(script_commands.at, ["a", "0.1"]).exit_code == 0
     notes.note(type="fault", verb="kill", service="order")
     assert notes.lines()[1] | {"at": 0} == {"at": 0, "type": "due", "phase": "a", "seconds": 0.1}
-    [load, kill] = reference.happened(history.Run(notes.head, notes.lines()))
+    [load, kill] = steps.happened(history.Run(notes.head, notes.lines()))
     assert (load.due, kill.due) == (None, ("a", 0.1))
 
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_a_finished_run_replaces_the_last_one(tmp_path, monkeypatch, quick):
-    monkeypatch.setattr(story, "HIDDEN", tmp_path / ".lab")
-    monkeypatch.setattr(story, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(session, "STATE_DIR", tmp_path / ".lab")
+    monkeypatch.setattr(session, "RESULTS", tmp_path / "results")
     place = (tmp_path / ".lab/quick" if quick else tmp_path / "results") / "sync-rest/a0_made"
     place.mkdir(parents=True)
     (place / "old.txt").touch()
     notes = journal(tmp_path, quick)
     notes.note(type="settled")
     (notes.folder / "report.md").write_text("new")
-    assert story.publish(notes) == place
+    assert session.publish(notes) == place
     assert [file.name for file in place.iterdir()] == ["report.md"]  # what was written while it ran stays behind
 
 
 def test_what_the_services_said_is_kept_for_whoever_asks_why(tmp_path, monkeypatch):
-    monkeypatch.setattr(story, "HIDDEN", tmp_path / ".lab")
+    monkeypatch.setattr(session, "STATE_DIR", tmp_path / ".lab")
     notes = journal(tmp_path)
-    assert story.keep_logs(notes) is None
+    assert session.keep_logs(notes) is None
     logs = tmp_path / ".lab/logs/sync-rest"
     logs.mkdir(parents=True)
     (logs / "order.log").write_text("why")
-    monkeypatch.setattr(story, "MOST_OF_A_LOG", 10)
+    monkeypatch.setattr(session, "MOST_OF_A_LOG", 10)
     (logs / "kafka.log").write_text("long ago; the end")
     (logs / "kafka.log.1").write_text("before")
-    kept = {file.name: gzip.decompress(file.read_bytes()) for file in story.keep_logs(notes).iterdir()}
+    kept = {file.name: gzip.decompress(file.read_bytes()) for file in session.keep_logs(notes).iterdir()}
     assert kept == {"order.log.gz": b"why", "kafka.log.gz": b"o; the end", "kafka.log.1.gz": b"before"}
 
 
 def test_a_service_that_is_gone_is_missing_in_the_state(tmp_path, monkeypatch, free_port):
     for name in ("ORDER", "INVENTORY", "NOTIFICATION"):
         monkeypatch.setenv(f"A_{name}_PORT", str(free_port))
-    lines = story._state("sync-rest")
+    lines = session._state("sync-rest")
     assert [(line["what"], line["service"]) for line in lines] == [
         ("missing", "notification"),
         ("missing", "inventory"),

@@ -5,9 +5,12 @@ import socket
 from types import SimpleNamespace
 
 import pytest
-from lab import cli, http, runtime, sampler, traffic
-from lab.compose import Service
-from lab.journal import Journal
+from lab import client
+from lab.cli import main as cli
+from lab.history import sampler, traffic
+from lab.history.recorder import Journal
+from lab.runtime import lifecycle
+from lab.services import Service
 
 METRICS = """\
 http_requests_total{method="POST",endpoint="reserve",status="200"} 7.0
@@ -34,7 +37,7 @@ def noted(of: Journal) -> list[dict]:
 def answers(monkeypatch):
     """Every service answers with these metrics."""
     answer = SimpleNamespace(status_code=200, text=METRICS)
-    monkeypatch.setattr(http, "try_get", lambda url, timeout: answer if url.endswith("/metrics") else None)
+    monkeypatch.setattr(client, "try_get", lambda url, timeout: answer if url.endswith("/metrics") else None)
 
 
 def test_messages_between_services_are_counted_by_their_receiver(answers, tmp_path):
@@ -50,7 +53,7 @@ def test_a_run_that_does_not_ask_for_it_counts_nothing(answers, tmp_path):
 
 
 def test_a_service_that_does_not_answer_leaves_no_note(monkeypatch, tmp_path):
-    monkeypatch.setattr(http, "try_get", lambda url, timeout: None)
+    monkeypatch.setattr(client, "try_get", lambda url, timeout: None)
     of = journal(tmp_path, traffic=True)
     traffic.note_received(of, INVENTORY)
     assert noted(of) == []
@@ -61,8 +64,8 @@ def test_what_a_process_counted_is_noted_before_it_is_killed(answers, tmp_path, 
     monkeypatch.setenv("LAB_RUN", str(of.folder))
     killed = []
     chosen = SimpleNamespace(signal=lambda service, verb: killed.append((verb, len(noted(of)))))
-    monkeypatch.setattr(runtime, "choose", lambda: chosen)
-    monkeypatch.setattr(runtime, "find", lambda _, name: INVENTORY)
+    monkeypatch.setattr(lifecycle, "choose", lambda: chosen)
+    monkeypatch.setattr(lifecycle, "find", lambda _, name: INVENTORY)
     cli.main(["kill", "inventory"], standalone_mode=False)
     assert killed == [("kill", 1)]
     assert [line["type"] for line in of.lines()] == ["messages", "fault"]
@@ -70,7 +73,7 @@ def test_what_a_process_counted_is_noted_before_it_is_killed(answers, tmp_path, 
 
 def test_each_connection_between_services_is_seen_once(monkeypatch):
     chosen = SimpleNamespace(pid=lambda service: os.getpid() if service.name == "order" else None)
-    monkeypatch.setattr(runtime, "choose", lambda: chosen)
+    monkeypatch.setattr(lifecycle, "choose", lambda: chosen)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         inventory = Service("sync-rest", "inventory", [], {"PORT": str(port)}, "sync-rest", port, {})
@@ -86,6 +89,6 @@ def test_each_connection_between_services_is_seen_once(monkeypatch):
 
 
 def test_what_is_sampled_is_what_the_run_asks_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(runtime, "choose", lambda: SimpleNamespace(pid=lambda service: None))
+    monkeypatch.setattr(lifecycle, "choose", lambda: SimpleNamespace(pid=lambda service: None))
     assert list(sampler._looks(journal(tmp_path / "a"), {})) == []
     assert len(list(sampler._looks(journal(tmp_path / "b", traffic=True), {}))) == 1

@@ -1,0 +1,54 @@
+"""The lag of consumer groups over time, from the samples of a run. A sample stands until the next of its partition."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from typing import Any
+
+from lab.history.model import Run
+
+COLUMNS = ("at", "group", "topic", "partition", "current", "end", "lag")
+Partition = tuple[str, int]  # (topic, number)
+
+
+def groups(run: Run) -> list[str]:
+    """Return the groups that were watched, in order of their names."""
+    return sorted({e["group"] for e in run.of_type("lag")})
+
+
+def rows(run: Run) -> list[dict[str, Any]]:
+    """Return the samples as lines of a table."""
+    return [{name: e[name] for name in COLUMNS} for e in run.of_type("lag")]
+
+
+class LagSeries:
+    """What one group had not read yet, of each partition, at any time of a run."""
+
+    def __init__(self, run: Run, group: str) -> None:
+        self._seen: dict[Partition, list[tuple[float, int]]] = defaultdict(list)
+        for e in run.of_type("lag"):
+            if e["group"] == group:
+                self._seen[e["topic"], e["partition"]].append((e["at"], e["lag"]))
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """The partitions that the group reads."""
+        return sorted(self._seen)
+
+    @property
+    def times(self) -> list[float]:
+        """When there was a sample of any of them."""
+        return sorted({at for samples in self._seen.values() for at, _ in samples})
+
+    def of(self, partition: Partition, second: float) -> int:
+        """Return the lag of one partition then; 0 before the first sample."""
+        samples = self._seen[partition]
+        place = bisect_right(samples, (second, float("inf")))
+        return samples[place - 1][1] if place else 0
+
+    def total(self, second: float) -> int:
+        """Return the lag of all partitions together then."""
+        return sum(self.of(partition, second) for partition in self._seen)
+
+    def peak(self) -> tuple[int, float]:
+        """Return the largest lag of all partitions together, and when it was."""
+        return max(((self.total(at), at) for at in self.times), key=lambda sample: sample[0], default=(0, 0.0))

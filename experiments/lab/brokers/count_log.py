@@ -1,0 +1,67 @@
+"""`./lab tally`: counts the events in Kafka's log by itself, to be held against what analytics reports.
+
+It can also count as many do: by the clock on the wall instead of the event's own time, or with failures at random.
+Both give other numbers each time, which is what experiment C3 shows.
+"""
+
+import json
+import random
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from lab.brokers import kafka
+from lab.brokers.lag_table import broker
+from lab.history.recorder import Journal
+from lab.services import Service
+
+EVENT_TIME, WALL_CLOCK = "event-time", "wall-clock"
+
+
+@click.command(hidden=True)
+@click.argument("name")
+@click.option("--by", type=click.Choice([EVENT_TIME, WALL_CLOCK]), default=EVENT_TIME, show_default=True,
+              help="The minute of the event, or the second in which it is read.")  # fmt: skip
+@click.option("--fail", type=click.FloatRange(0, 1), default=0.0, help="Lose this share of the orders at random.")
+@click.option("--seed", type=int, help="Lose the same ones each time.")
+def tally(name: str, by: str, fail: float, seed: int | None) -> None:
+    """Count the events in the log by hand, and note the result under NAME."""
+    report = count(broker(), by=by, fail=fail, seed=seed)
+    if journal := Journal.current():
+        journal.note(type="report", name=name, report=report)
+    click.echo(json.dumps({"name": name} | report))
+
+
+def count(service: Service, *, by: str = EVENT_TIME, fail: float = 0.0, seed: int | None = None) -> dict[str, Any]:
+    """Return the metrics of what is in the log now, each order counted once. Raises LabError."""
+    from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Poison, read
+    from campus.metrics import metrics, minute
+
+    expected = {kafka.PLACED: (ORDER_PLACED,), kafka.RESERVED: (INVENTORY_RESERVED, INVENTORY_FAILED)}
+    placed: dict[str, str] = {}  # order → when
+    verdicts: dict[str, str] = {}  # order → which
+    for record in kafka.read_all(service, list(expected)):
+        try:
+            message = read(record.value or b"", *expected[record.topic])
+        except Poison:
+            continue
+        if record.topic == kafka.PLACED:
+            placed.setdefault(message.order_id, minute(message.occurred_at) if by == EVENT_TIME else _this_second())
+        else:
+            verdicts.setdefault(message.order_id, message.event_type)
+    lost = _lost(placed, fail, seed)
+    orders = Counter(when for order, when in placed.items() if order not in lost)
+    kept = [verdict for order, verdict in verdicts.items() if order not in lost]
+    return metrics(orders, len(kept), kept.count(INVENTORY_FAILED), now=time.time())
+
+
+def _lost(orders: dict[str, str], share: float, seed: int | None) -> set[str]:
+    chance = random.Random(seed)
+    return {order for order in sorted(orders) if chance.random() < share}
+
+
+def _this_second() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")[:19]

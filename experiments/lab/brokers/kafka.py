@@ -1,0 +1,265 @@
+"""The laboratory's own look into Kafka: how far groups have read, dead letters, and publishing that is acknowledged."""
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from campus.messages import partition_of
+
+from lab.brokers.message import Letter
+from lab.brokers.probe import answers
+from lab.errors import LabError
+from lab.services import Service
+
+if TYPE_CHECKING:  # kafka-python is loaded where it is used: it takes long, and most commands never need it
+    from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+NAME = "kafka"
+WORK = ("order-events", "inventory-events", "notification-events")
+PLACED, RESERVED = WORK[:2]
+DEAD_LETTERS = "order-events.dlq"
+# Each group with the service that is its member.
+GROUPS = {
+    "inventory-consumer-group": "inventory",
+    "notification-consumer-group": "notification",
+    "analytics-consumer-group": "analytics",
+    "order-status-group": "order",
+}
+COUNTED = ("group", tuple(GROUPS))
+ORIGIN, GROUP = "x-origin", "x-group"
+OURS = "lab-"  # how the laboratory's own groups begin
+BUSY_MS = 3000
+READ_SECONDS = 10.0
+
+Answer = TypeVar("Answer")
+
+logging.getLogger("kafka").setLevel(logging.CRITICAL + 1)  # what went wrong is said by whoever asked
+
+
+def dead_letters(queue: str) -> str:
+    """Return the name of the topic with the dead letters of a topic: one for all."""
+    return DEAD_LETTERS
+
+
+@contextlib.contextmanager
+def in_plain_words(service: Service) -> Iterator[None]:
+    """Raise LabError for whatever kafka-python raises in the block."""
+    from kafka.errors import KafkaError
+
+    try:
+        yield
+    except (KafkaError, OSError) as error:
+        raise _silent(service, type(error).__name__) from None
+
+
+def _silent(service: Service, why: str) -> LabError:
+    what = f"Kafka does not answer at {service.url} ({why})"
+    return LabError(what, f"./lab up {service.part}, or ./lab start {NAME}")
+
+
+def admin(service: Service) -> "KafkaAdminClient":
+    """Return a client that asks and changes. Raises LabError, or later kafka-python's KafkaError."""
+    from kafka import KafkaAdminClient
+
+    return KafkaAdminClient(request_timeout_ms=BUSY_MS, **_connection(service))
+
+
+def reader(service: Service, **options: Any) -> "KafkaConsumer":
+    """Return a consumer without a group, of what is committed. Raises LabError, or later kafka-python's KafkaError."""
+    from kafka import KafkaConsumer
+
+    options |= {"isolation_level": "read_committed", "enable_auto_commit": False, "auto_offset_reset": "earliest"}
+    return KafkaConsumer(fetch_max_wait_ms=10, **_connection(service), **options)
+
+
+def _connection(service: Service) -> dict[str, Any]:
+    # Asked first: a client would try for as long as it may, where nobody listens.
+    if not answers(service, BUSY_MS / 1000):
+        raise _silent(service, "nobody listens, or it is frozen")
+    return {"bootstrap_servers": service.url, "bootstrap_timeout_ms": BUSY_MS, "client_id": "lab"}
+
+
+@contextlib.contextmanager
+def asking(service: Service) -> Iterator["KafkaAdminClient"]:
+    """Open an admin client for the block. Raises LabError when Kafka cannot be reached, then or later."""
+    with in_plain_words(service), contextlib.closing(admin(service)) as client:
+        yield client
+
+
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """Return the answer, asking again while Kafka is making its own topic of offsets, or reading it at its start."""
+    from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
+
+    deadline = time.monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            return ask()
+        except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def channel(service: Service) -> Iterator["KafkaProducer"]:
+    """Open a producer for the block. Raises LabError when Kafka cannot be reached, then or later."""
+    from kafka import KafkaProducer
+
+    limits = {"request_timeout_ms": BUSY_MS, "delivery_timeout_ms": 2 * BUSY_MS, "max_block_ms": BUSY_MS}
+    with in_plain_words(service):
+        producer = KafkaProducer(**limits, **_connection(service))
+        try:
+            yield producer
+        finally:
+            with contextlib.suppress(Exception):  # all that matters was acknowledged
+                producer.close(timeout=1)
+
+
+def publish(on: "KafkaProducer", queue: str, letters: Sequence[Letter]) -> list[str]:
+    """Put letters into a topic and return their ids, `topic/partition/offset`. Raises KafkaError for one not taken."""
+    count = len(on.partitions_for(queue))
+
+    def send(letter: Letter) -> Any:
+        partition = None if letter.key is None else partition_of(letter.key, count)
+        return on.send(queue, key=letter.key, value=letter.body, partition=partition)
+
+    sent = [send(letter) for letter in letters]
+    return [identity(future.get(2 * BUSY_MS / 1000)) for future in sent]
+
+
+def identity(record: Any) -> str:
+    """Return where a record is, which is the only name that it has: `topic/partition/offset`."""
+    return f"{record.topic}/{record.partition}/{record.offset}"
+
+
+def read_all(service: Service, topics: Sequence[str]) -> Iterator[Any]:
+    """Yield every committed record of these topics, from the beginning to what is the end now. Raises LabError."""
+    from kafka import TopicPartition
+
+    with asking(service) as client:  # not the consumer, which would wait without a limit
+        shapes = {t["name"]: [p["partition_index"] for p in t["partitions"]] for t in client.describe_topics()}
+    with in_plain_words(service), contextlib.closing(reader(service)) as consumer:
+        partitions = [TopicPartition(topic, p) for topic in topics for p in shapes.get(topic, ())]
+        ends = consumer.end_offsets(partitions) if partitions else {}
+        consumer.assign(partitions)
+        progress = time.monotonic()
+        while any((consumer.position(p, timeout_ms=BUSY_MS) or 0) < end for p, end in ends.items()):
+            found = consumer.poll(timeout_ms=50)
+            for records in found.values():
+                yield from records
+            if found:
+                progress = time.monotonic()
+            if time.monotonic() - progress > READ_SECONDS:
+                raise _silent(service, "no records")
+
+
+def letters(service: Service, queues: Sequence[str] = WORK) -> list[tuple[str, Letter]]:
+    """Return `(topic it came from, letter)` of all dead letters that were not sent back, each once. Raises LabError.
+
+    Two groups that read a topic both give up on what neither can read: it is one letter, with both groups.
+    """
+    return _letters(list(read_all(service, [DEAD_LETTERS])), _sent_back(service), queues)
+
+
+def send_back(service: Service, queue: str) -> int:
+    """Put the dead letters of a topic there again, once, and return how many. Raises LabError.
+
+    They stay in the log of dead letters. How far they were sent back is remembered as the offset of a group.
+    """
+    records = list(read_all(service, [DEAD_LETTERS]))
+    back = [letter for _, letter in _letters(records, _sent_back(service), (queue,))]
+    with channel(service) as on:
+        publish(on, queue, back)
+    if records:
+        with asking(service) as client:
+            move(client, _memory(queue), {_partition(records[-1]): records[-1].offset + 1})
+    return len(back)
+
+
+def move(client: "KafkaAdminClient", group: str, offsets: dict["TopicPartition", int]) -> None:
+    """Set what a group has read, of which nobody is a member. Raises the KafkaError of a partition that is refused."""
+    from kafka.errors import NoError
+    from kafka.structs import OffsetAndMetadata
+
+    places = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()}
+
+    def alter() -> None:
+        for error in client.alter_group_offsets(group, places).values():
+            if error is not NoError:
+                raise error
+
+    patiently(alter)
+
+
+def _letters(records: Sequence[Any], done: dict[str, int], queues: Sequence[str]) -> list[tuple[str, Letter]]:
+    found: dict[str, Letter] = {}
+    sent_back: set[str] = set()
+    for record in records:
+        told = {name: value.decode(errors="replace") for name, value in record.headers}
+        origin = told.get(ORIGIN, f"{PLACED}/unknown")
+        if record.offset < done[_topic(origin)]:
+            sent_back.add(origin)
+        elif origin in found:
+            found[origin].headers[GROUP] += f", {told.get(GROUP)}"
+        elif origin not in sent_back and _topic(origin) in queues:
+            found[origin] = Letter(record.value or b"", origin, told, record.key)
+    return [(_topic(origin), letter) for origin, letter in found.items()]
+
+
+def _topic(origin: str) -> str:
+    return origin.partition("/")[0]
+
+
+def _partition(record: Any) -> "TopicPartition":
+    from kafka import TopicPartition
+
+    return TopicPartition(record.topic, record.partition)
+
+
+def _memory(queue: str) -> str:
+    return f"{OURS}dlq-{queue}"
+
+
+def _sent_back(service: Service) -> dict[str, int]:
+    """Return up to which offset the dead letters of each topic were sent back."""
+    with asking(service) as client:
+        offsets = patiently(lambda: client.list_group_offsets({_memory(queue): None for queue in WORK}))
+    return {queue: max((o.offset for o in offsets[_memory(queue)].values()), default=0) for queue in WORK}
+
+
+def waiting(service: Service) -> int:
+    """Return how many messages the groups of this part have still to read. Raises LabError."""
+    from lab.brokers.lag import Groups
+
+    with contextlib.closing(Groups(service)) as groups:
+        return sum(place.lag for place in groups.places(GROUPS))
+
+
+def empty(service: Service) -> None:
+    """Delete all topics and groups, with their offsets, and wait until they are gone. Raises LabError.
+
+    The services must be stopped. One that was killed is still a member, until its session's 10 s are over: it is
+    thrown out.
+    """
+    from kafka.admin import MemberToRemove
+
+    with asking(service) as client:
+        groups = client.describe_groups([group["group_id"] for group in client.list_groups()])
+        for name, group in groups.items():
+            client.remove_group_members(name, [MemberToRemove(member_id=m["member_id"]) for m in group["members"]])
+        if topics := _topics(client):
+            client.delete_topics(topics)
+        kept = {name: said for name, said in client.delete_groups(list(groups)).items() if said != "OK"}
+        if kept:
+            raise LabError(f"Kafka keeps the group {' and '.join(kept)} ({', '.join(set(kept.values()))})")
+        deadline = time.monotonic() + BUSY_MS / 1000
+        while _topics(client):
+            if time.monotonic() > deadline:
+                raise LabError(f"Kafka has deleted topics that are still there: {', '.join(_topics(client))}")
+            time.sleep(0.02)
+
+
+def _topics(client: "KafkaAdminClient") -> list[str]:
+    return [topic["name"] for topic in client.describe_topics() if not topic["is_internal"]]

@@ -1,0 +1,161 @@
+"""`./lab lag`: the table that Kafka's own `kafka-consumer-groups --describe` prints, with two columns more.
+
+LAG-SECONDS is the age of the oldest record that the group has not read. STATE says where it is going, from two looks:
+
+    OK      nothing is left to read, or it becomes less, or it is no more than comes or is read in a second
+    WARN    more and more is left to read, while the group reads
+    STALL   something is left to read, and the group has not moved, or nobody reads
+"""
+
+import contextlib
+import csv
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from lab.brokers import kafka, kafka_log
+from lab.brokers.lag import Groups, Place
+from lab.errors import LabError
+from lab.history.recorder import Journal
+from lab.runtime import lifecycle
+from lab.services import Service, services_of
+
+PART = "streaming-kafka"
+BETWEEN_SECONDS, WATCH_SECONDS = 1.0, 2.0
+TABLE = ("group", "topic", "partition", "current-offset", "log-end-offset", "lag", "consumer-id", "host", "client-id",
+         "lag-seconds", "state")  # fmt: skip
+NUMBERS = ("partition", "current-offset", "log-end-offset", "lag", "lag-seconds")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Look:
+    """All places of the groups at one moment, by group, topic and partition."""
+
+    at: float
+    places: Mapping[tuple[str, str, int], Place]
+
+
+@click.command()
+@click.argument("group", required=False)
+@click.option("--watch", is_flag=True, help="Again every 2 s, until Ctrl-C.")
+@click.option("--csv", "as_csv", is_flag=True, help="Lines for a program.")
+@click.option("--note", "note_as", metavar="NAME", help="Write it into the run's record (for experiment scripts).")
+def lag(group: str | None, watch: bool, as_csv: bool, note_as: str | None) -> None:
+    """Show how far behind the consumer groups are, or GROUP alone (Kafka)."""
+    journal = Journal.required() if note_as else None
+    show = _csv_printer() if as_csv else _print_table
+    if wrong := kafka_log.fault(lifecycle.choose().logs(broker(), 500)):
+        click.echo(wrong, err=True)
+    with contextlib.closing(Groups(broker())) as groups:
+        for shown in tables(groups, group, watch=watch):
+            show(shown)
+            if journal:
+                journal.note(type="lag table", name=note_as, rows=[_noted(row) for row in shown])
+
+
+def broker() -> Service:
+    """Return the Kafka of Part C, whether it runs or not."""
+    return services_of(PART)[kafka.NAME]
+
+
+def tables(groups: Groups, group: str | None, *, watch: bool) -> Iterator[list[Row]]:
+    """Yield the table a second after the first look, and with `watch` again and again. Raises LabError."""
+    before = _look(groups, group)
+    time.sleep(BETWEEN_SECONDS)
+    while True:
+        now = _look(groups, group)
+        yield rows(before, now)
+        if not watch:
+            return
+        before = now
+        time.sleep(WATCH_SECONDS)
+
+
+def _look(groups: Groups, group: str | None) -> Look:
+    names = groups.names()
+    if group is not None and group not in names:
+        raise LabError(f"there is no group {group}", f"the groups are: {', '.join(names) or 'none yet'}")
+    places = groups.places(names if group is None else [group])
+    return Look(time.time(), {place.key: place for place in places})
+
+
+def rows(before: Look, now: Look) -> list[Row]:
+    """Return the table's rows: what each group does between two looks, for each partition."""
+    return [_row(place, now.at, state(before, now, key)) for key, place in now.places.items()]
+
+
+def state(before: Look, now: Look, key: tuple[str, str, int]) -> str:
+    """Return `OK`, `WARN` or `STALL` for one partition of a group."""
+    place, was = now.places[key], before.places.get(key)
+    if place.lag == 0:
+        return "OK"
+    if place.member is None:
+        return "STALL"
+    if was is None or was.lag == 0:
+        return "OK" if _seconds(place, now.at) <= BETWEEN_SECONDS else "WARN"
+    if place.start == was.start:
+        return "STALL"
+    a_second = (place.start - was.start) / (now.at - before.at)
+    return "OK" if place.lag < was.lag or place.lag <= a_second else "WARN"
+
+
+def _seconds(place: Place, now: float) -> float:
+    """Return how long the oldest record that was not read has been there; infinitely long if nobody knows."""
+    return max(0.0, now - place.oldest) if place.oldest is not None else float("inf")
+
+
+def _row(place: Place, now: float, how: str) -> Row:
+    member = place.member or {}
+    seconds = "-" if place.lag and place.oldest is None else round(_seconds(place, now), 1) if place.lag else 0.0
+    named = (member.get("member_id", "-"), member.get("client_host", "-"), member.get("client_id", "-"))
+    current = "-" if place.current is None else place.current
+    values = (place.group, place.topic, place.partition, current, place.end, place.lag, *named, seconds, how)
+    return dict(zip(TABLE, values, strict=True))
+
+
+def _noted(row: Row) -> Row:
+    def known(name: str) -> Any:
+        return None if row[name] == "-" else row[name]
+
+    return {
+        "group": row["group"],
+        "topic": row["topic"],
+        "partition": row["partition"],
+        "current": known("current-offset"),
+        "end": row["log-end-offset"],
+        "lag": row["lag"],
+        "lag_seconds": known("lag-seconds"),
+        "state": row["state"],
+        "client": known("client-id"),
+    }
+
+
+def _print_table(table: Iterable[Row]) -> None:
+    """Print columns as wide as they must be: a lag table is wider than many terminals, and may be cut by none."""
+    lines = [[name.upper() for name in TABLE], *([str(row[name]) for name in TABLE] for row in table)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (
+            text.rjust(width) if name in NUMBERS else text.ljust(width)
+            for name, text, width in zip(TABLE, line, widths, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+    click.echo()
+
+
+def _csv_printer() -> Any:
+    out = csv.DictWriter(sys.stdout, ["at", *TABLE], lineterminator="\n")
+    out.writeheader()
+
+    def show(table: Iterable[Row]) -> None:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        out.writerows({"at": at} | row for row in table)
+        sys.stdout.flush()
+
+    return show

@@ -1,0 +1,247 @@
+"""The checker: decides each invariant from the history and from what the services held at the end.
+
+Each rule is a function whose docstring is the rule in one sentence; it yields `(operation or order id, what is wrong)`
+for everything that breaks it. It sees nothing but the raw files, so anybody can check again.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from campus.metrics import digest
+
+from lab.analysis import reports
+from lab.history.model import Run, seconds_at
+from lab.verdict import FAIL, PASS, UNKNOWN
+
+FINAL = ("notified", "failed")
+MOST_TOLD = 10
+
+Wrong = Iterator[tuple[str, str]]
+
+
+@dataclass
+class Finding:
+    """What was found of one invariant; `violations` names the orders and tells their story in order of time."""
+
+    id: str
+    rule: str
+    verdict: str
+    sentence: str
+    violations: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return asdict(self)
+
+
+class Evidence:
+    """The raw files, indexed by operation (which is the order's user_id) and by order."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.operations = {op.op: op for op in run.operations}
+        self.orders = {o["order_id"]: o for o in run.held("order")}
+        self.reservations = run.held("reservation")
+        self.notifications = run.held("notification")
+        self.stock = run.held("stock")
+        self.missing = run.held("missing")
+        self.reports = [{k: v for k, v in line.items() if k != "what"} for line in run.held("report")]
+        self.holding = [r for r in self.reservations if r["status"] == "reserved"]
+        self.holding_by_order = {r["order_id"] for r in self.holding}
+        self.orders_of = defaultdict(list)
+        for order in self.orders.values():
+            self.orders_of[order["user_id"]].append(order)
+
+    def was_told(self, order: dict[str, Any]) -> bool:
+        """Return whether an order was told of, and not refused by the order service itself."""
+        op = self.operations.get(order["user_id"])
+        return op is None or op.result != "fail"
+
+
+def acknowledged_orders_end(e: Evidence) -> Wrong:
+    """Every acknowledged order reaches exactly one final state."""
+    for order in e.orders.values():
+        ends = [step["status"] for step in order["timeline"] if step["status"] in FINAL]
+        if len(ends) != 1 or order["status"] != ends[0]:
+            yield order["order_id"], f"it ended {len(ends)} times and is {order['status']}"
+    for op in e.operations.values():
+        if op.result != "ok":
+            continue
+        order = e.orders.get(op.order_id or "")
+        if order is None:
+            yield op.op, "it was acknowledged and is not there"
+        elif op.kind == "201" and order["status"] == "failed":
+            yield order["order_id"], "the client was told that it is reserved, and it failed"
+
+
+def nothing_reserved_twice(e: Evidence) -> Wrong:
+    """No order holds two reservations."""
+    for order_id, n in Counter(r["order_id"] for r in e.holding).items():
+        if n > 1:
+            yield order_id, f"it holds {n} reservations"
+    for user, orders in e.orders_of.items():
+        n = sum(order["order_id"] in e.holding_by_order for order in orders)
+        if n > 1:
+            yield user, f"one order of a client became {n} orders that hold stock"
+
+
+def stock_adds_up(e: Evidence) -> Wrong:
+    """Initial stock and what was restocked equal what is on hand and what is reserved, and nothing is negative."""
+    taken: Counter[str] = Counter()
+    for reservation in e.holding:
+        for line in reservation["items"]:
+            taken[line["sku"]] += line["qty"]
+    for level in e.stock:
+        sku = level["sku"]
+        if level["initial"] != level["on_hand"] + taken[sku] or level["on_hand"] < 0:
+            yield sku, f"{level['initial']} initial, {level['on_hand']} on hand, {taken[sku]} reserved by orders"
+    for sku in sorted(taken.keys() - {level["sku"] for level in e.stock}):
+        yield sku, f"{taken[sku]} reserved of what is not on the menu"
+
+
+def nothing_out_of_nowhere(e: Evidence) -> Wrong:
+    """Nothing is reserved or notified that no client ordered."""
+    for reservation in e.holding:
+        order = e.orders.get(reservation["order_id"])
+        op = e.operations.get(order["user_id"]) if order else None
+        if op is None:
+            yield reservation["order_id"], "it holds stock and no client ordered it"
+        elif reservation["items"] != op.items:
+            yield reservation["order_id"], f"it holds {reservation['items']} and the client ordered {op.items}"
+    for notification in e.notifications:
+        order = e.orders.get(notification["order_id"])
+        if order is None or order["user_id"] not in e.operations or order["user_id"] != notification["user_id"]:
+            yield notification["order_id"], f"{notification['user_id']} was notified and ordered no such thing"
+
+
+def refused_orders_hold_nothing(e: Evidence) -> Wrong:
+    """An order that was definitely refused holds no reservation once things have settled."""
+    for op in e.operations.values():
+        if op.result == "fail":
+            for order in e.orders_of[op.op]:
+                if order["order_id"] in e.holding_by_order:
+                    yield order["order_id"], f"the client was told {op.kind}, and it holds stock"
+
+
+def one_notification_each(e: Evidence) -> Wrong:
+    """There is one notification for each reserved order and none for a failed one."""
+    sent = Counter(n["order_id"] for n in e.notifications)
+    for order_id, order in e.orders.items():
+        wanted = 1 if order["status"] in ("reserved", "notified") else 0
+        if sent[order_id] != wanted:
+            yield order_id, f"it is {order['status']} and has {sent[order_id]} notifications"
+        if (order_id in e.holding_by_order) != bool(wanted):
+            yield order_id, f"it is {order['status']} and holds {'no' if wanted else 'a'} reservation"
+
+
+def open_outcomes_are_resolved(e: Evidence) -> Wrong:
+    """An order whose outcome its client could not know happened once or not at all."""
+    for op in e.operations.values():
+        if op.result in ("ok", "fail"):
+            continue
+        done = [o for o in e.orders_of[op.op] if o["status"] == "notified"]
+        open_ones = [o for o in e.orders_of[op.op] if o["status"] not in FINAL]
+        if len(done) > 1 or open_ones:
+            states = ", ".join(o["status"] for o in e.orders_of[op.op])
+            yield op.op, f"the client saw {op.kind}; its orders are {states}"
+
+
+def replay_rebuilds_the_numbers(e: Evidence) -> Wrong:
+    """A replay from the beginning of the log rebuilds the same numbers."""
+    counted = reports.of_orders(o for o in e.orders.values() if e.was_told(o))
+    for report in e.reports:
+        for name in reports.differences(counted, report):
+            yield name, "analytics counts otherwise than the orders that were placed and what became of them"
+        if report["digest"] != digest(report):
+            yield "digest", "it is not the digest of the report"
+    for before, after in reports.replays(e.run):
+        for name in reports.differences(before, after):
+            yield name, "it was another number after the replay"
+
+
+RULES: list[Callable[[Evidence], Wrong]] = [
+    acknowledged_orders_end,
+    nothing_reserved_twice,
+    stock_adds_up,
+    nothing_out_of_nowhere,
+    refused_orders_hold_nothing,
+    one_notification_each,
+    open_outcomes_are_resolved,
+]
+RULES_OF_A_LOG = [replay_rebuilds_the_numbers]  # where there is one, and analytics counts what it says
+IDS = tuple(f"INV-{n}" for n, _ in enumerate([*RULES, *RULES_OF_A_LOG], start=1))
+
+
+def check(run: Run) -> list[Finding]:
+    """Decide every invariant. Without the state of a service or broker, or one finished order, nothing is decided."""
+    evidence = Evidence(run)
+    undecided = _why_undecided(evidence)
+    rules = RULES + (RULES_OF_A_LOG if evidence.reports else [])
+    return [_decide(id, rule, evidence, undecided) for id, rule in zip(IDS, rules, strict=False)]
+
+
+def _why_undecided(e: Evidence) -> str | None:
+    if e.missing:
+        return f"the state of {', '.join(m['service'] for m in e.missing)} is not known"
+    if not e.stock:
+        return "there is no record of what the services held"
+    finished = (order["status"] in FINAL for order in e.orders.values())
+    if not any(op.result == "ok" for op in e.operations.values()) or not any(finished):
+        return "no order was completed"
+    return None
+
+
+def _decide(id: str, rule: Callable[[Evidence], Wrong], e: Evidence, undecided: str | None) -> Finding:
+    text = (rule.__doc__ or "").strip()
+    if undecided:
+        return Finding(id, text, UNKNOWN, f"Cannot tell: {undecided}.")
+    wrong = list(rule(e))
+    if not wrong:
+        return Finding(id, text, PASS, f"Holds for {len(e.orders):,} orders and {len(e.operations):,} requests.")
+    names = ", ".join(subject for subject, _ in wrong[:3]) + (" …" if len(wrong) > 3 else "")
+    sentence = f"Broken {len(wrong):,} times: {names} ({wrong[0][1]})."
+    told = [{"subject": s, "wrong": why, "story": story(e, s)} for s, why in wrong[:MOST_TOLD]]
+    return Finding(id, text, FAIL, sentence, told)
+
+
+def story(e: Evidence, subject: str) -> list[str]:
+    """Tell what is known of an order (or of an operation's orders) in order of time, one line an event."""
+    orders = [e.orders[subject]] if subject in e.orders else e.orders_of.get(subject, [])
+    users = {o["user_id"] for o in orders} | {subject}
+    ids = {o["order_id"] for o in orders} | {subject}
+    told: list[tuple[float, str]] = []
+    for op in (e.operations[u] for u in users if u in e.operations):
+        told.append((op.sent, f"client {op.op} sends {_items(op.items)}"))
+        if op.ended is not None:
+            told.append((op.ended, f"client {op.op} sees {op.kind} ({op.result})"))
+    for order in orders:
+        for step in order["timeline"]:
+            told.append((_at(e, step["at"]), f"order {order['order_id']} is {step['status']}"))
+    for r in e.reservations:
+        if r["order_id"] in ids:
+            told.append((_at(e, r["at"]), f"inventory: {r['status']} {_items(r['items'])} for {r['order_id']}"))
+    for n in e.notifications:
+        if n["order_id"] in ids:
+            told.append((_at(e, n["at"]), f"{n['user_id']} is notified of {n['order_id']}"))
+    told += _disturbances(e, told)
+    return [f"{at:10.3f} s  {text}" for at, text in sorted(told)]
+
+
+def _disturbances(e: Evidence, told: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Return what was done to the services while the story went on, and before it if it was not mended by then."""
+    if not told:
+        return []
+    first, last = min(told)[0], max(told)[0]
+    standing = {w.since for w in e.run.windows if w.since < first and (w.until is None or w.until > first)}
+    faults = [f for f in e.run.of_type("fault") if first <= f["at"] <= last or f["at"] in standing]
+    return [(f["at"], f"-- {f['verb']} {f['service']} {f.get('value') or ''}".rstrip()) for f in faults]
+
+
+def _at(e: Evidence, utc: str) -> float:
+    return seconds_at(e.run, utc)
+
+
+def _items(items: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{line['qty']} {line['sku']}" for line in items) or "nothing"

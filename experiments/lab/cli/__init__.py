@@ -1,0 +1,1 @@
+"""Every command of `./lab`; it holds no logic, and no module may import it."""

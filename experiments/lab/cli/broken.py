@@ -1,0 +1,58 @@
+"""The commands of `experiments/broken.sh`: which versions there are, whether each is caught, and their pages' diffs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lab.paths import relative
+from lab.runtime import broken as broken_versions
+from lab.verdict import EXIT_STATUS, PASS, overall
+
+if TYPE_CHECKING:  # what takes seconds to import is imported where it is used
+    from lab.broken import Judged
+
+
+@click.command(hidden=True)
+@click.argument("names", nargs=-1)
+def versions(names: tuple[str, ...]) -> None:
+    """Print name, part and story of each version that is broken on purpose, or of those named."""
+    for name in names or broken_versions.names():
+        variant = broken_versions.named(name)
+        click.echo(f"{variant.name} {variant.part} {variant.story}")
+
+
+@click.command(hidden=True)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("names", nargs=-1)
+def caught(folder: Path, names: tuple[str, ...]) -> None:
+    """Judge all versions, or those NAMES, by their runs below FOLDER, and write its report of all that are there."""
+    from lab.broken import judge, write_report
+
+    found = {name: judge(broken_versions.named(name), folder / name) for name in broken_versions.names()}
+    asked = [found[name] for name in names or found]
+    there = [judged for name, judged in found.items() if judged in asked or (folder / name).exists()]
+    (folder / "report.md").write_text(write_report(there))
+    _show(asked)
+    click.echo(f"report: {relative(folder)}/report.md")
+    sys.exit(EXIT_STATUS[overall([j.verdict for j in asked])])
+
+
+def _show(judged: list["Judged"]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = Table("version", "caught by", "the right version", "verdict", show_lines=True)
+    for j in judged:
+        caught = "\n".join(j.caught) or "nothing"
+        rows.add_row(j.variant.name, caught, j.right, j.verdict if j.verdict == PASS else f"{j.verdict}: {j.why}")
+    Console(width=150).print(rows)
+
+
+@click.command(hidden=True)
+def diffs() -> None:
+    """Make the diff in the page of each version that is broken on purpose anew."""
+    for name in broken_versions.names():
+        page = broken_versions.FOLDER / f"{name}.md"
+        page.write_text(broken_versions.with_diff(page.read_text(), broken_versions.named(name)))

@@ -1,0 +1,203 @@
+"""The commands that experiment scripts use. A script is a story of these; `experiments/story.sh` has the frame."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import click
+
+from lab import paths
+from lab.errors import LabError
+from lab.history.recorder import Journal
+from lab.paths import relative
+from lab.runtime import broken as broken_versions
+from lab.services import services_of
+from lab.verdict import EXIT_STATUS, PASS
+
+
+@click.command(hidden=True)
+@click.argument("script", type=click.Path(path_type=Path, exists=True))
+@click.argument("part")
+@click.option("--quick", is_flag=True)
+@click.option("--keep-brokers", is_flag=True, envvar="LAB_KEEP_BROKERS", help="Empty a broker that runs.")
+@click.option("--owner", type=int, required=True, help="The process of the script.")
+@click.option("--place", help="Where the run goes, below results/; PART/SCRIPT unless given.")
+@click.option("--again", help="The command that makes the run again; experiments/SCRIPT unless given.")
+@click.option("--traffic", is_flag=True, help="Count messages and connections.")
+def begin(
+    script: Path,
+    part: str,
+    quick: bool,
+    keep_brokers: bool,
+    owner: int,
+    **told: str | bool | None,
+) -> None:
+    """Try the predictions beside SCRIPT, start PART with empty databases and open a run; print the run's folder."""
+    from lab.checker import predictions
+    from lab.history import session
+
+    named = paths.part_named(part)
+    broken = broken_versions.chosen()
+    if broken and broken.part != named:
+        raise LabError(f"{broken.name} is a broken version of {broken.part}, and not of {named}")
+    told["broken"] = broken and broken.name
+    more = {key: value for key, value in told.items() if value}
+    expected = predictions.rehearse(script, named, quick=quick, services=[*services_of(named)])
+    journal = session.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, more=more, say=_say)
+    journal.note(type="predictions", text=expected)
+    click.echo(journal.folder)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--rate", type=click.FloatRange(0.01, 5000), help="Open loop: orders a second.")
+@click.option("--seconds", type=click.FloatRange(0.1, 3600), help="For how long.")
+@click.option("--poisson", is_flag=True, help="Random arrivals instead of evenly spaced ones.")
+@click.option("--clients", type=click.IntRange(1, 1000), help="Closed loop: so many, each waiting for its answer.")
+@click.option("--count", type=click.IntRange(1, 1_000_000), help="Closed loop or bulk: so many orders in all.")
+@click.option("--bulk", is_flag=True, help="All in one request (streaming-kafka only).")
+@click.option("--seed", default=1, show_default=True, help="The same seed, the same orders at the same times.")
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds until a client gives up.")
+@click.option("--part", help="To which part, if more than one is up.")
+def load(name: str, part: str | None, **options: float | bool | None) -> None:
+    """Send orders to the part that is up and say what came of them."""
+    from lab.analysis import latency
+    from lab.history import model as history
+    from lab.load import bulk
+    from lab.load import generator as loads
+    from lab.report.format import shown_time
+    from lab.runtime import lifecycle
+
+    plan = loads.Plan(name, **{key: value for key, value in options.items() if value is not None})
+    if plan.loop == "bulk" and (not plan.count or plan.rate or plan.clients or plan.seconds):
+        raise LabError("a bulk load needs --count, and nothing else but --seed")
+    if plan.loop == "open" and not (plan.rate and plan.seconds):
+        raise LabError("an open loop needs --rate and --seconds", "or a closed loop: --clients 8 --count 200")
+    if plan.loop == "closed" and (plan.rate or not (plan.count or plan.seconds)):
+        raise LabError("a closed loop needs --count or --seconds, and has no --rate")
+    service = lifecycle.find(lifecycle.choose(), f"{part}/order" if part else "order")
+    journal = Journal.current()
+    now = journal.now if journal else loads.monotonic_since(loads.time.monotonic())
+    if journal:
+        journal.note(type="begins", phase=name)
+    drive = bulk.run if plan.loop == "bulk" else loads.run
+    lines, began, until = drive(plan, service.url, now)
+    phase = {"at": round(began, 6), "type": "phase", "phase": name, "params": plan.params(), "until": round(until, 6)}
+    if journal:
+        journal.append(f"load-{name}", [phase, *lines])
+    run = history.Run({}, [phase, *lines])
+    done = latency.of_phases(run)[name]
+    errors = ", ".join(f"{e['count']} × {kind}" for kind, e in done["errors"].items()) or "no errors"
+    times = " ".join(f"{key} {shown_time(done[key])}" for key in ("p50", "p95", "p99", "max"))
+    word = latency.word_for_ok(run)
+    _say(f"  {name}: {done['sent']} sent, {done['ok']} {word} at {done['achieved']:.1f}/s, {times}; {errors}")
+
+
+@click.command(hidden=True)
+@click.argument("phase")
+@click.argument("seconds", type=float)
+def at(phase: str, seconds: float) -> None:
+    """Wait until SECONDS of the load PHASE have passed."""
+    journal = Journal.required()
+    journal.wait_for(phase, seconds)
+    journal.note(type="due", phase=phase, seconds=seconds)
+
+
+@click.command(hidden=True)
+@click.option("--seconds", default=60.0, help="How long at most.")
+def settle(seconds: float) -> None:
+    """Wait until every order is in a final state."""
+    from lab.history import session
+
+    journal = Journal.required()
+    done = session.settle(journal, seconds)
+    _say("  all orders are final" if done else f"  after {seconds:.0f} s some orders are not final, or messages wait")
+    for sentence in [] if done else session.unready(journal.head["part"]):
+        _say(f"  {sentence}")
+
+
+@click.command(hidden=True)
+@click.argument("name")
+def snapshot(name: str) -> None:
+    """Wait until nothing is on its way, and note under NAME what inventory and notification hold."""
+    from lab.history import session
+    from lab.history import snapshot as snapshots
+
+    journal = Journal.required()
+    session.settle(journal, 60.0)
+    snapshots.take(journal, name)
+
+
+@click.command(hidden=True)
+@click.argument("name")
+@click.argument("phase")
+@click.option("--count", type=int, help="So many of them; all of them if not given.")
+@click.option("--shuffle", is_flag=True, help="In a random order, the same each time.")
+def redeliver(name: str, phase: str, count: int | None, shuffle: bool) -> None:
+    """Publish the OrderPlaced events of the load PHASE again, noted under NAME."""
+    from lab.faults import messages
+
+    sent = messages.redeliver(Journal.required(), name, phase, count=count, shuffle=shuffle)
+    _say(f"  {name}: {sent} events published again")
+
+
+@click.command(hidden=True)
+@click.argument("name")
+@click.argument("queue")
+def poison(name: str, queue: str) -> None:
+    """Publish each kind of malformed message into QUEUE, noted under NAME."""
+    from lab.faults import messages
+
+    _say(f"  {name}: {messages.poison(Journal.required(), name, queue)} kinds of poison published into {queue}")
+
+
+@click.command(hidden=True)
+@click.option("--seed", type=int, required=True, help="Draws the faults: the same seed, the same faults.")
+@click.option("--minutes", type=float, required=True, help="How long the load lasts, which is named chaos.")
+def chaos(seed: int, minutes: float) -> None:
+    """Do to the services what a seed draws, beside the load named chaos; then heal them all."""
+    from lab.faults import run as chaos_run
+
+    chaos_run.run(Journal.required(), seed, minutes, _say)
+
+
+@click.command(hidden=True)
+@click.option("--owner", type=int, required=True, help="The process of the script.")
+def sample(owner: int) -> None:
+    """Note how many messages wait, until the script ends."""
+    from lab.history import sampler
+
+    sampler.run(Journal.required(), owner)
+
+
+@click.command(hidden=True)
+@click.option(
+    "--keep-brokers", is_flag=True, envvar="LAB_KEEP_BROKERS", help="Leave the broker to the next experiment."
+)
+def finish(keep_brokers: bool) -> None:
+    """Collect the raw data, stop the part, write the report, publish it; exit with the verdict's status."""
+    from lab.history import session
+    from lab.report import run as run_report
+    from lab.runtime import lifecycle
+
+    journal = Journal.required()
+    session.collect(journal)
+    with ThreadPoolExecutor() as beside:  # both take seconds, and the report needs nobody any more
+        part = journal.head["part"]
+        stopped = beside.submit(lifecycle.down, lifecycle.choose(), part, keep_brokers=keep_brokers)
+        summary = run_report.make(journal.folder)
+        stopped.result()
+    place = session.publish(journal)
+    for p in summary["predictions"]:
+        row = run_report.prediction_row(p)
+        _say(f"  {p['verdict']:7} {p['id']}: {row[0]}: predicted {row[1]}, measured {row[2]}")
+    for i in summary["invariants"]:
+        _say(f"  {i['verdict']:7} {i['id']}: {i['rule']} {'' if i['verdict'] == 'pass' else i['sentence']}")
+    if summary["verdict"] != PASS and (logs := session.keep_logs(journal)):
+        _say(f"what the services said: {relative(logs)}/")
+    _say(f"{summary['verdict']}: {run_report.verdict_sentence(summary)}\nreport: {relative(place)}/report.md")
+    sys.exit(EXIT_STATUS[summary["verdict"]])
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

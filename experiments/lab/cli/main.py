@@ -1,0 +1,67 @@
+"""`./lab`: finds a command in its module, which alone is loaded: a script runs dozens of them."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from lab import __version__
+from lab.errors import LabError
+
+MODULES = {
+    "cli.services": "up down status logs start stop kill pause unpause configure order env",
+    "cli.results": "report summary bench chaos-report",
+    "cli.experiment": "begin load at settle snapshot redeliver poison chaos sample finish",
+    "brokers.dead_letters": "dlq",
+    "brokers.lag_table": "lag",
+    "faults.replay": "replay note-report",
+    "brokers.count_log": "tally",
+    "grading.output": "grade",
+    "comparison.compare": "compare",
+    "cli.readme": "readme",
+    "cli.broken": "versions caught diffs",
+}
+COMMANDS = {name: module for module, names in MODULES.items() for name in names.split()}
+
+
+class Lab(click.Group):
+    """Ends with a plain sentence and status 2 where something is not as it must be, and with 130 after Ctrl-C."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return the command with this name from its module, where it is called the same."""
+        if name not in COMMANDS:
+            return None
+        return getattr(import_module(f"lab.{COMMANDS[name]}"), name.replace("-", "_"))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except LabError as error:
+            click.secho(f"lab: {error}", fg="red", err=True)
+            if error.hint:
+                click.echo(f"     → {error.hint}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("\nlab: interrupted", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=Lab, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="lab")
+def main() -> None:
+    """Run the three communication models, disturb them, measure them.
+
+    \b
+    A first tour:     ./lab up sync-rest
+                      ./lab order
+                      ./lab configure inventory delay=2
+                      ./lab order
+                      ./lab configure inventory --reset
+                      ./lab down
+    All experiments:  experiments/run_all.sh      (--quick for a short look)
+    """

@@ -1,0 +1,179 @@
+"""The commands on services: start and stop them, look at them, disturb them, order."""
+
+import json
+import os
+import sys
+from typing import Any
+
+import click
+
+from lab import client, paths
+from lab.brokers import kafka_log
+from lab.errors import LabError
+from lab.faults import inject
+from lab.runtime import lifecycle
+from lab.services import Service, addresses, services_of
+
+
+def say(text: str) -> None:
+    """Print progress where it does not mix with a command's answer."""
+    click.echo(text, err=True)
+
+
+@click.command()
+@click.argument("part")
+@click.option("--fresh", is_flag=True, help="Forget the data of earlier runs.")
+def up(part: str, fresh: bool) -> None:
+    """Start the services of PART and wait until they are ready."""
+    lifecycle.up(lifecycle.choose(), paths.part_named(part), fresh=fresh, say=say)
+    say("try: ./lab order      and: ./lab --help")
+
+
+@click.command()
+@click.argument("part", required=False)
+@click.option("--keep-brokers", is_flag=True, hidden=True, envvar="LAB_KEEP_BROKERS")
+def down(part: str | None, keep_brokers: bool) -> None:
+    """Stop the services of PART, or of all parts that are up."""
+    from lab.history import sampler
+
+    chosen = lifecycle.choose()
+    sampler.stop()
+    parts = [paths.part_named(part)] if part else lifecycle.parts_up(chosen)
+    for name in parts:
+        lifecycle.down(chosen, name, keep_brokers=keep_brokers)
+        say(f"{name} is down")
+    if not parts:
+        say("nothing is up")
+
+
+@click.command()
+def status() -> None:
+    """Show which services run, where, and which faults they have."""
+    from rich.console import Console
+    from rich.table import Table
+
+    chosen = lifecycle.choose()
+    parts = lifecycle.parts_up(chosen)
+    if not parts:
+        say("nothing is up; ./lab up sync-rest")
+        return
+    table = Table("service", "state", "ready", "port", "process", "faults", title=" and ".join(parts))
+    for part in parts:
+        for service in services_of(part).values():
+            state = chosen.state(service)
+            ready, faults = _look(service) if state == "running" else ("no", "")
+            name = service.name if len(parts) == 1 else f"{part}/{service.name}"
+            port, pid = str(service.port), str(chosen.pid(service) or "")
+            table.add_row(name, state, ready, port, pid, faults)
+            if service.name == "kafka" and (wrong := kafka_log.fault(chosen.logs(service, 500))):
+                say(wrong)
+    Console().print(table)
+
+
+def _look(service: Service) -> tuple[str, str]:
+    if service.is_broker:
+        return "yes" if lifecycle.is_ready(service, timeout=3.0) else "no answer", ""
+    url = service.url
+    answer = client.try_get(f"{url}/ready", timeout=3.0)
+    if answer is None:
+        return "no answer", ""
+    checks = answer.json()["checks"]
+    bad: dict[str, list[str]] = {}
+    for what, said in checks.items():
+        if said != "ok":
+            bad.setdefault(said, []).append(what)
+    config = client.call("GET", f"{url}/configure", headers=inject.token()).json().get("config", {})
+    usual = {"failure_mode": "error", "timeout": config.get("timeout")}
+    faults = [f"{key}={value}" for key, value in config.items() if value and value != usual.get(key)]
+    return "; ".join(f"{', '.join(whats)}: {said}" for said, whats in bad.items()) or "yes", " ".join(faults)
+
+
+@click.command()
+@click.argument("service")
+@click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until Ctrl-C.")
+@click.option("-n", "--lines", default=40, show_default=True, help="How many lines.")
+def logs(service: str, follow: bool, lines: int) -> None:
+    """Show what SERVICE said last."""
+    chosen = lifecycle.choose()
+    found = lifecycle.find(chosen, service)
+    if follow:
+        command = chosen.follow_command(found, lines)
+        os.execvp(command[0], command)
+    click.echo(chosen.logs(found, lines))
+
+
+def _service_command(verb: str, text: str) -> click.Command:
+    @click.command(verb, help=text)
+    @click.argument("service")
+    def command(service: str) -> None:
+        found = lifecycle.find(lifecycle.choose(), service)
+        inject.act(verb, found)
+        say(f"{verb} {found.part}/{found.name}: done")
+
+    return command
+
+
+start = _service_command("start", "Start SERVICE and wait until it is ready.")
+stop = _service_command("stop", "Ask SERVICE to end in good order.")
+kill = _service_command("kill", "Kill SERVICE at once, as a power cut would.")
+pause = _service_command("pause", "Freeze SERVICE: connections are accepted, nothing is answered.")
+unpause = _service_command("unpause", "Let a frozen SERVICE go on.")
+
+
+@click.command()
+@click.argument("service")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--reset", is_flag=True, help="Put every fault back to none.")
+def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
+    """Inject faults into SERVICE while it runs, or show them.
+
+    \b
+    delay=2 jitter=0.5            wait 2 s ± 0.5 s before the work
+    failure_rate=0.3 seed=7       three requests of ten fail, the same ones each time
+    failure_mode=error            how they fail: error, reject, hang, drop
+    crash_point=after_commit      kill yourself there, once
+    timeout=1                     (order) wait 1 s for another service
+    expires_in=30                 all of it ends by itself
+    """
+    found = lifecycle.find(lifecycle.choose(), service)
+    if reset:
+        config = inject.reset(found)
+    else:
+        config = inject.configure(found, _settings(settings)) if settings else inject.configured(found)
+    click.echo(json.dumps(config))
+
+
+def _settings(words: tuple[str, ...]) -> dict[str, Any]:
+    settings = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise LabError(f"{word} is not KEY=VALUE", "for example: ./lab configure inventory delay=2")
+        try:
+            settings[key] = json.loads(value)
+        except ValueError:
+            settings[key] = value
+    return settings
+
+
+@click.command()
+@click.option("--item", "items", multiple=True, metavar="SKU[=QTY]", help="What to order (burger=1); may be repeated.")
+@click.option("--user", default="you", show_default=True, help="Who orders.")
+@click.option("--key", help="Idempotency-Key: the same key gives the same order.")
+@click.option("--part", help="To which part, if more than one is up.")
+def order(items: tuple[str, ...], user: str, key: str | None, part: str | None) -> None:
+    """Place one order and watch it until it is done."""
+    from lab.cli.watch import place_and_watch
+
+    service = lifecycle.find(lifecycle.choose(), f"{part}/order" if part else "order")
+    lines = [{"sku": sku, "qty": int(qty) if qty.isdigit() else 1}
+             for sku, _, qty in (item.partition("=") for item in items or ("burger=1",))]  # fmt: skip
+    sys.exit(place_and_watch(service.url, {"user_id": user, "items": lines}, key))
+
+
+@click.command()
+@click.argument("part")
+def env(part: str) -> None:
+    """Print the addresses of PART's services as shell exports: eval "$(./lab env sync-rest)"."""
+    for name, url in addresses(paths.part_named(part)).items():
+        click.echo(f"export {name}={url}")

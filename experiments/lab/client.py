@@ -1,0 +1,63 @@
+"""The laboratory's own calls to the services: to configure, to look, to collect. Never through a proxy."""
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import LabError
+
+if TYPE_CHECKING:
+    import requests
+
+
+def call(method: str, url: str, *, timeout: float = 15.0, **options: Any) -> "requests.Response":
+    """Call a service and return its reply, whatever the status. Raises LabError when there is none."""
+    try:
+        return _session().request(method, url, timeout=timeout, **options)
+    except OSError as error:  # which requests' exceptions are
+        raise LabError(f"{url} does not answer ({type(error).__name__})", "./lab status shows what runs") from None
+
+
+def try_get(url: str, *, timeout: float) -> "requests.Response | None":
+    """GET, or None when nobody answers in time."""
+    try:
+        return _session().get(url, timeout=timeout)
+    except OSError:
+        return None
+
+
+def all_pages(url: str, name: str) -> list[dict[str, Any]]:
+    """Return every row of a list that comes in pages. Raises LabError."""
+    rows: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        page = call("GET", url, params={"limit": 1000, "after": after}).json()
+        rows += page[name]
+        after = page["next"]
+    return rows
+
+
+def metric(url: str, name: str, **labels: str) -> float | None:
+    """Return a figure of a service's `GET /metrics`, added up over what has these labels; None when nobody can say."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    answer = try_get(f"{url}/metrics", timeout=2.0)
+    if answer is None or answer.status_code != 200:
+        return None
+    samples = (s for family in text_string_to_metric_families(answer.text) for s in family.samples)
+    total = sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+    return None if math.isnan(total) else total
+
+
+def hang_up() -> None:
+    """Close the kept connections: a service that is told to stop waits for them."""
+    _session().close()
+
+
+@functools.cache
+def _session() -> "requests.Session":
+    import requests  # here, as it is half the start of a command, and most commands call nobody
+
+    session = requests.Session()
+    session.trust_env = False
+    return session

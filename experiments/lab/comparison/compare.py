@@ -1,0 +1,175 @@
+"""`./lab compare`: sets the runs of the comparison side by side, from their committed raw files and nothing else.
+
+A cell is the run of one model under one condition, `results/comparison/PART/CONDITION/`. What is made of all of them
+lies in `results/comparison/`: `matrix.csv`, `summary.json`, `report.md` and a picture of each condition.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lab.comparison.claims import CONDITIONS
+from lab.errors import LabError
+from lab.paths import PARTS, RESULTS, STATE_DIR, relative
+from lab.verdict import FAIL, PASS, UNKNOWN
+
+NO_BROKER = ("broker_killed", "sync-rest")
+SCHEMA_VERSION = 1
+Cells = dict[tuple[str, str], Any]  # by (condition, part)
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="The quick runs, under .lab/ and not in results/.")
+@click.option("--check", is_flag=True, help="Write nothing: say whether the comparison is what its runs give.")
+def compare(quick: bool, check: bool) -> None:
+    """Set the runs of experiments/compare.sh side by side.
+
+    Makes the matrix, the page and the pictures in results/comparison/ from the runs below it, byte for byte the same
+    each time. With --check it says whether what lies there is just that, and whether every run keeps its invariants.
+
+    Exit status: 0 all pass, 1 something failed, 2 something cannot be told.
+    """
+    home = (STATE_DIR / "quick" if quick else RESULTS) / "comparison"
+    from lab.verdict import EXIT_STATUS, overall
+
+    if check:
+        wrong = list(complaints(home))
+        for found, sentence in wrong:
+            click.echo(f"{found}: {sentence}")
+        click.echo(f"{relative(home)}: {len(wrong) or 'nothing'} wrong")
+        sys.exit(EXIT_STATUS[overall([PASS, *(found for found, _ in wrong)])])
+    sys.exit(EXIT_STATUS[make(home)])
+
+
+def make(home: Path) -> str:
+    """Write the comparison of the runs in `home` and return its verdict. Raises LabError."""
+    from lab.comparison.page import evidence
+
+    cells = _read(home)
+    summary = _summarise(cells)
+    for name, content in _files(cells, summary).items():
+        (home / name).write_bytes(content)
+    for each in (*summary["cells"], *summary["claims"]):
+        if each["verdict"] != PASS:
+            click.echo(f"  {each['verdict']:7} {each.get('claim') or evidence(each)}")
+    click.echo(f"{summary['verdict']}: {relative(home)}/report.md")
+    return summary["verdict"]
+
+
+def _files(cells: Cells, summary: dict[str, Any]) -> dict[str, bytes]:
+    """Return the files of the comparison by name."""
+    from lab.comparison import page as comparison_page
+    from lab.comparison import plot as comparison_plot
+
+    made = {
+        "matrix.csv": comparison_page.as_csv(summary["cells"]).encode(),
+        "summary.json": (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode(),
+        "report.md": comparison_page.write(summary).encode(),
+    }
+    for condition in summary["conditions"]:
+        found = [cell for (name, _), cell in cells.items() if name == condition]
+        made[f"{condition}.svg"] = comparison_plot.draw(summary["conditions"][condition], found)
+    return made
+
+
+def complaints(home: Path) -> Iterator[tuple[str, str]]:
+    """Yield `(verdict, sentence)` for everything that keeps the comparison from being what it says."""
+    from lab.report.run import verdict_sentence
+    from lab.verdict import overall
+
+    try:
+        cells = _read(home)
+        made = _files(cells, _summarise(cells))
+    except Exception as error:  # raw files that were tampered with can break anything
+        yield FAIL, f"{error or type(error).__name__}"
+        return
+    for cell in cells.values():
+        found = overall([i["verdict"] for i in cell.summary["invariants"]])
+        if found != PASS:
+            yield found, f"{cell.place}: {verdict_sentence(cell.summary)}"
+        yield from ((FAIL, wrong) for wrong in _edited(home / cell.place, _of_cell(cell)))
+    yield from ((UNKNOWN, f"{part}/{condition} was not run") for condition, part in _missing(cells))
+    yield from ((FAIL, wrong) for wrong in _edited(home, made))
+    for picture in sorted(home.glob("*.svg")):
+        if picture.name not in made:
+            yield FAIL, f"{picture.name} is of no run"
+
+
+def _read(home: Path) -> Cells:
+    """Return the cells. Raises LabError when they cannot be compared."""
+    from lab.comparison import runs
+
+    places = [(condition, part) for condition in CONDITIONS for part in PARTS]
+    read = {place: runs.read(home, place[1], place[0]) for place in places}
+    found = {place: cell for place, cell in read.items() if cell is not None}
+    if not found:
+        raise LabError(f"there is no run to compare in {relative(home)}", "experiments/compare.sh --quick")
+    first, *others = found.values()
+    for cell in others:
+        difference = runs.same_arrivals(first, cell)
+        if difference:
+            raise LabError(f"the orders were not the same: {difference}", "run them again: experiments/compare.sh")
+    return found
+
+
+def _missing(cells: Cells) -> list[tuple[str, str]]:
+    places = [(condition, part) for condition in CONDITIONS for part in PARTS]
+    return [place for place in places if place not in cells and place != NO_BROKER]
+
+
+def _summarise(cells: Cells) -> dict[str, Any]:
+    from lab.comparison import claims
+    from lab.verdict import overall
+
+    figures = [cell.figures() for cell in cells.values()]
+    first = next(iter(cells.values()))
+    quick = first.run.head["quick"]
+    judged = claims.judge(dict(zip(cells, figures, strict=True)), quick=quick)
+    missing = _missing(cells)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "quick": quick,
+        "load": first.load["params"],
+        "conditions": {condition: _title(cell) for (condition, _), cell in cells.items()},
+        "made_at": {cell.place: cell.run.head["environment"] for cell in cells.values()},
+        "missing": [f"{part}/{condition}" for condition, part in missing],
+        "cells": figures,
+        "claims": judged,
+        "verdict": overall([each["verdict"] for each in (*figures, *judged)] + [UNKNOWN for _ in missing]),
+    }
+
+
+def _title(cell: Any) -> str:
+    """Return what a condition is called: its script's title, without what all of them have."""
+    return cell.run.head["title"].removeprefix("Compared: ").removesuffix(f" ({cell.part})")
+
+
+def _of_cell(cell: Any) -> dict[str, bytes]:
+    """Return the files of a cell's own report in which every figure stands."""
+    from lab.report import run as run_report
+
+    return {
+        "summary.json": (json.dumps(cell.summary, indent=1, ensure_ascii=False) + "\n").encode(),
+        "report.md": run_report.write_report(cell.run, cell.summary).encode(),
+    }
+
+
+def _edited(folder: Path, made: dict[str, bytes]) -> Iterator[str]:
+    """Yield what is missing or is not, byte for byte, what the raw files give."""
+    for name, content in made.items():
+        path = folder / name
+        if not path.exists():
+            yield f"there is no {folder.name}/{name}"
+        elif path.read_bytes() != content:
+            yield f"{folder.parent.name}/{folder.name}/{name} is not what the raw files give{_line(path, content)}"
+
+
+def _line(path: Path, content: bytes) -> str:
+    """Say which line is the first that differs."""
+    is_, should = (text.decode(errors="replace").splitlines() for text in (path.read_bytes(), content))
+    pairs = enumerate(zip(is_, should, strict=False), start=1)
+    return next((f": line {n} is `{a[:120]}` and not `{b[:120]}`" for n, (a, b) in pairs if a != b), "")

@@ -1,0 +1,220 @@
+"""The figures of a cell of the comparison: one model under one condition, all from the raw files of its run."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from lab.analysis import latency
+from lab.checker import invariants
+from lab.checker.invariants import Wrong
+from lab.errors import LabError
+from lab.history import model as history
+from lab.history.model import Operation, Run, seconds_at
+from lab.report import run as run_report
+from lab.verdict import UNKNOWN
+
+LOAD = "orders"  # the load that is compared; others warm up
+LATE_SECONDS = 1.0
+ROUNDING = 2e-6
+SERVICES = {
+    "sync-rest": ("order", "inventory", "notification"),
+    "async-rabbitmq": ("order", "inventory", "notification"),
+    "streaming-kafka": ("order", "inventory", "notification", "analytics"),
+}
+# Which broken invariants make an order lost, doubled, or left unknown.
+LOST = (invariants.acknowledged_orders_end,)
+DOUBLED = (invariants.nothing_reserved_twice, invariants.one_notification_each)
+LEFT_UNKNOWN = (invariants.open_outcomes_are_resolved,)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """One order of the load: when its client meant to send it, and when it was final or refused; None if never."""
+
+    sent: float
+    ended: float | None
+    notified: bool = False
+
+    @property
+    def in_time(self) -> bool:
+        """Whether its student was notified soon enough."""
+        return self.notified and self.ended is not None and self.ended - self.sent <= LATE_SECONDS
+
+
+class Cell:
+    """One model under one condition."""
+
+    def __init__(self, condition: str, part: str, run: Run) -> None:
+        self.condition, self.part, self.run = condition, part, run
+        phases = [phase for phase in run.phases if phase["phase"] == LOAD]
+        if not phases:
+            raise LabError(f"{part}/{condition} has no load `{LOAD}`")
+        self.load = phases[0]
+        self.operations = [op for op in run.operations if op.phase == LOAD]
+        self._orders = {order["user_id"]: order for order in run.held("order")}
+
+    @property
+    def place(self) -> str:
+        """Its folder below the comparison's."""
+        return f"{self.part}/{self.condition}"
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The summary of its run."""
+        return run_report.summarise(self.run)
+
+    @cached_property
+    def fault(self) -> tuple[float, float] | None:
+        """When it was disturbed, in seconds since the load began; None where it was not."""
+        windows = self.run.windows
+        if not windows:
+            return None
+        ends = [self.run.events[-1]["at"] if w.until is None else w.until for w in windows]
+        return min(w.since for w in windows) - self.load["at"], max(ends) - self.load["at"]
+
+    @cached_property
+    def fates(self) -> list[Fate]:
+        """What became of each order, in seconds since the load began."""
+        return [self._fate(op) for op in self.operations]
+
+    @cached_property
+    def notified(self) -> list[dict[str, Any]]:
+        """The load's orders whose student was notified."""
+        found = (self._orders.get(op.op) for op in self.operations)
+        return [order for order in found if order and order["status"] == "notified"]
+
+    def done_at(self) -> list[float]:
+        """Return when each of them was notified, in seconds since the load began."""
+        return sorted(self._last_step(order) for order in self.notified)
+
+    def figures(self) -> dict[str, Any]:
+        """Return all figures of the cell; what is not known is None."""
+        accepted = [op for op in self.operations if op.result == "ok"]
+        reply = latency.Latencies(map(latency.latency, accepted)).figures()
+        done = latency.Latencies(fate.ended - fate.sent for fate in self.fates if fate.notified).figures()
+        placed = latency.Latencies(latency.completion(self.run, order) for order in self.notified).figures()
+        received = self._received()
+        connections = self._connections()
+        return {
+            "condition": self.condition,
+            "model": self.part,
+            "verdict": self.summary["verdict"],
+            "sent": len(self.operations),
+            "accepted": len(accepted),
+            "accepted_share": round(len(accepted) / len(self.operations), 4) if self.operations else None,
+            "accept_p50": reply["p50"],
+            "accept_p99": reply["p99"],
+            "notified": len(self.notified),
+            "completion_p50": done["p50"],
+            "completion_p99": done["p99"],
+            "from_placed_p50": placed["p50"],
+            "from_placed_p99": placed["p99"],
+            "told": dict(sorted(Counter(op.kind for op in self.operations).items())),
+            "backlog_peak": self.backlog_peak(),
+            "fault": [round(at, 6) for at in self.fault] if self.fault else None,
+            "recovered": self.recovered(),
+            "recover_s": self.time_to_recover(),
+            "lost": self._broken(LOST),
+            "doubled": self._broken(DOUBLED),
+            "left_unknown": self._broken(LEFT_UNKNOWN),
+            "received": received,
+            "messages_per_order": self._per_order(sum(received.values()) if received is not None else None),
+            "connections": connections,
+            "connections_per_order": self._per_order(connections),
+        }
+
+    def backlog_peak(self) -> int:
+        """Return the most orders that were meant to be sent, and neither final nor refused, at any one time."""
+        steps = [(fate.sent, 1) for fate in self.fates]
+        steps += [(fate.ended, -1) for fate in self.fates if fate.ended is not None]
+        return max(accumulate(step for _, step in sorted(steps)), default=0)
+
+    def time_to_recover(self) -> float | None:
+        """Return the seconds from the end of the fault until the last order that was not notified within 1 s was over.
+
+        An order is over when it is final or refused. None where there was no fault, or where one is never over.
+        """
+        if self.fault is None or not self.recovered():
+            return None
+        until = self.fault[1]
+        return round(max((f.ended - until for f in self.fates if not f.in_time and f.ended > until), default=0.0), 6)
+
+    def recovered(self) -> bool | None:
+        """Return whether every order was over in the end; None where there was no fault."""
+        return None if self.fault is None else all(fate.ended is not None for fate in self.fates)
+
+    def arrivals(self) -> dict[str, tuple[float, Any]]:
+        """Return when each order of the load was meant to be sent, since it began, and of what."""
+        sent = [e for e in self.run.events if e["type"] in ("invoke", "dropped") and e["phase"] == LOAD]
+        return {e["op"]: (e["intended"] - self.load["at"], e.get("items")) for e in sent}
+
+    def _fate(self, op: Operation) -> Fate:
+        order = self._orders.get(op.op)
+        sent = op.intended - self.load["at"]
+        if order is None:
+            gone = op.ended is None or op.result == "ok"  # an order that was accepted must be there
+            return Fate(sent, None if gone else op.ended - self.load["at"])
+        ended = self._last_step(order) if order["status"] in invariants.FINAL else None
+        return Fate(sent, ended, order["status"] == "notified")
+
+    def _last_step(self, order: dict[str, Any]) -> float:
+        return seconds_at(self.run, order["timeline"][-1]["at"]) - self.load["at"]
+
+    def _broken(self, rules: Iterable[Callable[[invariants.Evidence], Wrong]]) -> list[str] | None:
+        """Return the orders that break one of these invariants; None when that cannot be decided."""
+        if any(finding["verdict"] == UNKNOWN for finding in self.summary["invariants"]):
+            return None
+        evidence = invariants.Evidence(self.run)
+        return sorted({subject for rule in rules for subject, _ in rule(evidence)})
+
+    def _received(self) -> dict[str, int] | None:
+        """Return the messages received, by endpoint, queue or group; None when a process did not say."""
+        notes = self.run.of_type("messages")
+        ended = Counter(e["service"] for e in self.run.of_type("fault") if e["verb"] in ("kill", "stop"))
+        lives = {service: 1 + ended[service] for service in SERVICES[self.part]}
+        if Counter(note["service"] for note in notes) != lives:
+            return None
+        received: Counter[str] = Counter()
+        for note in notes:
+            received.update(note["received"])
+        return dict(sorted(received.items()))
+
+    def _connections(self) -> int | None:
+        """Return how many connections were seen; None when none was, as with Docker."""
+        return len(self.run.of_type("connection")) or None
+
+    def _per_order(self, count: int | None) -> float | None:
+        """Return a count by the orders of all loads, those that warm up included."""
+        return None if count is None else round(count / len(self.run.operations), 4)
+
+
+def read(home: Path, part: str, condition: str) -> Cell | None:
+    """Read a cell; None when it was not run. Raises LabError when its raw files cannot be read, or are another's."""
+    folder = home / part / condition
+    if not (folder / history.HISTORY).exists():
+        return None
+    run = history.read(folder)
+    if run.head.get("place") != f"comparison/{part}/{condition}":
+        raise LabError(f"{part}/{condition} holds the run of {run.head.get('place')}")
+    try:
+        return Cell(condition, part, run)
+    except KeyError as missing:
+        raise LabError(f"{part}/{condition} does not fit together: there is no {missing}") from None
+
+
+def same_arrivals(one: Cell, other: Cell) -> str | None:
+    """Say how the arrivals of two cells differ, or return None when they are the same."""
+    mine, theirs = one.arrivals(), other.arrivals()
+    if one.load["params"] != other.load["params"]:
+        return f"{one.place} and {other.place} were loaded otherwise: {one.load['params']}, {other.load['params']}"
+    for op in sorted(mine.keys() | theirs.keys()):
+        if op not in mine or op not in theirs:
+            return f"order {op} came in {(one if op in mine else other).place} only, and not in both"
+        (at, items), (at_other, items_other) = mine[op], theirs[op]
+        if abs(at - at_other) > ROUNDING or (items and items_other and items != items_other):
+            return f"order {op} came otherwise in {one.place} than in {other.place}"
+    return None

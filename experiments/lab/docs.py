@@ -1,0 +1,120 @@
+"""Blocks of a Markdown page that quote what was measured.
+
+A block stands between two comments, so a page reads well wherever Markdown does. The first one names a file, from the
+repository's root, and a place in it; what is between it and `<!-- end -->` is replaced by what the file says there.
+
+    <!-- quote: results/sync-rest/a2_delay/report.md#What the clients saw -->
+    <!-- quote: results/sync-rest/a2_delay/run.log#inventory now waits -->
+    <!-- quote: results/streaming-kafka/c3_replay/run.log#stopping analytics … the contrast -->
+
+Of a Markdown file it is the section with that heading; of a `run.log` the step that begins with those words, or all
+from one step to another.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+
+BLOCK = re.compile(r"^<!-- quote: ([^#\n]+)#([^\n]+) -->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
+BEGINNING = re.compile(r"^<!-- quote:", re.MULTILINE)
+HEADING = re.compile(r"(#+) (.*)")
+LINK = re.compile(r"```.*?```|`[^`\n]+`|(\]\()([^)\s]+)", re.DOTALL)  # what is in code is none
+ELSEWHERE = re.compile(r"[a-z]+:|/")
+STEP = "— "
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of a page: the file that it quotes, the place in it, and what stands in the page now."""
+
+    source: str
+    place: str
+    body: str
+
+    def __str__(self) -> str:
+        return f"{self.source}#{self.place}"
+
+
+def blocks(text: str) -> list[Block]:
+    """Return the blocks of a page."""
+    return [Block(*found.groups()) for found in BLOCK.finditer(text)]
+
+
+def filled(text: str, page: Path, root: Path) -> str:
+    """Return the text of a page with every block as its source has it. Raises LabError."""
+    if len(blocks(text)) != len(BEGINNING.findall(text)):
+        raise LabError(f"{page.relative_to(root)}: a quote has no end, or names no place after a #")
+    return BLOCK.sub(lambda found: _block(Block(*found.groups()), page, root), text)
+
+
+def _block(block: Block, page: Path, root: Path) -> str:
+    source = root / block.source
+    try:
+        lines = source.read_text().splitlines()
+    except OSError:
+        raise LabError(f"{page.relative_to(root)} quotes {block.source}, which does not exist") from None
+    try:
+        body = _section(lines, block.place) if source.suffix == ".md" else _steps(lines, block.place)
+    except LookupError as error:
+        raise LabError(f"{page.relative_to(root)} quotes {block}, and {block.source} has {error.args[0]}") from None
+    if source.suffix == ".md":
+        body = _links_from(page, source, body)
+    return f"<!-- quote: {block} -->\n\n{body}\n\n<!-- end -->"
+
+
+def _section(lines: list[str], title: str) -> str:
+    """Return what stands below a heading, up to the next of its level or above."""
+    headings = list(_headings(lines))
+    found = next((h for h in headings if h[2] == title), None)
+    if found is None:
+        raise LookupError(f"no heading `{title}`")
+    first, level, _ = found
+    last = next((n for n, other, _ in headings if n > first and other <= level), len(lines))
+    return "\n".join(lines[first + 1 : last]).strip("\n")
+
+
+def _headings(lines: list[str]) -> Iterator[tuple[int, int, str]]:
+    """Yield line number, level and title of each heading; what is in a fence is none."""
+    fenced = False
+    for n, line in enumerate(lines):
+        if line.startswith("```"):
+            fenced = not fenced
+        found = HEADING.fullmatch(line)
+        if found and not fenced:
+            yield n, len(found[1]), found[2].strip()
+
+
+def _steps(lines: list[str], place: str) -> str:
+    """Return a step of a log, or all from one step to another, as a block of text."""
+    begin, _, end = place.partition(" … ")
+    first = _step(lines, begin, 0)
+    last = _step(lines, end, first + 1)
+    kept = [line.rstrip() for line in lines[first:last]]
+    return "\n".join(["```text", *"\n".join(kept).rstrip().splitlines(), "```"])
+
+
+def _step(lines: list[str], words: str, start: int) -> int:
+    """Return where the step that begins with these words is; without words the next one, or the end."""
+    found = (n for n, line in enumerate(lines) if n >= start and line.startswith(STEP + words))
+    n = next(found, None if words else len(lines))
+    if n is None:
+        raise LookupError(f"no step `{words}`")
+    return n
+
+
+def _links_from(page: Path, source: Path, text: str) -> str:
+    """Return a source's text with its links as they must be written in the page."""
+
+    def link(found: re.Match[str]) -> str:
+        target = found[2]
+        if not target or ELSEWHERE.match(target):
+            return found[0]
+        path, mark, anchor = target.partition("#")
+        there = source.parent / path if path else source
+        return f"{found[1]}{Path(os.path.relpath(there, page.parent)).as_posix()}{mark}{anchor}"
+
+    return LINK.sub(link, text)

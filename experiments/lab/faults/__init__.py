@@ -1,0 +1,1 @@
+"""Disturbs the services and mends them; it must not import analysis, checker or reports."""

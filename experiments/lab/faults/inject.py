@@ -1,0 +1,82 @@
+"""Disturbing the services and mending them: each step is noted in the run that is under way, if there is one."""
+
+import os
+from typing import Any
+
+from lab import client
+from lab.errors import LabError
+from lab.history import traffic
+from lab.history.recorder import Journal
+from lab.runtime import lifecycle
+from lab.services import Service
+
+ENDING = ("kill", "stop")
+DISTURBING, MENDING = ("kill", "stop", "pause"), ("start", "unpause")
+
+
+def act(verb: str, service: Service) -> None:
+    """Start, stop, kill, pause or unpause a service; one that starts is waited for. Raises LabError."""
+    chosen, journal = lifecycle.choose(), Journal.current()
+    if journal and verb in ENDING:  # what it has counted ends with it
+        traffic.note_received(journal, service)
+    if journal and verb in DISTURBING:  # the disturbance begins when we begin
+        journal.note(type="fault", verb=verb, service=service.name)
+    if verb == "start":
+        chosen.start(service)
+        lifecycle.wait_ready(chosen, service)
+    elif verb == "stop":
+        chosen.stop(service)
+    else:
+        chosen.signal(service, verb)
+    if journal and verb in MENDING:  # and ends when the service works again
+        journal.note(type="fault", verb=verb, service=service.name)
+
+
+def configure(service: Service, settings: dict[str, Any]) -> dict[str, Any]:
+    """Inject faults into a service and return all that it has now. Raises LabError."""
+    config = _asked("POST", service, json=settings)
+    _note("configure", service, settings)
+    return config
+
+
+def reset(service: Service) -> dict[str, Any]:
+    """Put every fault of a service back to none. Raises LabError."""
+    config = _asked("DELETE", service)
+    _note("reset", service, {})
+    return config
+
+
+def configured(service: Service) -> dict[str, Any]:
+    """Return the faults of a service. Raises LabError."""
+    return _asked("GET", service)
+
+
+def token() -> dict[str, str]:
+    """Return the header that `/configure` may ask for."""
+    secret = os.environ.get("CONFIGURE_TOKEN")
+    return {"Authorization": f"Bearer {secret}"} if secret else {}
+
+
+def _asked(method: str, service: Service, **options: Any) -> dict[str, Any]:
+    if service.is_broker:
+        raise LabError(
+            f"{service.name} is a broker and has no faults of ours", f"./lab kill {service.name}, pause, stop"
+        )
+    reply = client.call(method, f"{service.url}/configure", headers=token(), **options)
+    if reply.status_code != 200:
+        _refused(reply)
+    return reply.json()["config"]
+
+
+def _note(verb: str, service: Service, value: dict[str, Any]) -> None:
+    if journal := Journal.current():
+        journal.note(type="fault", verb=verb, service=service.name, value=value)
+
+
+def _refused(reply: Any) -> None:
+    try:
+        problem = reply.json()
+    except ValueError:
+        raise LabError(f"the service answered {reply.status_code}") from None
+    why = "; ".join(f"{e['field']}: {e['why']}" for e in problem.get("errors", [])) or problem.get("detail", "")
+    raise LabError(f"the service refused it ({reply.status_code}): {why}")

@@ -1,0 +1,120 @@
+"""What scripts publish themselves: the very same events again, and messages that nobody should have sent."""
+
+import copy
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, event
+
+from lab import client
+from lab.brokers import base
+from lab.brokers.message import Letter
+from lab.errors import LabError
+from lab.history.recorder import Journal
+from lab.services import Service, services_of
+
+PAUSE_SECONDS = 0.05
+SHOWN = 120
+Envelope = dict[str, Any]
+
+
+def redeliver(journal: Journal, name: str, phase: str, *, count: int | None, shuffle: bool) -> int:
+    """Publish `OrderPlaced` again for the orders of a load, with the same ids and bytes; return how many."""
+    url = services_of(journal.head["part"])["order"].url
+    orders = [o for o in client.all_pages(f"{url}/orders", "orders") if o["user_id"].startswith(f"{phase}-")]
+    if shuffle:
+        random.Random(name).shuffle(orders)
+    place_again(journal, name, orders[:count])
+    return len(orders[:count])
+
+
+def place_again(journal: Journal, name: str, orders: list[dict[str, Any]]) -> None:
+    """Publish `OrderPlaced` of these orders once more, with the same ids and bytes. Raises LabError."""
+    broker = _broker(services_of(journal.head["part"]))
+    letters = [(ORDER_PLACED, _placed(order)) for order in orders]
+    _publish(journal, name, broker, base.speaker(broker).PLACED, letters)
+
+
+def _placed(order: dict[str, Any]) -> Letter:
+    data = {"user_id": order["user_id"], "items": order["items"]}
+    at = order["timeline"][0]["at"]
+    told = event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
+    return Letter(told.encode(), told.event_id, {}, key=told.order_id.encode())
+
+
+def poison(journal: Journal, name: str, queue: str) -> int:
+    """Publish each kind of malformed message into a queue, spread out among good ones, and return how many."""
+    broker = _broker(services_of(journal.head["part"]))
+    reserved = queue == base.speaker(broker).RESERVED
+    expected, wrong = (INVENTORY_RESERVED, ORDER_PLACED) if reserved else (ORDER_PLACED, INVENTORY_RESERVED)
+    letters = [
+        (kind, Letter(body, f"{name}-{queue}-{n}", {}))
+        for n, (kind, body) in enumerate(poisons(expected, wrong).items())
+    ]
+    _publish(journal, name, broker, queue, letters, pause=PAUSE_SECONDS)
+    return len(letters)
+
+
+def poisons(expected: str, wrong: str) -> dict[str, bytes]:
+    """Return a body for each kind of malformed message, in a queue of `expected` events."""
+    data = {"user_id": "nobody", "items": [{"sku": "burger", "qty": 1}]}
+    good = json.loads(event(expected, "poison", data).encode())
+    raw = {
+        "not JSON": b"burger please",
+        "empty": b"",
+        "cut off": json.dumps(good).encode()[:-20],
+        "not UTF-8": b'{"event_id": "\xff\xfe"}',
+        "a JSON array": b"[1, 2, 3]",
+        "a number that is none": json.dumps(good).replace('"qty": 1', '"qty": NaN').encode(),
+    }
+    missing = {f"no {key}": _changed(good, lambda e, key=key: e.pop(key)) for key in good if key != "request_id"}
+    return raw | missing | {kind: _changed(good, change) for kind, change in _changes(wrong).items()}
+
+
+def _changes(wrong: str) -> dict[str, Callable[[Envelope], Any]]:
+    def line(**values: Any) -> Callable[[Envelope], Any]:
+        return lambda e: e["data"]["items"][0].update(values)
+
+    def envelope(**values: Any) -> Callable[[Envelope], Any]:
+        return lambda e: e.update(values)
+
+    return {
+        "an unknown event type": envelope(event_type="OrderEaten"),
+        "the wrong event for this queue": envelope(event_type=wrong),
+        "a later schema": envelope(schema_version=2),
+        "a time that is none": envelope(occurred_at="yesterday"),
+        "an unknown key": envelope(colour="red"),
+        "no items": lambda e: e["data"].update(items=[]),
+        "0 of something": line(qty=0),
+        "a quantity as text": line(qty="1"),
+        "a sku of 10,000 letters": line(sku="x" * 10_000),
+    }
+
+
+def _changed(good: Envelope, change: Callable[[Envelope], Any]) -> bytes:
+    changed = copy.deepcopy(good)
+    change(changed)
+    return json.dumps(changed).encode()
+
+
+def _broker(services: Mapping[str, Service]) -> Service:
+    broker = base.broker_of(services)
+    if broker is None:
+        raise LabError("this part has no broker to publish to")
+    return broker
+
+
+def _publish(
+    journal: Journal, name: str, service: Service, queue: str, letters: list[tuple[str, Letter]], pause: float = 0.0
+) -> None:
+    """Publish each letter and note it: its kind, its id and how its body begins."""
+    broker = base.speaker(service)
+    with broker.channel(service) as on:
+        for kind, letter in letters:
+            [message_id] = broker.publish(on, queue, [letter])
+            noted = {"name": name, "queue": queue, "kind": kind, "message_id": message_id}
+            journal.note(type="published", **noted, body=letter.body.decode(errors="replace")[:SHOWN])
+            time.sleep(pause)

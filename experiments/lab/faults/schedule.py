@@ -1,0 +1,158 @@
+"""Chaos with a seed: which faults a part meets, when and for how long. The same seed gives the same faults.
+
+Nothing is done here; `chaos_run` carries a schedule out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import chain, cycle
+from random import Random
+from typing import Any
+
+from lab.brokers import kafka, rabbitmq
+from lab.errors import LabError
+
+LEAST_MINUTES, MOST_MINUTES = 0.2, 60.0
+BEGINNING, END = 1.5, 2.5  # seconds of the load without a fault
+GAP = (2.0, 5.0)  # seconds from the beginning of one fault to the next
+AT_ONCE = 2  # the most faults at a time, so that orders are still completed
+REST = 3.0  # seconds that a service is left alone after most faults
+LONG_REST = 10.0  # after a broker's fault, and after a death in Kafka's groups: a session of 10 s must end first
+LONG_FREEZE = 11.5  # s: longer than a consumer's session in Kafka (10 s), and than its time-out in Part A (5 s)
+FAILING_REST = 16.0  # s until a service that failed messages may fail some again: no message meets five failures
+
+SERVICES = {
+    "sync-rest": ("order", "inventory", "notification"),
+    "async-rabbitmq": ("order", "inventory", "notification"),
+    "streaming-kafka": ("order", "inventory", "notification", "analytics"),
+}
+BROKERS = {"async-rabbitmq": rabbitmq, "streaming-kafka": kafka}
+FIRST = ("kill", "freeze")  # these are in every schedule, however short
+BROKER = ("broker", "broker_frozen")  # these are for parts that have one
+OTHERS = (
+    "kill", "freeze", *BROKER, "configure", "configure", "crash", "duplicates", "poison",
+    "database_away", "disk_full", "flaps",
+)  # fmt: skip
+KINDS = tuple(dict.fromkeys(OTHERS))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: done so many seconds into the load, mended so many seconds later, or at once over (0)."""
+
+    at: float
+    kind: str
+    service: str
+    seconds: float = 0.0
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def until(self) -> float:
+        """When it is mended."""
+        return self.at + self.seconds
+
+    @property
+    def fails(self) -> bool:
+        """Whether messages count what it does as a failed attempt."""
+        return self.settings.get("failure_mode") in ("error", "reject")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return asdict(self)
+
+
+def schedule(part: str, seed: int, minutes: float) -> list[Fault]:
+    """Return the faults for so many minutes of load, in order of time; all are mended before it ends.
+
+    Raises LabError for a time that is too short or too long.
+    """
+    if not LEAST_MINUTES <= minutes <= MOST_MINUTES:
+        raise LabError(f"{minutes:g} minutes of chaos cannot be", f"from {LEAST_MINUTES} to {MOST_MINUTES:g}")
+    chance = Random(f"{part}:{seed}")
+    kinds = _kinds(part, chance)
+    end = 60 * minutes - END
+    faults: list[Fault] = []
+    at = BEGINNING
+    while at < end - 1:
+        if sum(fault.until > at for fault in faults) < AT_ONCE:
+            faults += _drawn(chance, part, next(kinds), at, end, faults)
+        at = round(at + chance.uniform(*GAP), 1)
+    return faults
+
+
+def kinds_of(part: str) -> tuple[str, ...]:
+    """Return the kinds of fault that a part can meet."""
+    return tuple(kind for kind in KINDS if kind not in BROKER or part in BROKERS)
+
+
+def _kinds(part: str, chance: Random) -> Iterator[str]:
+    """Yield kinds of fault without end: each comes once before any comes again."""
+    others = [kind for kind in OTHERS if kind in kinds_of(part)]
+    rounds = (chance.sample(others, len(others)) for _ in cycle([None]))
+    return chain(chance.sample(FIRST, len(FIRST)), chain.from_iterable(rounds))
+
+
+def _drawn(chance: Random, part: str, kind: str, at: float, end: float, faults: list[Fault]) -> list[Fault]:
+    """Return a fault of this kind; none when every service that it could meet is not to be disturbed now."""
+    resting = {fault.service for fault in faults if fault.until + rest_after(part, fault) > at}
+    places = [service for service in _places(part, kind) if service not in resting]
+    if not places:
+        return []
+    service = chance.choice(places)
+    seconds = round(min(_seconds(chance, kind), end - at), 1)
+    failed = any(f.service == service and f.fails and f.until + FAILING_REST > at for f in faults)
+    settings = _settings(chance, part, kind, failed)
+    if kind in ("configure", "flaps"):
+        settings |= {"expires_in": round(seconds + REST, 1)}  # should nobody be able to reach it then
+    return [Fault(at, kind, service, seconds, settings)]
+
+
+def rest_after(part: str, fault: Fault) -> float:
+    """Return for how many seconds a service is left alone after a fault."""
+    dies_in_a_group = part == "streaming-kafka" and fault.kind in ("kill", "crash")
+    return LONG_REST if fault.kind in BROKER or dies_in_a_group else REST
+
+
+def _places(part: str, kind: str) -> tuple[str, ...]:
+    if part in BROKERS and kind in (*BROKER, "duplicates", "poison"):
+        return (BROKERS[part].NAME,)
+    return {"duplicates": ("inventory",), "poison": ("order",)}.get(kind, SERVICES[part])
+
+
+def _seconds(chance: Random, kind: str) -> float:
+    if kind in ("duplicates", "poison"):
+        return 0.0
+    if kind == "freeze" and chance.random() < 0.25:
+        return LONG_FREEZE
+    if kind == "broker_frozen":
+        return chance.uniform(2.0, 8.0)
+    return chance.uniform(1.0, 5.0)
+
+
+def _settings(chance: Random, part: str, kind: str, failed: bool) -> dict[str, Any]:
+    """Return what goes with a kind of fault; `failed` is whether the service failed messages not long ago."""
+    if kind == "configure":
+        return _configured(chance, part, failed)
+    if kind == "flaps":
+        return {"failure_mode": "drop", "failure_rate": 1.0}
+    if kind == "crash":
+        after = ("after_publish",) if part in BROKERS else ()
+        return {"crash_point": chance.choice(("before_commit", "after_commit", *after))}
+    if kind == "poison" and part in BROKERS:
+        return {"queue": chance.choice((BROKERS[part].PLACED, BROKERS[part].RESERVED))}
+    return {}
+
+
+def _configured(chance: Random, part: str, failed: bool) -> dict[str, Any]:
+    """Return one kind of fault of `/configure`, with values for it."""
+    modes = ("hang", "drop") if failed else ("error", "reject", "hang", "drop")
+    what = chance.choice(("delay", *modes, *(("paused", "throttle") if part in BROKERS else ())))
+    if what == "delay":
+        return {"delay": round(chance.uniform(0.05, 0.4), 2), "jitter": round(chance.uniform(0.0, 0.05), 2)}
+    if what == "paused":
+        return {"paused": True}
+    if what == "throttle":
+        return {"throttle": round(chance.uniform(0.02, 0.2), 2)}
+    # Each request that hangs holds a thread until its client gives up: a few are enough.
+    most = 0.08 if what == "hang" else 0.5
+    return {"failure_rate": round(chance.uniform(most / 4, most), 2), "failure_mode": what}

@@ -1,0 +1,236 @@
+"""Grades a repository from what is committed: each run and each benchmark against every rule, then the rubric."""
+
+import gc
+import gzip
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from benchmarks import report as bench_report
+
+from lab.errors import LabError
+from lab.grading import provenance, reference
+from lab.grading import rules as evidence
+from lab.grading.repository import Repository
+from lab.grading.rules import CannotTell, Evidence, Exhibit, Wrong
+from lab.history import model as history
+from lab.history.model import HISTORY, SAMPLES, STATE
+from lab.paths import PARTS, ROOT
+from lab.report import run as run_report
+from lab.verdict import FAIL, PASS, UNKNOWN, overall
+
+RAW = (HISTORY, STATE, SAMPLES, "run.log")
+SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A rule that a run breaks (`fail`), or that could not be decided (`unknown`), and why in sentences."""
+
+    rule: str
+    verdict: str
+    sentences: list[str]
+
+
+@dataclass(frozen=True)
+class Graded:
+    """One run or benchmark: which of the rules it breaks, and its summary as its raw files give it."""
+
+    folder: str
+    rules: int
+    broken: list[Broken] = field(default_factory=list)
+    summary: dict[str, Any] | None = None
+
+    @property
+    def verdict(self) -> str:
+        """`pass` if it is what its script and its raw files make, whatever it found."""
+        return overall([b.verdict for b in self.broken]) if self.broken else PASS
+
+    @property
+    def why(self) -> str:
+        """The first and worst of what is wrong, in a sentence."""
+        worst = [b for b in self.broken if b.verdict == self.verdict]
+        return worst[0].sentences[0] if worst else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        rules = [asdict(broken) for broken in self.broken]
+        return {"folder": self.folder, "verdict": self.verdict, "rules": self.rules, "broken": rules}
+
+
+def graded(repository: Repository) -> list[Graded]:
+    """Grade every committed run and benchmark, on all cores."""
+    exhibits = exhibited(repository)
+    # A worker lives for a few runs: looking for garbage among their lines costs a third of the time and finds little.
+    with ProcessPoolExecutor(initializer=gc.disable) as pool:
+        largest_first = sorted(exhibits, key=lambda e: -sum(map(len, e.files.values())))
+        found = list(pool.map(grade_exhibit, largest_first))
+    return sorted(found, key=lambda g: g.folder)
+
+
+def exhibited(repository: Repository) -> list[Exhibit]:
+    """Return the committed runs and benchmarks with all that is needed to grade them."""
+    folders = sorted({"/".join(path.split("/")[:3]) for path in repository.paths if _is_evidence(path)})
+    own = {folder: [p for p in repository.paths if p.startswith(f"{folder}/")] for folder in folders}
+    scripts = {folder: f"experiments/{folder.rpartition('/')[2]}.sh" for folder in folders}
+    expected = {folder: script.removesuffix("sh") + "py" for folder, script in scripts.items()}
+    paths = (path for paths in own.values() for path in paths)
+    contents = repository.read([*paths, *scripts.values(), *expected.values()])
+    files = {folder: {p.removeprefix(f"{folder}/"): contents[p] for p in own[folder]} for folder in folders}
+    commits = {folder: _commit(files[folder]) for folder in folders}
+    known = {commit: repository.has(commit) for commit in set(commits.values())}
+    ours = _commits_of_ours(commits.values())
+    then = repository.read_at((commits[f], scripts[f]) for f in folders if known[commits[f]])
+    return [
+        Exhibit(
+            folder,
+            files[folder],
+            contents.get(scripts[folder]),
+            then.get((commits[folder], scripts[folder])),
+            contents.get(expected[folder]),
+            known[commits[folder]],
+            known[commits[folder]] and commits[folder] in ours,
+            repository.shallow,
+        )
+        for folder in folders
+    ]
+
+
+def _commits_of_ours(commits: Iterable[str]) -> set[str]:
+    """Return those of the commits that are in the history of this repository, if it has one."""
+    try:
+        own = Repository(ROOT)
+    except LabError:
+        return set()
+    return {commit for commit in set(commits) if own.has(commit)}
+
+
+def _is_evidence(path: str) -> bool:
+    words = path.split("/")
+    return len(words) >= 4 and words[0] == "results" and words[1] in (*PARTS, "bench")
+
+
+def _commit(files: dict[str, bytes]) -> str:
+    """Return the commit that raw files name; nothing when they cannot be read."""
+    try:
+        raw = gzip.decompress(files[SAMPLES if SAMPLES in files else HISTORY])
+        return str(json.loads(raw.partition(b"\n")[0])["environment"]["commit"])
+    except Exception:  # see _make
+        return ""
+
+
+def grade_exhibit(exhibit: Exhibit) -> Graded:
+    """Check one run, or one benchmark, against every rule."""
+    benchmark = exhibit.part == "bench"
+    raw = (SAMPLES,) if benchmark else (HISTORY, STATE)
+    missing = [name for name in raw if name not in exhibit.files]
+    if missing:
+        return _unreadable(exhibit, f"there is no {' and no '.join(missing)}, so nothing shows that it was run")
+    rules = RULES_OF_A_BENCHMARK if benchmark else RULES
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file in raw:
+            (folder / file).write_bytes(exhibit.files[file])
+        try:
+            run = _read(folder, benchmark)
+        except Exception as error:  # see _make
+            return _unreadable(exhibit, f"its raw files cannot be read: {error}")
+        made, summary = _make(folder, benchmark)
+    e = Evidence(exhibit, run, made, summary)
+    return Graded(exhibit.folder, len(rules), [*_broken(rules, e)], summary)
+
+
+def _unreadable(exhibit: Exhibit, why: str) -> Graded:
+    return Graded(exhibit.folder, 1, [Broken("There are raw files, and they can be read.", FAIL, [why])])
+
+
+def _read(folder: Path, benchmark: bool) -> history.Run:
+    """Return what the raw files hold; a benchmark's samples stand where a run has its events."""
+    if not benchmark:
+        return history.read(folder)
+    head, *samples = [json.loads(line) for line in gzip.decompress((folder / SAMPLES).read_bytes()).splitlines()]
+    return history.Run(head, samples)
+
+
+def _make(folder: Path, benchmark: bool) -> tuple[dict[str, bytes], dict[str, Any] | None]:
+    """Make a report with this repository's code, and return its files and its summary; nothing when that fails."""
+    try:
+        if benchmark:
+            bench_report.make(folder)
+        else:
+            run_report.make(folder)
+    except Exception:  # raw files that were tampered with can break anything; that nothing comes of them is told
+        return {}, None
+    made = {file.name: file.read_bytes() for file in folder.iterdir() if file.name not in RAW}
+    return made, json.loads(made["summary.json"])
+
+
+def _broken(rules: Iterable[Callable[[Evidence], Wrong]], e: Evidence) -> Iterator[Broken]:
+    for rule in rules:
+        sentence = (rule.__doc__ or "").strip()
+        try:
+            wrong, verdict = list(rule(e)), FAIL
+        except CannotTell as doubt:
+            wrong, verdict = [str(doubt)], UNKNOWN
+        except Exception as error:  # see _make
+            wrong, verdict = [f"the raw files do not fit together: {type(error).__name__} {error}"], FAIL
+        if wrong:
+            yield Broken(sentence, verdict, wrong)
+
+
+def made_from_raw(e: Evidence) -> Wrong:
+    """Every table and figure is, byte for byte, what this repository's code makes from the raw files."""
+    if not e.made:
+        yield "no report can be made from the raw files"
+        return
+    doubt = (e.summary or {}).get("doubt")
+    left = (*RAW, "report.md", "summary.json") if doubt else RAW  # what says whether other predictions held
+    committed = {name: content for name, content in e.exhibit.files.items() if name not in left}
+    made = {name: content for name, content in e.made.items() if name not in left}
+    for name in sorted(committed.keys() | made.keys()):
+        if name not in committed:
+            yield f"{name} is missing"
+        elif name not in made:
+            yield f"{name} is not made from the raw files"
+        elif committed[name] != made[name]:
+            yield f"{name} {_first_difference(committed[name], made[name])}"
+
+
+def _first_difference(committed: bytes, made: bytes) -> str:
+    """Return where two files differ first: the line, as it is and as it should be."""
+    pairs = zip_longest(*(content.decode(errors="replace").split("\n") for content in (committed, made)))
+    for n, (is_, should) in enumerate(pairs, start=1):
+        if is_ != should:
+            return f"line {n} is `{_cut(is_, should)}`, and the raw files give `{_cut(should, is_)}`"
+    return "has bytes that are no text"
+
+
+def _cut(line: str | None, other: str | None) -> str:
+    """Return a line, without what comes long before its difference to the other."""
+    if line is None:
+        return "the end"
+    same = next((n for n, (a, b) in enumerate(zip(line, other or "", strict=False)) if a != b), 0)
+    start = max(0, same - SHOWN // 2)
+    cut = line[start : start + SHOWN].strip()
+    return f"{'…' if start else ''}{cut}{'…' if start + SHOWN < len(line) else ''}"
+
+
+def named_as_its_folder(e: Evidence) -> Wrong:
+    """The benchmark is the one that its folder names."""
+    if e.run.head["benchmark"] != e.exhibit.experiment:
+        yield f"it is a benchmark of {e.run.head['benchmark']}, and it lies in {e.exhibit.folder}"
+
+
+RULES = [*evidence.RULES, *reference.RULES, *provenance.RULES, made_from_raw]
+RULES_OF_A_BENCHMARK = [
+    evidence.full_run,
+    evidence.commit_is_known,
+    named_as_its_folder,
+    provenance.raw_as_written,
+    made_from_raw,
+]

@@ -1,0 +1,239 @@
+"""Whether raw files can have been written by a run: every order drawn by its seed, sent once, answered once, in time.
+
+The rules are functions as in `evidence`.
+"""
+
+import gzip
+import json
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from campus.orders import drawn
+
+from lab.checker.predictions import text_of
+from lab.grading.rules import LATE_SECONDS, MOST_TOLD, CannotTell, Evidence, Wrong
+from lab.history.model import HISTORY, SAMPLES, STATE, Run, seconds_at
+from lab.load import generator
+from lab.load.generator import DEFINITELY_NOT, OK, Plan
+from lab.report import run as run_report
+
+TOLERANCE = 0.25  # s, between the clock of the run and those of the services
+ROUNDING = 2e-6
+Event = dict[str, Any]
+
+
+def raw_as_written(e: Evidence) -> Wrong:
+    """The raw files are byte for byte as the laboratory writes such lines."""
+    encode = json.JSONEncoder(separators=(",", ":")).encode
+    for name, lines in (
+        (HISTORY, [e.run.head, *e.run.events]),
+        (SAMPLES, [e.run.head, *e.run.events]),
+        (STATE, e.run.state),
+    ):
+        packed = e.exhibit.files.get(name)
+        if packed is None:
+            continue
+        if packed[3] or packed[4:8] != bytes(4):  # a file's name, a time
+            yield f"{name} was compressed by something else than the laboratory"
+        text = gzip.decompress(packed).decode().splitlines()
+        for n, (is_, line) in enumerate(zip(text, lines, strict=True), start=1):
+            if is_ != encode(line):
+                yield f"{name} line {n} was not written by the laboratory: {is_[:80]}"
+                break
+
+
+def in_order_of_time(e: Evidence) -> Wrong:
+    """The lines of the history are in order of time, and none lies outside the run."""
+    before = 0.0
+    for n, event in enumerate(e.run.events, start=2):
+        if event["at"] < before:
+            yield f"{HISTORY} line {n} ({event['type']}) is at {event['at']:.3f} s, after one at {before:.3f} s"
+            return
+        before = event["at"]
+
+
+def loads_are_seeded(e: Evidence) -> Wrong:
+    """The orders of each load are those that its seed draws, at its times, none missing and none added."""
+    sent: dict[str, list[Event]] = defaultdict(list)
+    for event in e.run.events:
+        if event["type"] in ("invoke", "dropped"):
+            sent[event["phase"]].append(event)
+    for phase in e.run.phases:
+        yield from _few(_of_load(phase, sent.pop(phase["phase"], [])))
+    for name, events in sent.items():
+        yield f"{len(events)} orders of a load {name}, which the history does not have"
+
+
+def _of_load(phase: Event, sent: list[Event]) -> Wrong:
+    """Yield what is wrong with the orders of one load."""
+    wanted = {op: (due, items) for op, due, items in _drawn(phase, len(sent))}
+    times = Counter(event["op"] for event in sent)
+    for op in wanted:
+        if times[op] != 1:
+            yield f"order {op} was never sent" if not times[op] else f"order {op} was sent {times[op]} times"
+    for event in sent:
+        op = event["op"]
+        if op not in wanted:
+            yield f"order {op} is none that the load {phase['phase']} draws"
+            continue
+        due, items = wanted[op]
+        if event.get("items", items) != items:
+            yield f"order {op} is of {event['items']}, and its seed draws {items}"
+        if due is not None and abs(event["intended"] - due) > ROUNDING:
+            yield f"order {op} was meant for {event['intended']:.6f} s, and its seed draws {due:.6f} s"
+        if due is None and not phase["at"] - ROUNDING <= event["intended"] <= _last(phase):
+            yield f"order {op} was sent at {event['intended']:.3f} s, outside its load"
+        if event["at"] < event["intended"]:
+            yield f"order {op} was sent before it was meant to be"
+
+
+def _last(phase: Event) -> float:
+    """Return until when a closed loop may send."""
+    seconds = phase["params"].get("seconds")
+    return phase["at"] + seconds + 0.01 if seconds else phase["until"]
+
+
+def _drawn(phase: Event, sent: int) -> Iterator[tuple[str, float | None, list[Event]]]:
+    """Yield (operation, when, items) of each order of a load; `when` is None where it depends on the answers."""
+    params = dict(phase["params"])
+    loop = params.pop("loop")
+    plan = Plan(phase["phase"], bulk=loop == "bulk", **params)
+    if loop == "bulk":
+        return ((op, phase["at"], items) for op, items in drawn(plan.count, plan.seed))
+    if loop == "open":
+        due = [phase["at"] + offset for offset in generator.arrivals(plan)]
+        return ((op, at, items) for at, (op, items) in zip(due, generator.orders(plan), strict=False))
+    return ((op, None, items) for op, items in islice(generator.orders(plan), plan.count or sent))
+
+
+def one_end_each(e: Evidence) -> Wrong:
+    """Every order that was sent has one end, which is what its kind of answer means, and comes in time."""
+    yield from _few(_ends(e))
+
+
+def _ends(e: Evidence) -> Wrong:
+    sent = {event["op"]: event for event in e.run.events if event["type"] == "invoke"}
+    timeout = {p["phase"]: p["params"].get("timeout", 0.0) for p in e.run.phases}
+    ends: Counter[str] = Counter()
+    for event in e.run.events:
+        if event["type"] not in ("ok", "fail", "info"):
+            continue
+        op = event["op"]
+        if op not in sent:
+            yield f"order {op} was answered and never sent"
+            continue
+        ends[op] += 1
+        took = event["at"] - sent[op]["at"]
+        if not 0 <= took <= timeout.get(sent[op]["phase"], 0.0) + LATE_SECONDS:
+            yield f"order {op} was answered {took:.3f} s after it was sent"
+        if event["type"] != _result(event["kind"]):
+            yield f"order {op} was answered {event['kind']}, which is not `{event['type']}`"
+    for op in sent:
+        if ends[op] != 1:
+            yield f"order {op} was sent and has {ends[op] or 'no'} end{'s' if ends[op] else ''}"
+
+
+def _result(kind: str) -> str:
+    """Return what a kind of answer says of an order, as the load generator decides it."""
+    if kind in ("refused", "not sent"):
+        return "fail"
+    status = int(kind) if kind.isdecimal() else None
+    return "ok" if status in OK else "fail" if status in DEFINITELY_NOT else "info"
+
+
+def clocks_agree(e: Evidence) -> Wrong:
+    """An order was placed, by its service's clock, between its sending and its answer, and its id is of that time."""
+    yield from _few(_clocks(e))
+
+
+def _clocks(e: Evidence) -> Wrong:
+    operations = {op.op: op for op in e.run.operations}
+    for order in e.run.held("order"):
+        steps = [step for step in order["timeline"] if step["status"] != "unknown"]  # learnt later, stamped as it was
+        times = [seconds_at(e.run, step["at"]) for step in steps]
+        name = f"order {order['order_id']}"
+        if times != sorted(times):
+            yield f"{name} went through its states in another order than time's"
+        made = uuid.UUID(order["order_id"]).int >> 80
+        if abs(made / 1000 - _began(e) - times[0]) > TOLERANCE:
+            yield f"{name} was placed at {times[0]:.3f} s, and its id was made at {made / 1000 - _began(e):.3f} s"
+        op = operations.get(order["user_id"])
+        if op is None:
+            continue
+        answered = op.ended if op.result in ("ok", "fail") else None
+        if times[0] < op.sent - TOLERANCE or (answered is not None and times[0] > answered + TOLERANCE):
+            yield f"{name} was placed at {times[0]:.3f} s, and {op.op} was sent at {op.sent:.3f} s"
+        if op.order_id and op.result == "ok" and op.order_id not in e.run.orders:
+            yield f"{op.op} was told of an order {op.order_id}, which is not there"
+
+
+def _began(e: Evidence) -> float:
+    return -seconds_at(e.run, "1970-01-01T00:00:00Z")
+
+
+def services_agree(e: Evidence) -> Wrong:
+    """Inventory and notification did their work, by their own clocks, before the order's state says so."""
+    yield from _few(_services(e))
+
+
+def _services(e: Evidence) -> Wrong:
+    for what, status in (("reservation", "reserved"), ("notification", "notified")):
+        for row in e.run.held(what):
+            order = e.run.orders.get(row["order_id"])
+            if order is None or row.get("status", status) != status:
+                continue
+            at = seconds_at(e.run, row["at"])
+            placed = seconds_at(e.run, order["timeline"][0]["at"])
+            said = next((seconds_at(e.run, s["at"]) for s in order["timeline"] if s["status"] == status), None)
+            if at < placed - TOLERANCE or (said is not None and said < at - TOLERANCE):
+                yield f"order {order['order_id']} has a {what} of {at:.3f} s, placed {placed:.3f} s, {status} {said} s"
+
+
+def log_agrees(e: Evidence) -> Wrong:
+    """run.log is of this experiment, in full, and ends with what the raw files say."""
+    if "run.log" not in e.exhibit.files:
+        raise CannotTell("there is no run.log")
+    lines = e.exhibit.files["run.log"].decode(errors="replace").splitlines()
+    if lines[:1] != [f"— {e.run.head['experiment']}"]:
+        yield f"run.log begins with `{''.join(lines[:1])}`"
+    if e.summary is None:
+        raise CannotTell("there is no summary to compare run.log with")
+    if "doubt" in e.summary:
+        raise CannotTell(e.summary["doubt"])
+    yield from _few(f"run.log does not say `{said}`" for said in _unsaid(e.run, e.summary, lines))
+
+
+def _unsaid(run: Run, summary: dict[str, Any], lines: list[str]) -> Iterator[str]:
+    """Yield what a log should say of a run and does not; sentences may have been improved since."""
+    last = f"{summary['verdict']}: {run_report.verdict_sentence(summary)}"
+    if last not in lines:
+        yield last
+    for p in summary["predictions"]:
+        _, predicted, measured, _ = run_report.prediction_row(p)
+        # A run that was made before predictions had ids says none; that can go when it is made anew.
+        begin = f"  {p['verdict']:7} {p['id'] if text_of(run) is not None else ''}"
+        end = f": predicted {predicted}, measured {measured}"
+        if not any(line.startswith(begin) and line.endswith(end) for line in lines):
+            yield begin.strip() + end
+
+
+def _few(wrong: Iterable[str]) -> Wrong:
+    """Yield the first of them, and how many more there are."""
+    told = list(wrong)
+    yield from told[:MOST_TOLD]
+    if len(told) > MOST_TOLD:
+        yield f"and {len(told) - MOST_TOLD:,} more like these"
+
+
+RULES: list[Callable[[Evidence], Wrong]] = [
+    raw_as_written,
+    in_order_of_time,
+    loads_are_seeded,
+    one_end_each,
+    clocks_agree,
+    services_agree,
+    log_agrees,
+]

@@ -1,0 +1,217 @@
+"""Whether a committed run is a full one of the script and the predictions that we have, by a commit that is known.
+
+Each rule is a function whose docstring is the rule in one sentence; it yields what is wrong, in a sentence each. A rule
+that cannot be decided raises CannotTell. What the run did is in `as_ours`, and what its raw files must be like in
+`authentic`. Nothing that a student wrote is run: a text is held against ours.
+"""
+
+import difflib
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lab.checker import predictions
+from lab.errors import LabError
+from lab.history import session
+from lab.history import steps as reference
+from lab.history.model import Run
+from lab.history.steps import Step
+from lab.paths import ROOT
+
+LATE_SECONDS = 2.0  # what a command of a script may take until it has done its work
+MOST_TOLD, SHOWN = 3, 300
+
+Wrong = Iterator[str]
+
+
+class CannotTell(Exception):
+    """A rule that cannot be decided; says why."""
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """The committed files of one run, its script and predictions, and what git knows of how it was made.
+
+    `script_then` is the script as it was at the commit that the run names. `of_ours` says that this commit is one of
+    ours, so that the script was ours, too, whatever became of it since.
+    """
+
+    folder: str
+    files: dict[str, bytes]
+    script: bytes | None
+    script_then: bytes | None
+    predictions: bytes | None
+    in_history: bool
+    of_ours: bool
+    shallow: bool
+
+    @property
+    def experiment(self) -> str:
+        """The experiment, by the folder's name."""
+        return self.folder.rpartition("/")[2]
+
+    @property
+    def part(self) -> str:
+        """The part, by the folder's name."""
+        return self.folder.split("/")[-2]
+
+
+class Evidence:
+    """An exhibit, read: its run, and what is made from the raw files once more.
+
+    `made` holds the files that `./lab report` makes, and `summary` their figures; empty and None if it cannot.
+    """
+
+    def __init__(self, exhibit: Exhibit, run: Run, made: dict[str, bytes], summary: dict[str, Any] | None) -> None:
+        self.exhibit, self.run, self.made, self.summary = exhibit, run, made, summary
+
+    @property
+    def commit(self) -> str:
+        """The commit that the run names."""
+        return self.run.head["environment"]["commit"]
+
+    @cached_property
+    def script_then(self) -> bytes | None:
+        """The script with which it was made, as far as git knows."""
+        if self.exhibit.of_ours:
+            return own(self.script)
+        return self.exhibit.script_then if self.exhibit.in_history else self.exhibit.script
+
+    @property
+    def script(self) -> str:
+        """The path of its script."""
+        return f"experiments/{self.exhibit.experiment}.sh"
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """What happened, as the history has it."""
+        return reference.happened(self.run)
+
+    @cached_property
+    def ours(self) -> list[Step] | None:
+        """What happened in our own run, which may be missing; None for a run that was made with another script."""
+        if self.script_then is None or self.script_then != own(self.script):
+            return None
+        return reference.ours(self.exhibit.part, self.exhibit.experiment)
+
+    @cached_property
+    def pairs(self) -> list[tuple[Step, Step]]:
+        """Each step of our own run, with the one that happened. Raises CannotTell when they are not the same."""
+        if self.ours and [step.what for step in self.ours] != [step.what for step in self.steps]:
+            raise CannotTell("what happened is not what happened in our run, so its times say nothing")
+        return list(zip(self.ours or [], self.steps, strict=False))
+
+
+def own(path: str) -> bytes | None:
+    """Return our own text of a file; None if we have no such file."""
+    file = ROOT / path
+    return file.read_bytes() if file.is_file() else None
+
+
+def full_run(e: Evidence) -> Wrong:
+    """It is a full run, not a quick one."""
+    if e.run.head["quick"]:
+        yield "it is a quick run, which is no full evidence"
+
+
+def right_version(e: Evidence) -> Wrong:
+    """It is a run of the services as they are, and not of a version that is broken on purpose."""
+    if "broken" in e.run.head:
+        yield f"one of its services was broken on purpose: {e.run.head['broken']}"
+
+
+def same_name(e: Evidence) -> Wrong:
+    """Experiment, part, title and explanation are those of the folder and of the committed script."""
+    head, exhibit = e.run.head, e.exhibit
+    for name, is_, should in (
+        ("experiment", head["experiment"], exhibit.experiment),
+        ("part", head["part"], exhibit.part),
+    ):
+        if is_ != should:
+            yield f"the run says that its {name} is {is_}, and it lies in {exhibit.folder}"
+    title, about = _header(exhibit)
+    for name, is_, should in (
+        ("title", head["title"], title),
+        *((s, head["about"].get(s), about.get(s)) for s in SECTIONS),
+    ):
+        if is_ != should:
+            yield f"the run says in its {name} `{short(is_)}`, and the script says `{short(should)}`"
+
+
+SECTIONS = ("Shows", "Why", "Not shown")
+
+
+def _header(exhibit: Exhibit) -> tuple[str, dict[str, str]]:
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, f"{exhibit.experiment}.sh")
+        script.write_bytes(exhibit.script or b"")
+        try:
+            return session.read_header(script)
+        except (LabError, UnicodeDecodeError):
+            return "", {}
+
+
+def commit_is_known(e: Evidence) -> Wrong:
+    """The commit that it names is in the repository's history, without uncommitted changes."""
+    if e.commit.endswith("+changes"):
+        raise CannotTell(f"it was made with uncommitted changes ({e.commit}), so nobody knows by which code")
+    if e.commit == "none":
+        raise CannotTell("it was made outside of git, so nobody knows by which code")
+    if not e.exhibit.in_history:
+        if e.exhibit.shallow:
+            raise CannotTell(f"commit {e.commit} may be beyond the end of this shallow clone")
+        yield f"commit {e.commit}, which it names, is not in the history of this repository"
+
+
+def script_is_ours(e: Evidence) -> Wrong:
+    """Its script is the one that we have, and was so when it ran."""
+    if e.exhibit.in_history and e.script_then is None:
+        yield f"there was no {e.script} at commit {e.commit}, which it names"
+        return
+    yield from _same_text(e.script, own(e.script), e.exhibit.script, e.script_then)
+
+
+def predictions_are_ours(e: Evidence) -> Wrong:
+    """Its predictions are the ones that we have, and were so when it ran."""
+    path = f"experiments/{e.exhibit.experiment}.py"
+    then, ours = predictions.text_of(e.run), own(path)
+    yield from _same_text(path, ours, e.exhibit.predictions, ours if then is None else then.encode())
+
+
+def _same_text(path: str, ours: bytes | None, now: bytes | None, then: bytes | None) -> Wrong:
+    """Yield how a text was changed after the run. Raises CannotTell for one that was changed before it."""
+    if now is None:
+        raise CannotTell(f"there is no {path}")
+    if now != then:
+        yield f"{path} was changed after the run: {_diff(then or b'', now)}"
+    elif ours is None:
+        raise CannotTell(f"we have no {path} to hold it against")
+    elif now != ours:
+        raise CannotTell(f"{path} is not ours, judge yourself: {_diff(ours, now)}")
+
+
+def _diff(old: bytes, new: bytes) -> str:
+    """Return the first lines that differ between two texts."""
+    texts = (text.decode(errors="replace").splitlines() for text in (old, new))
+    lines = [line for line in difflib.unified_diff(*texts, n=0, lineterm="") if line[:2] not in ("--", "++", "@@")]
+    shown = [f"`{short(line)}`" for line in lines[: 2 * MOST_TOLD]]
+    return ", ".join(shown) + (f" and {len(lines) - len(shown)} more" if lines[len(shown) :] else "")
+
+
+def short(text: str | None) -> str:
+    """Return the beginning of a text."""
+    text = text or "nothing"
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+RULES: list[Callable[[Evidence], Wrong]] = [
+    full_run,
+    right_version,
+    same_name,
+    commit_is_known,
+    script_is_ours,
+    predictions_are_ours,
+]

@@ -1,0 +1,1 @@
+"""Records a run and reads it again; it must not import analysis, faults or anything above them."""

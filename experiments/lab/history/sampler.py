@@ -1,0 +1,154 @@
+"""Samples how many messages wait while an experiment runs: a process of its own, which outlives the broker.
+
+Of RabbitMQ it notes `{"type": "depth", "queue": …, "ready": …}`: `ready` leaves out what a consumer has been given and
+not yet acknowledged. Of Kafka `{"type": "lag", "group": …, "topic": …, "partition": …, "lag": …, "current": …,
+"end": …}`, when one of these has changed, and all every few seconds. Without the broker it notes nothing of it, and
+goes on by itself when the broker comes back. Of a run that counts its traffic it notes new connections, too.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lab import client
+from lab.brokers import base, kafka, rabbitmq
+from lab.brokers.lag import Groups, Place
+from lab.errors import LabError
+from lab.history import traffic
+from lab.history.recorder import Journal
+from lab.paths import ROOT, STATE_DIR
+from lab.runtime import processes
+from lab.services import Service, services_of
+
+EVERY_SECONDS = 0.2
+ALL_SECONDS = 5.0
+OUTBOX = "outbox"
+RECORD = STATE_DIR / "run" / "sampler.json"
+
+Line = dict[str, Any]
+
+
+def start(journal: Journal, owner: int) -> None:
+    """Start sampling if there is something to sample; it ends with `stop`, or with the process `owner`."""
+    part = journal.head["part"]
+    if base.broker_of(services_of(part)) is None and not journal.head.get("traffic"):
+        return
+    command = [sys.executable, "-m", "lab", "sample", "--owner", str(owner)]
+    log = STATE_DIR / "logs" / part / "sampler.log"
+    with processes.uninterrupted():
+        env = os.environ | {"LAB_RUN": str(journal.folder)}
+        processes.save(processes.start(command, folder=ROOT, env=env, log=log), RECORD)
+
+
+def stop(record_file: Path = RECORD) -> None:
+    """End the sampler, if there is one."""
+    record = processes.load(record_file)
+    if record is not None:
+        record.stop()
+        record_file.unlink(missing_ok=True)
+
+
+def run(journal: Journal, owner: int) -> None:
+    """Sample until the process `owner` is gone."""
+    script = processes.record_of(owner)
+    services = services_of(journal.head["part"])
+    looks = [*_looks(journal, services)]
+    while script.process() is not None:
+        began = time.monotonic()
+        at = round(journal.now(), 3)
+        journal.append("samples", [{"at": at} | line for look in looks for line in look()])
+        time.sleep(max(0.0, began + EVERY_SECONDS - time.monotonic()))
+
+
+def _looks(journal: Journal, services: dict[str, Service]) -> Iterator[Callable[[], Iterator[Line]]]:
+    """Yield what there is to look at."""
+    if journal.head.get("traffic"):
+        yield traffic.Connections(services).lines
+    broker = base.broker_of(services)
+    if broker is not None:
+        yield {rabbitmq.NAME: _depths, kafka.NAME: _lags}[broker.name](services)
+
+
+def _depths(services: dict[str, Service]) -> Callable[[], Iterator[Line]]:
+    queues = Queues(services[rabbitmq.NAME])
+
+    def look() -> Iterator[Line]:
+        for queue, ready in (*queues.depths(), *_outbox(services["order"].url)):
+            yield {"type": "depth", "queue": queue, "ready": ready}
+
+    return look
+
+
+def _lags(services: dict[str, Service]) -> Callable[[], Iterator[Line]]:
+    return Lags(services[kafka.NAME]).lines
+
+
+class Queues:
+    """The queues of one broker, over a connection that is made anew whenever it is lost."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._channel: Any = None
+
+    def depths(self) -> list[tuple[str, int]]:
+        """Return `(queue, messages ready)` of each queue; nothing while the broker cannot be asked."""
+        try:
+            with rabbitmq.in_plain_words(self._service):
+                if self._channel is None:
+                    self._channel = rabbitmq.connect(self._service).channel()
+                return [(queue, rabbitmq.ready(self._channel, queue)) for queue in rabbitmq.ALL]
+        except LabError:
+            self._hang_up()
+            return []
+
+    def _hang_up(self) -> None:
+        lost, self._channel = self._channel, None
+        with contextlib.suppress(LabError), rabbitmq.in_plain_words(self._service):
+            if lost is not None:
+                lost.connection.close()
+
+
+class Lags:
+    """How far the groups are behind on one Kafka, over connections that are made anew whenever they are lost."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._groups: Groups | None = None
+        self._noted: dict[Any, Line] = {}
+        self._all_at = 0.0
+
+    def lines(self) -> Iterator[Line]:
+        """Yield what is to be noted now; nothing while Kafka cannot be asked."""
+        if time.monotonic() >= self._all_at + ALL_SECONDS:
+            self._noted, self._all_at = {}, time.monotonic()
+        for place in self._places():
+            line = {"type": "lag", "group": place.group, "topic": place.topic, "partition": place.partition}
+            line |= {"lag": place.lag, "current": place.current, "end": place.end}
+            if self._noted.get(place.key) != line:
+                self._noted[place.key] = line
+                yield line
+
+    def _places(self) -> list[Place]:
+        try:
+            if self._groups is None:
+                self._groups = Groups(self._service)
+            return self._groups.places(kafka.GROUPS, only_at_rest=True)
+        except LabError:
+            self.close()
+            return []
+
+    def close(self) -> None:
+        """Close the connections, and forget what was noted."""
+        lost, self._groups, self._noted = self._groups, None, {}
+        if lost is not None:
+            lost.close()
+
+
+def _outbox(url: str) -> Iterator[tuple[str, int]]:
+    depth = client.metric(url, "outbox_depth")
+    if depth is not None:
+        yield OUTBOX, int(depth)

@@ -1,0 +1,237 @@
+"""What an experiment script does around its load: begin, predict, wait, settle, collect, judge, publish."""
+
+import gzip
+import platform
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lab import client
+from lab.brokers import base, dead_letters
+from lab.errors import LabError
+from lab.history import model as history
+from lab.history import sampler, snapshot, traffic
+from lab.history.recorder import Journal
+from lab.paths import RESULTS, ROOT, STATE_DIR
+from lab.runtime import lifecycle, processes
+from lab.services import Service, services_of
+
+RUNS = STATE_DIR / "runs"
+RUNNING = STATE_DIR / "run" / "experiment.json"
+SECTIONS = ("Shows", "Why", "Not shown", "Takes", "Usage")
+QUIET_SECONDS = 0.3
+MOST_OF_A_LOG = 8 * 2**20  # bytes of each that are kept of a run that did not pass
+OPEN_STATES = ("placed", "unknown", "reserved")
+PACKAGES = ("flask", "gunicorn", "urllib3", "sqlalchemy", "pydantic", "pika", "kafka-python", "aiohttp")
+HELD = {"order": ("orders", "order"), "inventory": ("reservations", "reservation"),
+        "notification": ("notifications", "notification")}  # fmt: skip
+
+
+def begin(
+    script: Path,
+    part: str,
+    *,
+    quick: bool,
+    keep_brokers: bool,
+    owner: int,
+    more: Mapping[str, Any] | None = None,
+    say: Callable[[str], None],
+) -> Journal:
+    """Start the part with empty databases and open a run for this script. Raises LabError.
+
+    `owner` is the process of the script: while it lives, no other experiment may begin. `more` of the run's head:
+    `place`, its folder below `results/`, and `again`, the command that makes it again, if they are not the usual ones;
+    `traffic`, if messages and connections are to be counted; `broken`, the version that is broken on purpose, if any.
+    """
+    other = processes.load(RUNNING)
+    if other is not None and other.pid != owner and other.process() is not None:
+        raise LabError(f"another experiment is running (process {other.pid})", "wait for it, or stop it with Ctrl-C")
+    processes.save(processes.record_of(owner), RUNNING)
+    title, about = read_header(script)
+    if more and "place" in more:  # one of many runs of the same script
+        title = f"{title} ({part})"
+    chosen = lifecycle.choose()
+    for name in lifecycle.parts_up(chosen):
+        if name == part and keep_brokers:
+            continue
+        say(f"stopping {name}, which was up")
+        lifecycle.down(chosen, name)
+    head = {"experiment": script.stem, "part": part, "title": title, "about": about, "quick": quick, **(more or {})}
+    head["environment"] = environment(chosen.name)
+    folder = RUNS / head.get("place", script.stem).replace("/", "-")
+    shutil.rmtree(folder, ignore_errors=True)
+    lifecycle.up(chosen, part, fresh=True, keep_brokers=keep_brokers, say=say)
+    journal = Journal.begin(folder, head)
+    sampler.start(journal, owner)
+    return journal
+
+
+def read_header(script: Path) -> tuple[str, dict[str, str]]:
+    """Return the title and the sections of a script's first comment. Raises LabError when it has none."""
+    lines = []
+    for line in script.read_text().splitlines()[1:]:
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    if not lines:
+        raise LabError(f"{script.name} does not begin with a comment that says what it shows")
+    about: dict[str, str] = {}
+    section = ""
+    for line in lines[1:]:
+        found = re.match(rf"({'|'.join(SECTIONS)}): *(.*)", line)
+        if found:
+            section, line = found.groups()
+        if section and line:
+            about[section] = f"{about.get(section, '')} {line}".strip()
+    return lines[0], about
+
+
+def environment(runtime_name: str) -> dict[str, Any]:
+    """Return where a run takes place: the commit, the machine, the versions."""
+    return {
+        "commit": _commit(),
+        "runtime": runtime_name,
+        "cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "system": f"{platform.system()} {platform.machine()}",
+        "versions": {"Python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+    }
+
+
+def settle(journal: Journal, seconds: float) -> bool:
+    """Wait until every order is in a final state and no message waits; note how long it took, and whether it did."""
+    began = journal.now()
+    services = services_of(journal.head["part"])
+    url = services["order"].url
+    done = False
+    while not done and journal.now() - began < seconds:
+        done = all(_none_in(url, status) for status in OPEN_STATES) and _quiet(services)
+        if not done:
+            time.sleep(0.2)
+    journal.note(type="settled", done=done, took=round(journal.now() - began, 3))
+    return done
+
+
+def unready(part: str) -> list[str]:
+    """Return a sentence for each service of a part that is not ready."""
+    chosen, said = lifecycle.choose(), []
+    for service in services_of(part).values():
+        if (state := chosen.state(service)) != "running":
+            said.append(f"{service.name} is {state}")
+        elif not lifecycle.is_ready(service, timeout=2.0):
+            said.append(f"{service.name} is not ready ({lifecycle.what_is_missing(service) or 'no answer'})")
+    return said
+
+
+def collect(journal: Journal) -> None:
+    """Write the raw files of the run: its history, and what each service holds now."""
+    for service in services_of(journal.head["part"]).values():
+        traffic.note_received(journal, service)
+    sampler.stop()
+    head = {name: value for name, value in journal.head.items() if name != "began_monotonic"}
+    history.write_lines(journal.folder / history.HISTORY, [head, *journal.lines()])
+    # What belongs to one order stands together: it packs a third smaller, as much of it is said twice.
+    state = sorted(_state(journal.head["part"]), key=lambda line: line.get("order_id", ""))
+    history.write_lines(journal.folder / history.STATE, state)
+    client.hang_up()
+
+
+def publish(journal: Journal) -> Path:
+    """Move the finished run to its place: `results/` for a full run, `.lab/quick/` for a quick one."""
+    home = STATE_DIR / "quick" if journal.head["quick"] else RESULTS
+    place = home / journal.head.get("place", f"{journal.head['part']}/{journal.head['experiment']}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = place.with_name(f".{place.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    for file in journal.folder.iterdir():
+        if file.name != "run.json" and file.suffix != ".jsonl":
+            file.rename(fresh / file.name)  # not a copy: run.log is still being written
+    shutil.rmtree(place, ignore_errors=True)
+    fresh.rename(place)
+    return place
+
+
+def keep_logs(journal: Journal) -> Path | None:
+    """Keep the end of what the services and the broker of a run said, until its script runs again; return where.
+
+    The next `up` begins anew. With Docker there is nothing to keep: the containers are gone by now.
+    """
+    logs = sorted((STATE_DIR / "logs" / journal.head["part"]).glob("*.log*"))
+    if not logs:
+        return None
+    kept = journal.folder / "logs"
+    kept.mkdir(exist_ok=True)
+    for log in logs:
+        with log.open("rb") as file, gzip.open(kept / f"{log.name}.gz", "wb") as out:
+            file.seek(max(0, log.stat().st_size - MOST_OF_A_LOG))
+            out.write(file.read())
+    return kept
+
+
+def _none_in(url: str, status: str) -> bool:
+    answer = client.try_get(f"{url}/orders?status={status}&limit=1", timeout=5.0)
+    return answer is not None and answer.status_code == 200 and not answer.json()["orders"]
+
+
+def _quiet(services: dict[str, Service]) -> bool:
+    """Return whether nothing waits in the queues, and consumers have been idle long enough to hold nothing either."""
+    broker = base.broker_of(services)
+    if broker is None:
+        return True
+    first = _traffic(services, broker)
+    time.sleep(QUIET_SECONDS)
+    return first is not None and first == _traffic(services, broker)
+
+
+def _traffic(services: dict[str, Service], broker: Service) -> dict[str, int] | None:
+    """Return how many messages each consumer has done; None while a message waits or nobody can say."""
+    try:
+        waiting = base.speaker(broker).waiting(broker)
+    except LabError:
+        return None
+    if waiting or client.metric(services["order"].url, "outbox_depth") != 0:
+        return None
+    return snapshot.handled(services)
+
+
+def _state(part: str) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
+    for name, service in services_of(part).items():
+        try:
+            if service.is_broker:
+                lines += dead_letters.as_state(service)
+            else:
+                lines += _held(service)
+        except (LabError, ValueError, KeyError) as error:
+            lines.append({"what": "missing", "service": name, "why": str(error)})
+    return lines
+
+
+def _held(service: Service) -> list[dict[str, Any]]:
+    if service.name == "analytics":
+        return [{"what": "report", **client.call("GET", f"{service.url}/report").json()}]
+    listed, what = HELD[service.name]
+    lines = [{"what": what, **row} for row in client.all_pages(f"{service.url}/{listed}", listed)]
+    if service.name == "inventory":
+        levels = client.call("GET", f"{service.url}/stock").json()["stock"]
+        lines += [{"what": "stock", "sku": sku, **level} for sku, level in levels.items()]
+    return lines
+
+
+def _commit() -> str:
+    """Return the commit, with `+changes` when the files other than results and pages differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    commit = processes.finished([*git, "rev-parse", "--short=12", "HEAD"], 60, capture_output=True, text=True)
+    if commit.returncode:
+        return "none"
+    changed = processes.finished(
+        [*git, "status", "--porcelain", "--", ".", ":!results", ":!*.md"], 60, capture_output=True, text=True
+    )
+    return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")

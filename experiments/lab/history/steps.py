@@ -1,0 +1,88 @@
+"""What a run did, step by step; and what our own committed run did, against which others are held.
+
+So no script has to be run, or read, to know what an experiment does.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lab.history.model import HISTORY, Run
+from lab.paths import RESULTS
+
+OF_REPLAY = ("before replay", "after replay")  # reports that `lab replay` notes by itself
+NO_STEPS = tuple(f'"type":"{kind}"' for kind in ("invoke", "ok", "fail", "info", "depth", "lag"))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a script does and its history notes, at some time.
+
+    `due` is the moment for which the script waited before it, if it did: so many seconds into a load.
+    """
+
+    kind: str
+    name: str
+    detail: str = ""
+    due: tuple[str, float] | None = None
+    at: float = 0.0
+
+    @property
+    def what(self) -> tuple[str, str, str]:
+        """What two steps must have in common to be the same one."""
+        return self.kind, self.name, self.detail
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} {self.detail}".strip()
+
+
+def happened(run: Run) -> list[Step]:
+    """Return the steps that a history holds, in order of time."""
+    return _steps(run.events)
+
+
+def ours(part: str, experiment: str) -> list[Step]:
+    """Return the steps of this repository's own run of an experiment; none if there is no such run."""
+    try:
+        text = gzip.decompress((RESULTS / part / experiment / HISTORY).read_bytes()).decode()
+    except OSError:
+        return []
+    lines = text.splitlines()[1:]
+    return _steps(json.loads(line) for line in lines if not any(kind in line for kind in NO_STEPS))
+
+
+def _steps(events: Iterable[dict[str, Any]]) -> list[Step]:
+    found: list[Step] = []
+    in_order, due = sorted(events, key=lambda e: e["at"]), None
+    params = {e["phase"]: e["params"] for e in in_order if e["type"] == "phase"}
+    for e in in_order:
+        if e["type"] == "due":
+            due = (e["phase"], e["seconds"])
+        what = _noted(e, params)
+        if what and not (what[0] == "publish" and found and found[-1].what == what):
+            found.append(Step(*what, due, e["at"]))
+            due = None
+    return found
+
+
+def _noted(e: dict[str, Any], params: dict[str, dict[str, Any]]) -> tuple[str, str, str] | None:
+    kind = e["type"]
+    if kind == "begins":
+        return "load", e["phase"], _params(params.get(e["phase"], {}))
+    if kind == "fault":
+        return e["verb"], e["service"], json.dumps(e["value"]) if "value" in e else ""
+    if kind == "replay":
+        return "replay", e["group"], e["to"]
+    if kind == "report":
+        return None if e["name"] in OF_REPLAY else ("report", e["name"], "")
+    if kind in ("snapshot", "lag table", "published"):
+        return "publish" if kind == "published" else kind, e["name"], ""
+    return ("settle", "", "") if kind == "settled" else None
+
+
+def _params(params: dict[str, Any]) -> str:
+    return " ".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items()
+    )

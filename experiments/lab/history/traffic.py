@@ -1,0 +1,103 @@
+"""What an order costs in messages and connections, counted during a run that asks for it (`traffic` in its head).
+
+Messages are counted where they are received: an HTTP request by the service that answers it, a message of RabbitMQ or
+a record of Kafka by each consumer that deals with it, once for each time. `{"type": "messages", "service": …,
+"received": {…}}` is noted before a process is ended and at the end of the run; the notes of all processes add up.
+
+Connections are those that a service opens to another service or to the broker, seen by the system five times a second.
+`{"type": "connection", "service": …, "to": …}` is noted when one is seen for the first time.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import psutil
+
+from lab import client
+from lab.history.recorder import Journal
+from lab.runtime import lifecycle
+from lab.services import Service
+
+Line = dict[str, Any]
+METRICS = ("http_requests_total", "messages_total")
+BETWEEN_SERVICES = ("reserve", "release", "reservation", "send")  # not what clients and the laboratory ask for
+
+
+def note_received(journal: Journal, service: Service) -> None:
+    """Note how many messages a service has received since it was started, if this run counts them."""
+    if journal.head.get("traffic") and not service.is_broker:
+        received = _received(service)
+        if received is not None:
+            journal.note(type="messages", service=service.name, received=received)
+
+
+def _received(service: Service) -> dict[str, int] | None:
+    """Return the messages that a service has received, by endpoint, queue or group; None when it does not answer."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    answer = client.try_get(f"{service.url}/metrics", timeout=0.5)
+    if answer is None or answer.status_code != 200:
+        return None
+    received: dict[str, int] = {}
+    for family in text_string_to_metric_families(answer.text):
+        for sample in family.samples:
+            name = _received_as(sample.labels) if sample.name in METRICS else None
+            if name:
+                received[name] = received.get(name, 0) + int(sample.value)
+    return received
+
+
+def _received_as(labels: Mapping[str, str]) -> str | None:
+    """Return under which name a metric's sample counts; None for what is no message between services."""
+    if "endpoint" in labels:
+        return labels["endpoint"] if labels["endpoint"] in BETWEEN_SERVICES else None
+    return labels.get("queue") or labels.get("group")
+
+
+class Connections:
+    """The connections that the processes of a part's services hold to each other and to the broker."""
+
+    def __init__(self, services: Mapping[str, Service]) -> None:
+        self._runtime = lifecycle.choose()
+        self._services = [service for service in services.values() if not service.is_broker]
+        self._name_of = {port: service.name for service in services.values() for port in _ports(service)}
+        self._processes: dict[str, list[psutil.Process]] = {}
+        self._seen: set[tuple[Any, Any]] = set()
+
+    def lines(self) -> Iterator[Line]:
+        """Yield a line for each connection that was not seen before."""
+        for service in self._services:
+            for process in self._of(service):
+                with contextlib.suppress(psutil.Error):  # it may end while we look
+                    yield from self._new(service, process.net_connections("tcp"))
+
+    def _new(self, service: Service, found: list[Any]) -> Iterator[Line]:
+        for connection in found:
+            to = self._name_of.get(connection.raddr.port) if connection.raddr else None
+            ends = connection.laddr, connection.raddr
+            if to and connection.status == psutil.CONN_ESTABLISHED and ends not in self._seen:
+                self._seen.add(ends)
+                yield {"type": "connection", "service": service.name, "to": to}
+
+    def _of(self, service: Service) -> list[psutil.Process]:
+        """Return the processes of a service, looked up again when one of them is gone; with Docker none is known."""
+        known = self._processes.get(service.name, [])
+        pid = self._runtime.pid(service)
+        if len(known) < 2 or known[0].pid != pid or not all(process.is_running() for process in known):
+            known = _family(pid)
+            self._processes[service.name] = known
+        return known
+
+
+def _family(pid: int | None) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.Error):
+        if pid is not None:
+            first = psutil.Process(pid)
+            return [first, *first.children(recursive=True)]
+    return []
+
+
+def _ports(service: Service) -> set[int]:
+    """Return the ports on which a service listens: Kafka has one for the other services."""
+    return {int(value) for name, value in service.environment.items() if name.endswith("PORT")}

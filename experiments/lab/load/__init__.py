@@ -1,0 +1,1 @@
+"""Sends orders and notes what the clients see; it must not import brokers or the runtime."""

@@ -1,0 +1,122 @@
+"""The services that are broken on purpose: what each file of `experiments/broken/` says of itself, without running it.
+
+LAB_BROKEN names the one that is to run in place of the right service. It is a variable, and not a record under `.lab/`,
+so that every command of one script sees it, `lab start` after `lab kill` too, and no command of anybody else.
+"""
+
+import ast
+import difflib
+import os
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.paths import PARTS, ROOT
+
+FOLDER = ROOT / "experiments/broken"
+VARIABLE = "LAB_BROKEN"
+SAID = ("PART", "SERVICE", "STORY", "CAUGHT_BY", "REPLACES")
+BEGIN, END = "<!-- diff -->", "<!-- end -->"
+
+
+@dataclass(frozen=True)
+class BrokenVersion:
+    """One mistake: a service in which some functions are replaced, the story that shows it, and what catches it.
+
+    `caught_by` are the ids of the invariants and predictions that turn red, of all and of no other.
+    `replaces` are the right functions as `module.Class.function`; the wrong ones bear the same names in the file.
+    """
+
+    name: str
+    title: str
+    part: str
+    service: str
+    story: str
+    caught_by: tuple[str, ...]
+    replaces: tuple[str, ...]
+
+    def command(self, right: list[str]) -> list[str]:
+        """Return the command that starts the wrong service, from the right one's."""
+        program, *options, _ = right
+        return [program, "--pythonpath", "../experiments/broken", *options, f"{self.name}:create_app()"]
+
+    def diff(self) -> str:
+        """Return how the wrong functions differ from those in the service's source. Raises LabError."""
+        wrong = FOLDER / f"{self.name}.py"
+        return "\n".join(line for right in self.replaces for line in _diff(self.part, right, wrong))
+
+
+def names() -> list[str]:
+    """Return the names of all variants, part by part."""
+    found = [named(name) for name in _there()]
+    return [variant.name for variant in sorted(found, key=lambda v: (PARTS.index(v.part), v.name))]
+
+
+def _there() -> list[str]:
+    """Return the names of the files that are versions: beside a story's script lies a file of predictions."""
+    return [path.stem for path in sorted(FOLDER.glob("*.py")) if not path.with_suffix(".sh").exists()]
+
+
+def named(name: str) -> BrokenVersion:
+    """Return the variant of this name. Raises LabError."""
+    path = FOLDER / f"{name}.py"
+    if name not in _there():
+        raise LabError(f"there is no broken version {name}", f"there are: {', '.join(_there())}")
+    module = ast.parse(path.read_text())
+    said = {
+        target.id.lower(): ast.literal_eval(node.value)
+        for node in module.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id in SAID
+    }
+    if len(said) < len(SAID):
+        raise LabError(f"{path.relative_to(ROOT)} does not say all of {', '.join(SAID)}")
+    title = (ast.get_docstring(module) or "").partition("\n")[0]
+    return BrokenVersion(name=name, title=title, **said)
+
+
+def chosen(env: Mapping[str, str] = os.environ) -> BrokenVersion | None:
+    """Return the variant that LAB_BROKEN names, or None. Raises LabError."""
+    name = env.get(VARIABLE)
+    return named(name) if name else None
+
+
+def with_diff(page: str, variant: BrokenVersion) -> str:
+    """Return a page with the variant's diff between its marker lines, made anew."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n```diff\n{variant.diff()}\n```\n{END}{after}"
+
+
+def _diff(part: str, right: str, wrong: Path) -> list[str]:
+    path, inside = _source(part, right)
+    pair = [_text(path, inside), _text(wrong, inside[-1:])]
+    lines = difflib.unified_diff(*pair, n=3, lineterm="")
+    return [f"--- {path.relative_to(ROOT)}", f"+++ {wrong.relative_to(ROOT)}", *list(lines)[2:]]
+
+
+def _source(part: str, dotted: str) -> tuple[Path, list[str]]:
+    """Return the file that a function is in, and the names that lead to it there."""
+    words = dotted.split(".")
+    for folder in (ROOT / part, ROOT / "common"):
+        for n in range(len(words) - 1, 0, -1):
+            path = folder.joinpath(*words[:n]).with_suffix(".py")
+            if path.exists():
+                return path, words[n:]
+    raise LabError(f"there is no {dotted} in {part} or in common")
+
+
+def _text(path: Path, inside: list[str]) -> list[str]:
+    """Return the lines of a function or class of a file."""
+    node: ast.AST = ast.parse(path.read_text())
+    for name in inside:
+        found = [n for n in ast.iter_child_nodes(node) if getattr(n, "name", None) == name]
+        if not found:
+            raise LabError(f"there is no {'.'.join(inside)} in {path.relative_to(ROOT)}")
+        node = found[0]
+    first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+    lines = path.read_text().splitlines()[first - 1 : node.end_lineno]
+    return textwrap.dedent("\n".join(lines)).splitlines()

@@ -1,0 +1,184 @@
+"""The verbs on services that both runtimes share: up, down, start and wait until ready, find by name, status."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from lab import client
+from lab.brokers.base import broker_of
+from lab.brokers.probe import answers
+from lab.errors import LabError
+from lab.paths import PARTS, ROOT, STATE_DIR, part_named
+from lab.runtime import broken as broken_versions
+from lab.runtime import docker
+from lab.runtime.local import LocalRuntime
+from lab.services import Service, services_of
+
+START_SECONDS = 60.0
+
+
+class Runtime(Protocol):
+    """What a runtime can do; `lab.runtime.local` and `lab.runtime.docker` each say how."""
+
+    name: str
+
+    def create(self, part: str, *, fresh: bool) -> None: ...
+    def start(self, service: Service) -> None: ...
+    def stop(self, service: Service) -> None: ...
+    def signal(self, service: Service, verb: str) -> None: ...
+    def remove(self, part: str, *, keep_brokers: bool = False) -> None: ...
+    def state(self, service: Service) -> str: ...
+    def pid(self, service: Service) -> int | None: ...
+    def logs(self, service: Service, lines: int) -> str: ...
+    def follow_command(self, service: Service, lines: int) -> list[str]: ...
+
+
+def choose() -> Runtime:
+    """Return the runtime that LAB_RUNTIME names, or Docker where an engine answers, else local. Raises LabError."""
+    wanted = os.environ.get("LAB_RUNTIME") or _remembered() or ("docker" if docker.answers() else "local")
+    if wanted not in ("docker", "local"):
+        raise LabError(f"LAB_RUNTIME is {wanted}", "it must be docker or local")
+    if wanted == "docker" and not docker.answers():
+        raise LabError("no Docker engine answers", "start Docker, or go without it: LAB_RUNTIME=local ./lab …")
+    if wanted == "docker" and broken_versions.chosen():
+        raise LabError("a service that is broken on purpose runs without Docker only", "LAB_RUNTIME=local …")
+    return docker.DockerRuntime() if wanted == "docker" else LocalRuntime()
+
+
+def up(
+    runtime: Runtime, part: str, *, fresh: bool = False, keep_brokers: bool = False, say: Callable[[str], None] = print
+) -> None:
+    """Start every service of a part and wait until each is ready; on any failure stop them all again.
+
+    With `fresh` all start anew and empty; with `keep_brokers` a broker that runs is emptied instead.
+    """
+    _check_other(runtime, part)
+    if fresh:
+        runtime.remove(part, keep_brokers=keep_brokers)
+    try:
+        say(f"starting {part} ({runtime.name})")
+        broken = broken_versions.chosen()
+        if broken and broken.part == part:
+            say(f"  {broken.service} is broken on purpose: {broken.name}")
+        _remember(part, runtime)
+        for service in services_of(part).values():
+            if runtime.state(service) == "paused":
+                runtime.signal(service, "unpause")
+        runtime.create(part, fresh=fresh)
+        services = services_of(part).values()
+        for service in services:
+            runtime.start(service)
+        for service in services:
+            wait_ready(runtime, service)
+            say(f"  {service.name} is ready at {service.url}")
+    except BaseException:  # also Ctrl-C: leave nothing half started
+        down(runtime, part)
+        raise
+
+
+def down(runtime: Runtime, part: str, *, keep_brokers: bool = False) -> None:
+    """Stop every service of a part."""
+    runtime.remove(part, keep_brokers=keep_brokers)
+    (STATE_DIR / "run" / part / "runtime").unlink(missing_ok=True)
+
+
+def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECONDS) -> None:
+    """Wait until a service says that it is ready. Raises LabError, with its last words, if it is not in time."""
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < seconds:
+        # Docker accepts for a container that does not listen yet, and may leave that call unanswered: ask anew, soon.
+        if is_ready(service, timeout=0.2 + waited / 10):
+            return
+        state = runtime.state(service)
+        if state == "exited":
+            raise LabError(f"{service.name} ended at its start; its last words:\n{_last_words(runtime, service)}")
+        if state == "paused":
+            raise LabError(f"{service.name} is paused", f"./lab unpause {service.part}/{service.name}")
+        time.sleep(0.05)
+    missing = what_is_missing(service)
+    why = f"{service.name} is not ready after {seconds:.0f} s" + (f" ({missing})" if missing else "")
+    raise LabError(f"{why}; its last words:\n{_last_words(runtime, service)}")
+
+
+def is_ready(service: Service, timeout: float) -> bool:
+    """Return whether a service says that it can work."""
+    if service.is_broker:
+        return answers(service, timeout)
+    answer = client.try_get(f"{service.url}/ready", timeout=timeout)
+    return answer is not None and answer.status_code == 200
+
+
+def what_is_missing(service: Service) -> str:
+    """Return what a service itself says that it waits for: nothing when it is ready, or does not answer."""
+    answer = None if service.is_broker else client.try_get(f"{service.url}/ready", timeout=2.0)
+    checks = answer.json().get("checks", {}) if answer is not None else {}
+    return "; ".join(f"{what}: {said}" for what, said in checks.items() if said != "ok")
+
+
+def parts_up(runtime: Runtime) -> list[str]:
+    """Return the parts of which a service runs."""
+    there = [part for part in PARTS if (ROOT / part / "docker-compose.yml").exists()]
+    return [p for p in there if any(runtime.state(s) != "exited" for s in services_of(p).values())]
+
+
+def find(runtime: Runtime, name: str) -> Service:
+    """Return the service called `NAME`, of the part that is up, or `PART/NAME`. Raises LabError."""
+    part, _, short = name.rpartition("/")
+    parts = [part_named(part)] if part else (parts_up(runtime) or _remembered_parts())
+    if not parts:
+        raise LabError("no part is up", "./lab up sync-rest")
+    if len(parts) > 1:
+        raise LabError(f"{' and '.join(parts)} are up", f"say which one: {parts[0]}/{short}")
+    known = services_of(parts[0])
+    if short not in known:
+        raise LabError(f"{parts[0]} has no service {short}", f"it has: {', '.join(known)}")
+    return known[short]
+
+
+def _last_words(runtime: Runtime, service: Service) -> str:
+    """Return the end of a service's log, without our own question whether it is ready."""
+    lines = [line for line in runtime.logs(service, 500).splitlines() if '"path":"/ready"' not in line]
+    return "\n".join(f"  | {line}" for line in lines[-12:]) or "  | (nothing)"
+
+
+def _check_other(runtime: Runtime, part: str) -> None:
+    """Raise LabError when the part is up with the other runtime: it has the ports, and this one cannot stop it."""
+    other: Runtime | None = None
+    if runtime.name == "docker":
+        other = LocalRuntime()
+    elif _remembered() == "docker" and docker.answers():
+        other = docker.DockerRuntime()
+    if other is not None and part in parts_up(other):
+        raise LabError(f"{part} is up with the runtime {other.name}", f"first: LAB_RUNTIME={other.name} ./lab down")
+
+
+def _remember(part: str, runtime: Runtime) -> None:
+    """Note which runtime a part was started with, so that `down` finds it even if an engine appears meanwhile."""
+    _runtime_file(part).parent.mkdir(parents=True, exist_ok=True)
+    _runtime_file(part).write_text(runtime.name)
+
+
+def _remembered() -> str | None:
+    names = {_runtime_file(part).read_text() for part in _remembered_parts()}
+    return names.pop() if len(names) == 1 else None
+
+
+def _remembered_parts() -> list[str]:
+    return [part for part in PARTS if _runtime_file(part).exists()]
+
+
+def _runtime_file(part: str) -> Path:
+    return STATE_DIR / "run" / part / "runtime"
+
+
+def broker_up() -> Service:
+    """Return the broker of the part that is up. Raises LabError when there is none, or more than one."""
+    parts = {part: broker_of(services_of(part)) for part in parts_up(choose())}
+    found = [service for service in parts.values() if service is not None]
+    if not found:
+        raise LabError("no part with a broker is up", "./lab up async-rabbitmq, or ./lab up streaming-kafka")
+    if len(found) > 1:
+        raise LabError(f"{' and '.join(s.part for s in found)} are up", f"first: ./lab down {found[0].part}")
+    return found[0]

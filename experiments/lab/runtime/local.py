@@ -1,0 +1,132 @@
+"""The runtime without Docker: the Compose file's commands as processes of this machine, under `.lab/`.
+
+What the file says for a container is said for this machine: the other services are at 127.0.0.1, a volume is a
+folder under `.lab/data`, and `/app` is the repository.
+"""
+
+import os
+import re
+import shutil
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab.brokers.base import emptied
+from lab.errors import LabError
+from lab.paths import ROOT, STATE_DIR
+from lab.runtime import install, log_keeper, ports, processes
+from lab.services import Service, services_of
+
+
+class LocalRuntime:
+    """Starts and stops services as processes, each in a group of its own, by their recorded ids."""
+
+    name = "local"
+
+    def create(self, part: str, *, fresh: bool) -> None:
+        """Make ready to start: with `fresh`, forget the data of earlier runs; a broker that runs is emptied."""
+        for service in services_of(part).values() if fresh else ():
+            if self.state(service) == "exited" or not emptied(service):
+                self.stop(service)
+                self._forget(service)
+
+    def start(self, service: Service) -> None:
+        """Start a service, unless it runs. Raises LabError when its port is taken."""
+        if self.state(service) != "exited":
+            return
+        ports.check_free(service)
+        if service.is_broker:
+            install.ensure(service.name)
+        folder = ROOT / service.folder
+        program, *words = (self._here(service, word) for word in service.command)
+        command = [shutil.which(program, path=_path()) or str(folder / program), *words]
+        env = os.environ | self.environment(service)
+        with processes.uninterrupted():
+            record = processes.start(command, folder=folder, env=env, log=self.log_file(service))
+            processes.save(record, _record_file(service))
+            log_keeper.start()
+
+    def stop(self, service: Service) -> None:
+        """End a service: in good order, or after 12 s by force."""
+        record = processes.load(_record_file(service))
+        if record is not None:
+            record.stop()
+            _record_file(service).unlink(missing_ok=True)
+
+    def signal(self, service: Service, verb: str) -> None:
+        """`kill`, `pause` or `unpause` a service. Raises LabError when it does not run."""
+        record = processes.load(_record_file(service))
+        if record is None or record.process() is None:
+            raise LabError(f"{service.name} does not run", f"./lab start {service.part}/{service.name}")
+        number = {"kill": signal.SIGKILL, "pause": signal.SIGSTOP, "unpause": signal.SIGCONT}[verb]
+        record.signal_group(number)
+        if verb == "kill":
+            record.stop()  # waits until it is gone
+
+    def remove(self, part: str, *, keep_brokers: bool = False) -> None:
+        """Stop every service of a part: the one that all orders come through, the others, then the brokers.
+
+        A broker goes on where it is to be kept.
+        """
+        brokers_first = list(services_of(part).values())
+        *others, order = [service for service in brokers_first if not service.is_broker]
+        self.stop(order)
+        with ThreadPoolExecutor() as all_at_once:
+            list(all_at_once.map(self.stop, others))
+        for service in brokers_first:
+            if service.is_broker and not keep_brokers:
+                self.stop(service)
+
+    def state(self, service: Service) -> str:
+        """Return `running`, `paused` or `exited`."""
+        record = processes.load(_record_file(service))
+        return record.state() if record else "exited"
+
+    def pid(self, service: Service) -> int | None:
+        """Return the id of the service's first process."""
+        record = processes.load(_record_file(service))
+        return record.pid if record and record.process() else None
+
+    def log_file(self, service: Service) -> Path:
+        """Return the file that holds what the service said."""
+        return STATE_DIR / "logs" / service.part / f"{service.name}.log"
+
+    def logs(self, service: Service, lines: int) -> str:
+        """Return the last lines of what the service said."""
+        file = self.log_file(service)
+        return "\n".join(file.read_text(errors="replace").splitlines()[-lines:]) if file.exists() else ""
+
+    def follow_command(self, service: Service, lines: int) -> list[str]:
+        """Return the command that shows the log as it grows."""
+        return ["tail", "-n", str(lines), "-F", str(self.log_file(service))]
+
+    def _forget(self, service: Service) -> None:
+        for volume in service.volumes:
+            shutil.rmtree(STATE_DIR / "data" / service.part / volume, ignore_errors=True)
+        for log in (self.log_file(service), self.log_file(service).with_suffix(".log.1")):
+            log.unlink(missing_ok=True)
+
+    def environment(self, service: Service) -> dict[str, str]:
+        """Return the variables that the service is given here."""
+        env = {key: self._here(service, value) for key, value in service.environment.items()}
+        code = os.pathsep.join([str(ROOT / "common"), str(ROOT / service.folder)])
+        return env | {"PYTHONPATH": code, "PATH": _path(), "PYTHONUNBUFFERED": "1"}
+
+    def _here(self, service: Service, value: str) -> str:
+        """Return what the Compose file says of a container as it is on this machine."""
+        for other in services_of(service.part):
+            value = re.sub(rf"(//|@|^){other}:", r"\g<1>127.0.0.1:", value)
+        data = STATE_DIR / "data" / service.part
+        for volume, target in service.volumes.items():
+            (data / volume).mkdir(parents=True, exist_ok=True)
+            value = re.sub(rf"{target}(?=/|$)", str(data / volume), value)
+        return "127.0.0.1" if value == "0.0.0.0" else value
+
+
+def _record_file(service: Service) -> Path:
+    return STATE_DIR / "run" / service.part / f"{service.name}.json"
+
+
+def _path() -> str:
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

@@ -1,0 +1,135 @@
+"""A private PostgreSQL server from the system's packages: on loopback and a free port, and gone after use."""
+
+import contextlib
+import fcntl
+import os
+import pwd
+import random
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+HOME = Path(__file__).resolve().parents[3] / ".lab" / "postgres"
+PLACES = ("usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql*/bin", "usr/local/opt/postgresql*/bin")
+# Nothing in here outlives the server, so nothing needs to reach the disk.
+SETTINGS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200"
+
+
+class PostgresMissing(RuntimeError):
+    """PostgreSQL is not installed or does not start; the message says which, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A running server; `url` is its database `postgres`: `postgresql://postgres@127.0.0.1:PORT/postgres`."""
+
+    url: str
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """Make an empty database, yield its URL, and drop it, whoever is still connected."""
+        name = f"lab_{uuid.uuid4().hex}"
+        with psycopg.connect(self.url, autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {name}")
+            try:
+                yield f"{self.url.rpartition('/')[0]}/{name}"
+            finally:
+                server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def private_cluster(home: Path = HOME) -> Iterator[Cluster]:
+    """Start a server with its data below `home`, yield it, then stop it and remove the data.
+
+    The server refuses to run as root, which therefore runs it as the user `postgres`, or else `nobody`; where that
+    user cannot reach `home`, the data is in the system's temporary directory. Raises PostgresMissing.
+
+    Example:
+
+        with private_cluster() as cluster, cluster.database() as url:
+            database = Database(url, stock.metadata)
+    """
+    initdb, pg_ctl = find_program("initdb"), find_program("pg_ctl")
+    with _data_directory(home) as data:
+        # -A trust: only this machine can connect, and there is nothing to steal.
+        _run(initdb, "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        port = _free_port()
+        _run(pg_ctl, "start", "-w", "-D", data, "-l", data / "server.log", "-o", f"-p {port} {SETTINGS}")
+        try:
+            yield Cluster(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+        finally:
+            _run(pg_ctl, "stop", "-w", "-m", "immediate", "-D", data)
+
+
+def find_program(name: str) -> str:
+    """Return the path of one of PostgreSQL's programs, of the newest version there is. Raises PostgresMissing."""
+    folders = [str(folder) for place in PLACES for folder in Path("/").glob(place)]
+    folders.sort(key=lambda folder: [int(n) for n in re.findall(r"\d+", folder)], reverse=True)
+    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(folders))
+    if found is None:
+        raise PostgresMissing("PostgreSQL is not installed; this installs it: apt-get install postgresql")
+    return found
+
+
+@contextlib.contextmanager
+def _data_directory(home: Path) -> Iterator[Path]:
+    """Yield an empty directory that belongs to the server's user, and remove it; first what a killed run left."""
+    home.mkdir(parents=True, exist_ok=True)
+    reached = subprocess.run(["/bin/sh", "-c", 'test -x "$0"', home], check=False, timeout=60, **_server_user())
+    place = home if reached.returncode == 0 else Path(tempfile.gettempdir())
+    for left in place.glob("campus-postgres-*"):
+        _remove_if_left(left)
+    run = Path(tempfile.mkdtemp(prefix="campus-postgres-", dir=place))
+    with (run / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # held for as long as this process lives
+        run.chmod(0o755)
+        data = run / "data"
+        data.mkdir(mode=0o700)
+        if user := _server_user():
+            os.chown(data, user["user"], user["group"])
+        try:
+            yield data
+        finally:
+            shutil.rmtree(run, ignore_errors=True)
+
+
+def _remove_if_left(run: Path) -> None:
+    """Stop the server of a run that was killed, by its recorded process, and remove its data."""
+    with contextlib.suppress(OSError), (run / "lock").open("r+") as lock:  # OSError: somebody else's, or in use
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(PostgresMissing):  # it does not run any more
+            _run(find_program("pg_ctl"), "stop", "-w", "-m", "immediate", "-D", run / "data")
+        shutil.rmtree(run, ignore_errors=True)
+
+
+def _run(*command: str | Path) -> None:
+    """Run a program of PostgreSQL as the server's user; raise PostgresMissing with what it said if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=120, **_server_user())
+    if done.returncode:
+        raise PostgresMissing(f"{Path(command[0]).name} failed: {done.stdout[-500:]} {done.stderr[-500:]}")
+
+
+def _server_user() -> dict[str, Any]:
+    """Return how subprocess becomes the server's user: `{}` unless we are root."""
+    if os.geteuid() != 0:
+        return {}
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    user = users.get("postgres") or users["nobody"]
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _free_port() -> int:
+    """Return a port on which nothing listens, below those that the system gives to connections."""
+    while True:
+        port = random.SystemRandom().randrange(12_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

@@ -1,0 +1,91 @@
+"""Reads a part's `docker-compose.yml`: the one description of its services, for both runtimes."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.errors import LabError
+from lab.paths import ROOT
+from lab.runtime import broken as broken_versions
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?:(:?-)([^}]*))?\}")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of a part, its variables filled in."""
+
+    part: str
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    folder: str  # the working directory, relative to the repository
+    port: int
+    volumes: dict[str, str]  # volume name → where the container sees it
+    is_broker: bool = False  # RabbitMQ or Kafka, and not a service of ours
+
+    @property
+    def url(self) -> str:
+        """The address from this machine."""
+        if self.is_broker:
+            return f"127.0.0.1:{self.port}" if self.name == "kafka" else f"amqp://guest:guest@127.0.0.1:{self.port}/%2f"
+        return f"http://127.0.0.1:{self.port}"
+
+
+def services_of(part: str, env: Mapping[str, str] = os.environ) -> dict[str, Service]:
+    """Return the part's services by name, in the order in which they start. Raises LabError.
+
+    Where LAB_BROKEN names a broken version of one of them, it is that one's command that starts.
+    """
+    path = ROOT / part / "docker-compose.yml"
+    described = _fill(yaml.safe_load(path.read_text())["services"], env)
+    found = {name: _service(part, name, shape, path) for name, shape in described.items()}
+    broken = broken_versions.chosen(env)
+    if broken and broken.part == part:
+        right = found[broken.service]
+        found[broken.service] = replace(right, command=broken.command(right.command))
+    return found
+
+
+def addresses(part: str) -> dict[str, str]:
+    """Return the addresses of a part as `{"ORDER_URL": "http://…", …}`."""
+    names = {"kafka": "KAFKA_BOOTSTRAP"}
+    return {names.get(name, f"{name.upper()}_URL"): service.url for name, service in services_of(part).items()}
+
+
+def _service(part: str, name: str, shape: dict[str, Any], path: Path) -> Service:
+    environment = {key: "" if value is None else str(value) for key, value in shape["environment"].items()}
+    try:
+        port = int(environment["PORT"])
+    except ValueError:
+        raise LabError(f"the port of {name} is not a number: {environment['PORT']}", f"see {path.name}") from None
+    return Service(
+        part=part,
+        name=name,
+        command=[str(word) for word in shape.get("x-local", shape.get("command"))],
+        environment=environment,
+        folder=shape.get("working_dir", f"/app/{part}").removeprefix("/app/"),
+        port=port,
+        volumes=dict(volume.split(":", 1) for volume in shape.get("volumes", []) if volume[0] != "."),
+        is_broker="x-local" in shape,
+    )
+
+
+def _fill(shape: Any, env: Mapping[str, str]) -> Any:
+    """Fill in `${NAME}`, `${NAME-default}` and `${NAME:-default}` as Compose does: after the YAML was read."""
+    if isinstance(shape, dict):
+        return {key: _fill(value, env) for key, value in shape.items()}
+    if isinstance(shape, list):
+        return [_fill(value, env) for value in shape]
+
+    def value(match: re.Match[str]) -> str:
+        name, dash, default = match.groups()
+        unset = not env.get(name) if dash == ":-" else name not in env
+        return (default or "") if unset else env[name]
+
+    return _VARIABLE.sub(value, shape) if isinstance(shape, str) else shape

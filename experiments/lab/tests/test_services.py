@@ -1,0 +1,99 @@
+"""Reading docker-compose.yml: variables as Compose fills them in, and every part's file as it is."""
+
+import pytest
+from lab import paths, services
+from lab.errors import LabError
+from lab.services import addresses, services_of
+
+FILE = """
+x-service: &service
+  working_dir: /app/sync-rest
+services:
+  inventory:
+    <<: *service
+    command: [serve, -n, 3]
+    environment: {PORT: "${A_INVENTORY_PORT:-8001}", STOCK: "${STOCK:-}", TEXT: "${TEXT:-plain}", EMPTY: }
+    volumes: ["inventory-data:/data"]
+  order:
+    <<: *service
+    command: [serve]
+    environment: {PORT: 8000}
+"""
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """A part with the file above."""
+    (tmp_path / "sync-rest").mkdir()
+    (tmp_path / "sync-rest/docker-compose.yml").write_text(FILE)
+    monkeypatch.setattr(services, "ROOT", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "filled"),
+    [
+        ("${X}", {"X": "1"}, "1"),
+        ("${X}", {}, ""),
+        ("${X-d}", {}, "d"),
+        ("${X-d}", {"X": ""}, ""),
+        ("${X-d}", {"X": "1"}, "1"),
+        ("${X:-d}", {}, "d"),
+        ("${X:-d}", {"X": ""}, "d"),
+        ("${X:-d}", {"X": "1"}, "1"),
+        ("${X:-}", {}, ""),
+        ("${X:-sqlite:////data/x.db}", {}, "sqlite:////data/x.db"),
+        ("${A:-1}:${B:-2}", {"B": "3"}, "1:3"),
+        ("no variable", {}, "no variable"),
+    ],
+)
+def test_forms_of_a_variable(text, env, filled):
+    assert services._fill({"a": [text]}, env) == {"a": [filled]}
+
+
+@pytest.mark.usefixtures("written")
+def test_a_service_as_it_is_described():
+    assert list(services_of("sync-rest", {})) == ["inventory", "order"]
+    service = services_of("sync-rest", {})["inventory"]
+    assert service.command == ["serve", "-n", "3"]
+    assert service.environment == {"PORT": "8001", "STOCK": "", "TEXT": "plain", "EMPTY": ""}
+    assert (service.folder, service.port, service.url) == ("sync-rest", 8001, "http://127.0.0.1:8001")
+    assert service.volumes == {"inventory-data": "/data"}
+
+
+@pytest.mark.usefixtures("written")
+@pytest.mark.parametrize("value", ['{"burger": 5}', "a: b", "# no comment", "'", "[1, 2]"])
+def test_a_value_may_hold_any_character(value):
+    assert services_of("sync-rest", {"STOCK": value})["inventory"].environment["STOCK"] == value
+
+
+@pytest.mark.usefixtures("written")
+def test_ports_come_from_the_environment():
+    assert services_of("sync-rest", {"A_INVENTORY_PORT": "9001"})["inventory"].port == 9001
+    with pytest.raises(LabError, match="the port of inventory is not a number: many"):
+        services_of("sync-rest", {"A_INVENTORY_PORT": "many"})
+
+
+def parts_there() -> list[str]:
+    return [part for part in paths.PARTS if (paths.ROOT / part / "docker-compose.yml").exists()]
+
+
+@pytest.mark.parametrize("part", parts_there())
+def test_every_part_can_be_read(part):
+    services = services_of(part, {})
+    ports = [service.port for service in services.values()]
+    assert len(set(ports)) == len(ports)
+    for service in services.values():
+        assert service.part == part
+        assert service.command
+        assert (paths.ROOT / service.folder).is_dir()
+        assert not any("${" in value for value in [*service.environment.values(), *service.command])
+
+
+def test_ports_of_part_a():
+    ports = {name: service.port for name, service in services_of("sync-rest", {}).items()}
+    assert ports == {"order": 8000, "inventory": 8001, "notification": 8002}
+
+
+def test_addresses(monkeypatch):
+    monkeypatch.setenv("A_ORDER_PORT", "9000")
+    assert addresses("sync-rest")["ORDER_URL"] == "http://127.0.0.1:9000"
