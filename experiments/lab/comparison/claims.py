@@ -27,8 +27,12 @@ DELAY = 2.0  # s, of delay.sh
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence, and whether it is true of the figures. Raises KeyError or TypeError where a figure is not known."""
+    """A sentence with its id, and whether it is true of the figures.
 
+    `holds` raises KeyError or TypeError where a figure is not known.
+    """
+
+    id: str
     sentence: str
     holds: Callable[[At], bool]
     quick_too: bool = True
@@ -41,7 +45,7 @@ def judge(cells: Mapping[tuple[str, str], Figures], *, quick: bool) -> list[dict
         return cells[condition, PARTS_BY_LETTER[letter]]
 
     claims = [claim for claim in CLAIMS if claim.quick_too or not quick]
-    return [{"claim": claim.sentence, "verdict": _verdict(claim, at)} for claim in claims]
+    return [{"id": claim.id, "claim": claim.sentence, "verdict": _verdict(claim, at)} for claim in claims]
 
 
 def _verdict(claim: Claim, at: At) -> str:
@@ -67,88 +71,109 @@ def _keeps_all(at: At) -> bool:
 
 CLAIMS = (
     Claim(
-        "The reply says that the order is done, and nobody has to look again.",
+        "rest-reply-is-final",
+        "The reply says that the order is done; the client need not ask again.",
         lambda at: at("A", "healthy")["completion_p50"] <= at("A", "healthy")["accept_p50"],
     ),
     Claim(
+        "rest-fewest-messages",
         "An order takes the fewest messages.",
         lambda at: (
             at("A", "healthy")["messages_per_order"] < min(at(model, "healthy")["messages_per_order"] for model in "BC")
         ),
     ),
     Claim(
-        "All services must be there at the same time: while inventory is dead, orders are refused.",
+        "rest-coupled-in-time",
+        "Synchronous calls couple the services in time: while inventory is down, orders are refused.",
         lambda at: at("A", "inventory_killed")["told"]["503"] > 0,
     ),
     Claim(
-        "A refusal leaves nothing to work off, so all is as before as soon as inventory is back.",
+        "rest-no-backlog",
+        "A refused order leaves no backlog, so the system has recovered as soon as inventory is back.",
         lambda at: at("A", "inventory_killed")["recover_s"] <= 1,
     ),
     Claim(
-        "What is not needed for the promise may be down: without notification every order is still accepted, because "
-        "the order service writes down what it owes.",
+        "rest-notification-may-be-down",
+        "Without notification every order is still accepted: the order service commits that a notification is pending.",
         lambda at: at("A", "notification_killed")["accepted"] >= at("A", "notification_killed")["sent"] - 1,
     ),
     Claim(
-        "A failure of inventory is the student's to deal with.",
+        "rest-failures-reach-client",
+        "A failure of inventory reaches the client as 502, and the client must handle it.",
         lambda at: at("A", "failures")["told"]["502"] > 0 and "502" not in at("B", "failures")["told"],
     ),
     Claim(
-        "A slow inventory is felt by whoever orders, and more than once over when the threads run out.",
+        "rest-waits-for-slow",
+        "Every client waits for a slow inventory. When all threads are busy, clients also wait for a thread, so "
+        "latency is several times the delay.",
         lambda at: at("A", "delay")["accept_p99"] > 2 * DELAY,
         quick_too=False,
     ),
     Claim(
-        "A frozen inventory is worse than a dead one: students wait for a time-out, and then do not know.",
+        "rest-frozen-is-worse",
+        "A frozen inventory is worse than a killed one: clients wait for the time-out, and then the outcome is "
+        "unknown.",
         lambda at: at("A", "inventory_frozen")["told"]["504"] > at("A", "inventory_killed")["told"].get("504", 0),
         quick_too=False,
     ),
     Claim(
-        "Orders are accepted while inventory is dead, and done when it is back.",
+        "brokers-accept-without-inventory",
+        "Orders are accepted while inventory is down, and completed when it is back.",
         lambda at: all(_does_all(at(model, "inventory_killed")) for model in "BC"),
     ),
     Claim(
-        "Whoever orders does not notice that inventory is slow, or frozen.",
+        "brokers-hide-delay",
+        "The reply does not wait for a slow or frozen inventory.",
         lambda at: all(at(m, c)["accept_p99"] < DELAY / 2 for m in "BC" for c in ("delay", "inventory_frozen")),
     ),
     Claim(
-        "The student who waits for the meal does: the reply promises, and the notification comes much later.",
+        "brokers-notify-later",
+        "The notification does wait for a slow inventory: it comes much later than the reply.",
         lambda at: all(at(m, "delay")["completion_p99"] > 10 * at(m, "delay")["accept_p99"] for m in "BC"),
     ),
     Claim(
-        "One consumer that is slow does less than sixteen threads that are: the queue hides more orders than the "
-        "chain.",
+        "brokers-larger-backlog",
+        "One consumer handles one order at a time; REST has 16 threads. So a slow inventory causes a larger backlog "
+        "in B and C.",
         lambda at: min(at(m, "delay")["backlog_peak"] for m in "BC") > at("A", "delay")["backlog_peak"],
         quick_too=False,
     ),
     Claim(
-        "What failed is tried again by itself, so no student is told of it.",
+        "brokers-retry",
+        "The consumer retries what failed, so the client need not: every order is completed.",
         lambda at: all(_does_all(at(model, "failures")) for model in "BC"),
     ),
     Claim(
-        "RabbitMQ lets a failed message wait beside its queue, so the others go on: its backlog stays below Kafka's.",
+        "rabbitmq-retries-aside",
+        "RabbitMQ keeps a failed message in a retry queue, so the other messages continue: the backlog stays below "
+        "Kafka's.",
         lambda at: at("B", "failures")["backlog_peak"] < at("C", "failures")["backlog_peak"],
         quick_too=False,
     ),
     Claim(
-        "Part B accepts without its broker, as an outbox keeps what RabbitMQ cannot.",
+        "rabbitmq-part-has-outbox",
+        "Part B accepts orders without its broker, because the outbox keeps their events.",
         lambda at: _accepts_all(at("B", "broker_killed")),
     ),
     Claim(
-        "Part C refuses without its broker, as an order is accepted when it is in the log.",
+        "kafka-part-needs-log",
+        "Part C refuses orders without its broker, because an order is accepted only when it is in the log.",
         lambda at: at("C", "broker_killed")["told"]["503"] > 0,
     ),
     Claim(
-        "A log costs the most messages, as each event is read by everybody who wants it.",
+        "kafka-most-messages",
+        "A log costs the most messages, because each consumer group reads each event.",
         lambda at: at("C", "healthy")["messages_per_order"] > at("B", "healthy")["messages_per_order"],
     ),
     Claim(
-        "The order service is the door: while it is down no model accepts anything.",
+        "all-need-order-service",
+        "The order service is the entry point: while it is down, no model accepts an order.",
         lambda at: all(at(model, "order_killed")["told"].get("refused", 0) > 0 for model in "ABC"),
     ),
     Claim(
-        "Whatever is killed, slow or frozen, no model loses an order that it accepted, does one twice, or leaves one "
-        "open.",
+        "all-keep-orders",
+        "When a service is killed, slow or frozen, no model loses an accepted order, does an order twice, or leaves "
+        "one open.",
         _keeps_all,
     ),
 )

@@ -185,7 +185,7 @@ def write(summary: dict[str, Any]) -> str:
         "It leads to the run that shows it.",
         _matrix(summary, found),
         "## What follows from it",
-        "The claims of [When to choose which](../../docs/choosing.md), decided from the figures.",
+        "The claims of [When to choose which model](../../docs/choosing.md), decided from the figures.",
         table(("claim", "verdict"), [(claim["claim"], MARK[claim["verdict"]]) for claim in summary["claims"]]),
         "## What the figures mean",
         "\n".join(f"- {meaning}" for meaning in MEANINGS),
