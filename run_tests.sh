@@ -12,6 +12,7 @@
 # Usage: ./run_tests.sh
 #        ./run_tests.sh --all
 #        ./run_tests.sh ARGUMENT FOR PYTEST...        for example: ./run_tests.sh -k freeze
+#        .lab/venv/bin/pytest PATH[::TEST]            one file or one test, without the rest
 #        CAMPUS_WITHOUT_POSTGRES=1 ./run_tests.sh     skips what needs PostgreSQL, if there is none
 #        CAMPUS_WITHOUT_RABBITMQ=1 ./run_tests.sh     skips what needs RabbitMQ, if there is none
 #        CAMPUS_WITHOUT_KAFKA=1 ./run_tests.sh        skips what needs Kafka, if it cannot be had
@@ -97,12 +98,11 @@ step() {
   table+=("$(printf '%-24s %-8s %4d' "$name" "$result" $((SECONDS - began)))")
 }
 
-# tests PYTHONPATH FOLDER [ARGUMENT]...: pytest in a process of its own, as parts share the names of their packages.
+# tests FOLDER [ARGUMENT]...: pytest in a process of its own, as parts share the names of their packages.
 # shellcheck disable=SC2329 # step calls it
 tests() {
-  local path=$1 folder=$2 status=0
-  shift 2
-  PYTHONPATH=$path "$bin/pytest" "$folder" "$@" || status=$?
+  local status=0
+  "$bin/pytest" "$@" || status=$?
   if [[ $status -eq 5 && $selection -gt 0 ]]; then return 0; fi # nothing here was selected
   return "$status"
 }
@@ -115,11 +115,9 @@ need kafka CAMPUS_WITHOUT_KAFKA
 step "ruff check" "$bin/ruff" check .
 step "ruff format" "$bin/ruff" format --check .
 step "shellcheck" "$bin/shellcheck" "${shell_files[@]}"
-step "common/tests" tests common:experiments common/tests ${two[@]+"${two[@]}"} "$@"
-step "sync-rest/tests" tests common:sync-rest:experiments sync-rest/tests ${two[@]+"${two[@]}"} "$@"
-step "async-rabbitmq/tests" tests common:async-rabbitmq:experiments async-rabbitmq/tests ${two[@]+"${two[@]}"} "$@"
-step "streaming-kafka/tests" tests common:streaming-kafka:experiments streaming-kafka/tests ${two[@]+"${two[@]}"} "$@"
-step "experiments/lab/tests" tests experiments:common experiments/lab/tests ${two[@]+"${two[@]}"} "$@"
+for suite in common sync-rest async-rabbitmq streaming-kafka experiments/lab; do
+  step "$suite/tests" tests "$suite/tests" ${two[@]+"${two[@]}"} "$@"
+done
 
 printf '\n%-24s %-8s %4s\n' step result s
 printf '%s\n' "${table[@]}" "$(printf '%-24s %-8s %4d' all "$([[ $failed -eq 0 ]] && echo ok || echo FAILED)" "$SECONDS")"

@@ -1,0 +1,1 @@
+"""Empty: its place tells pytest to put this folder into sys.path."""
