@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from lab import __version__
 from lab.errors import LabError
 
 MODULES = {
@@ -51,8 +50,17 @@ class Lab(click.Group):
             ctx.exit(130)
 
 
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from lab.version import sentence
+
+        click.echo(sentence())
+        ctx.exit()
+
+
 @click.group(cls=Lab, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="lab")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
+              help="Show the version and the commit, and exit.")  # fmt: skip
 def main() -> None:
     """Run the three communication models, disturb them, measure them.
 

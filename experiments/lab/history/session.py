@@ -18,9 +18,10 @@ from lab.errors import LabError
 from lab.history import model as history
 from lab.history import sampler, snapshot, traffic
 from lab.history.recorder import Journal
-from lab.paths import RESULTS, ROOT, STATE_DIR
+from lab.paths import RESULTS, STATE_DIR
 from lab.runtime import lifecycle, processes
 from lab.services import Service, services_of
+from lab.version import commit
 
 RUNS = STATE_DIR / "runs"
 RUNNING = STATE_DIR / "run" / "experiment.json"
@@ -227,11 +228,5 @@ def _held(service: Service) -> list[dict[str, Any]]:
 
 def _commit() -> str:
     """Return the commit, with `+changes` when the files other than results and pages differ from it."""
-    git = ["git", "-C", str(ROOT)]
-    commit = processes.finished([*git, "rev-parse", "--short=12", "HEAD"], 60, capture_output=True, text=True)
-    if commit.returncode:
-        return "none"
-    changed = processes.finished(
-        [*git, "status", "--porcelain", "--", ".", ":!results", ":!*.md"], 60, capture_output=True, text=True
-    )
-    return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
+    found = commit("results", "*.md")
+    return f"{found.id}{'+changes' if found.changed else ''}" or "none"

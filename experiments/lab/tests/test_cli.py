@@ -305,4 +305,4 @@ def test_ctrl_c_in_the_middle_of_up(copy: Copy, moment):
 
 
 def test_the_version(copy: Copy):
-    assert re.fullmatch(r"lab, version \d+\.\d+\.\d+\n", copy.lab("--version"))
+    assert re.fullmatch(r"lab \d+\.\d+\.\d+, no commit \(.+\)\n", copy.lab("--version"))

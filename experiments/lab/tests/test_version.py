@@ -1,0 +1,85 @@
+"""`./lab --version`: the version and the commit, from a clone, a changed clone, an archive, and without git."""
+
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import lab
+import pytest
+from click.testing import CliRunner
+from conftest import ROOT
+from lab import version
+from lab.cli.main import main
+from lab.history import session
+
+IDENTITY = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+
+
+def git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *IDENTITY, *words], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch) -> Path:
+    """A repository with one commit, which the laboratory takes for its own."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    monkeypatch.setattr(version, "ROOT", folder)
+    for name in ("code.py", "page.md", "results/run/report.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("1\n")
+    git(folder, "init", "-q")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "first")
+    return folder
+
+
+def told() -> str:
+    done = CliRunner().invoke(main, ["--version"])
+    assert done.exit_code == 0
+    return done.output
+
+
+def test_the_version_is_the_project_s():
+    assert lab.__version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def test_a_clone(clone):
+    assert told() == f"lab {lab.__version__}, commit {git(clone, 'rev-parse', '--short=12', 'HEAD')}\n"
+
+
+def test_a_changed_clone(clone):
+    (clone / "new.py").write_text("")
+    assert told().endswith(", changed\n")
+
+
+@pytest.mark.parametrize("path", ["page.md", "results/run/report.txt"])
+def test_pages_and_results_that_a_run_writes_do_not_change_the_commit_of_the_next(clone, path):
+    (clone / path).write_text("2\n")
+    assert told().endswith(", changed\n")
+    assert session.environment("local")["commit"] == git(clone, "rev-parse", "--short=12", "HEAD")
+    (clone / "code.py").write_text("2\n")
+    assert session.environment("local")["commit"].endswith("+changes")
+
+
+def test_an_archive_in_somebody_else_s_repository(clone, monkeypatch):
+    inner = clone / "unpacked"
+    inner.mkdir()
+    monkeypatch.setattr(version, "ROOT", inner)
+    assert told() == f"lab {lab.__version__}, no commit (not a git repository)\n"
+    assert session.environment("local")["commit"] == "none"
+
+
+def test_another_repository_that_a_hook_names(clone, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    shutil.copytree(clone, other)
+    git(other, "commit", "-q", "--allow-empty", "-m", "second")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert git(other, "rev-parse", "--short=12", "HEAD") not in told()
+
+
+def test_no_git(clone, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert told() == f"lab {lab.__version__}, no commit (git is not installed)\n"
