@@ -1,4 +1,4 @@
-"""Whether the checker catches a service that is broken on purpose: judged from the raw files of two runs of one story.
+"""Whether the checker finds the mistake of a broken version: judged from the raw files of two runs of one story.
 
 The run with the broken version must turn red in what the version names, and in nothing else; the run with the right one
 must pass. Every order that was done before the disturbance must be sound in both.

@@ -47,7 +47,7 @@ def blocks(text: str) -> list[Block]:
 def filled(text: str, page: Path, root: Path) -> str:
     """Return the text of a page with every block as its source has it. Raises LabError."""
     if len(blocks(text)) != len(BEGINNING.findall(text)):
-        raise LabError(f"{page.relative_to(root)}: a quote has no end, or names no place after a #")
+        raise LabError(f"{page.relative_to(root)}: a quote has no end, or no section after a #")
     return BLOCK.sub(lambda found: _block(Block(*found.groups()), page, root), text)
 
 

@@ -26,7 +26,7 @@ EVENT_TIME, WALL_CLOCK = "event-time", "wall-clock"
 @click.option("--by", type=click.Choice([EVENT_TIME, WALL_CLOCK]), default=EVENT_TIME, show_default=True,
               help="The minute of the event, or the second in which it is read.")  # fmt: skip
 @click.option("--fail", type=click.FloatRange(0, 1), default=0.0, help="Lose this share of the orders at random.")
-@click.option("--seed", type=int, help="Lose the same ones each time.")
+@click.option("--seed", type=int, help="Lose the same orders each time.")
 def tally(name: str, by: str, fail: float, seed: int | None) -> None:
     """Count the events in the log by hand, and note the result under NAME."""
     report = count(broker(), by=by, fail=fail, seed=seed)

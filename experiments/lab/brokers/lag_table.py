@@ -43,9 +43,9 @@ class Look:
 
 @click.command()
 @click.argument("group", required=False)
-@click.option("--watch", is_flag=True, help="Again every 2 s, until Ctrl-C.")
-@click.option("--csv", "as_csv", is_flag=True, help="Lines for a program.")
-@click.option("--note", "note_as", metavar="NAME", help="Write it into the run's record (for experiment scripts).")
+@click.option("--watch", is_flag=True, help="Print the table every 2 s, until Ctrl-C.")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated lines, for a program.")
+@click.option("--note", "note_as", metavar="NAME", help="Record it in the history of the run (for experiment scripts).")
 def lag(group: str | None, watch: bool, as_csv: bool, note_as: str | None) -> None:
     """Show how far behind the consumer groups are, or GROUP alone (Kafka)."""
     journal = Journal.required() if note_as else None

@@ -103,7 +103,7 @@ class File:
             ]
             line = error.lineno if isinstance(error, SyntaxError) else next(reversed(lines), None)
             place = f"{relative(self.path)}{f', line {line}' if line else ''}"
-            raise LabError(f"{place}: {type(error).__name__}: {error}", "mend this line and start again") from error
+            raise LabError(f"{place}: {type(error).__name__}: {error}", "correct this line and start again") from error
 
     def _over(self, run: Run) -> Iterator[tuple[Prediction, dict[str, Any]]]:
         names: dict[str, Any] = {"__name__": self.path.stem}

@@ -1,4 +1,4 @@
-"""The commands of `experiments/broken.sh`: which versions there are, whether each is caught, and their pages' diffs."""
+"""The commands of `experiments/broken.sh`: list the broken versions, judge their runs, make their diffs."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # what takes seconds to import is imported where it is used
 @click.command(hidden=True)
 @click.argument("names", nargs=-1)
 def versions(names: tuple[str, ...]) -> None:
-    """Print name, part and story of each version that is broken on purpose, or of those named."""
+    """Print name, part and experiment of each broken version, or of those NAMES."""
     for name in names or broken_versions.names():
         variant = broken_versions.named(name)
         click.echo(f"{variant.name} {variant.part} {variant.story}")
@@ -27,7 +27,7 @@ def versions(names: tuple[str, ...]) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("names", nargs=-1)
 def caught(folder: Path, names: tuple[str, ...]) -> None:
-    """Judge all versions, or those NAMES, by their runs below FOLDER, and write its report of all that are there."""
+    """Judge all broken versions, or those NAMES, by their runs below FOLDER, and write the report."""
     from lab.broken import judge, write_report
 
     found = {name: judge(broken_versions.named(name), folder / name) for name in broken_versions.names()}
@@ -52,7 +52,7 @@ def _show(judged: list["Judged"]) -> None:
 
 @click.command(hidden=True)
 def diffs() -> None:
-    """Make the diff in the page of each version that is broken on purpose anew."""
+    """Make the diff in the page of each broken version again."""
     for name in broken_versions.names():
         page = broken_versions.FOLDER / f"{name}.md"
         page.write_text(broken_versions.with_diff(page.read_text(), broken_versions.named(name)))

@@ -1,4 +1,4 @@
-"""The commands that experiment scripts use. A script is a story of these; `experiments/story.sh` has the frame."""
+"""The commands that experiment scripts use. A script is a sequence of them; `experiments/story.sh` has the frame."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -51,16 +51,18 @@ def begin(
 @click.command()
 @click.argument("name")
 @click.option("--rate", type=click.FloatRange(0.01, 5000), help="Open loop: orders a second.")
-@click.option("--seconds", type=click.FloatRange(0.1, 3600), help="For how long.")
+@click.option("--seconds", type=click.FloatRange(0.1, 3600), help="How long the load lasts.")
 @click.option("--poisson", is_flag=True, help="Random arrivals instead of evenly spaced ones.")
-@click.option("--clients", type=click.IntRange(1, 1000), help="Closed loop: so many, each waiting for its answer.")
-@click.option("--count", type=click.IntRange(1, 1_000_000), help="Closed loop or bulk: so many orders in all.")
-@click.option("--bulk", is_flag=True, help="All in one request (streaming-kafka only).")
-@click.option("--seed", default=1, show_default=True, help="The same seed, the same orders at the same times.")
+@click.option(
+    "--clients", type=click.IntRange(1, 1000), help="Closed loop: number of clients; each waits for its reply."
+)
+@click.option("--count", type=click.IntRange(1, 1_000_000), help="Closed loop or bulk: number of orders.")
+@click.option("--bulk", is_flag=True, help="All orders in one request (streaming-kafka only).")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same orders at the same times.")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds until a client gives up.")
-@click.option("--part", help="To which part, if more than one is up.")
+@click.option("--part", help="The part, if more than one is up.")
 def load(name: str, part: str | None, **options: float | bool | None) -> None:
-    """Send orders to the part that is up and say what came of them."""
+    """Send orders to the part that is up, and print the results."""
     from lab.analysis import latency
     from lab.history import model as history
     from lab.load import bulk
@@ -70,11 +72,11 @@ def load(name: str, part: str | None, **options: float | bool | None) -> None:
 
     plan = loads.Plan(name, **{key: value for key, value in options.items() if value is not None})
     if plan.loop == "bulk" and (not plan.count or plan.rate or plan.clients or plan.seconds):
-        raise LabError("a bulk load needs --count, and nothing else but --seed")
+        raise LabError("a bulk load needs --count; it takes only --seed besides")
     if plan.loop == "open" and not (plan.rate and plan.seconds):
         raise LabError("an open loop needs --rate and --seconds", "or a closed loop: --clients 8 --count 200")
     if plan.loop == "closed" and (plan.rate or not (plan.count or plan.seconds)):
-        raise LabError("a closed loop needs --count or --seconds, and has no --rate")
+        raise LabError("a closed loop needs --count or --seconds, and takes no --rate")
     service = lifecycle.find(lifecycle.choose(), f"{part}/order" if part else "order")
     journal = Journal.current()
     now = journal.now if journal else loads.monotonic_since(loads.time.monotonic())
@@ -148,14 +150,16 @@ def poison(name: str, queue: str) -> None:
     """Publish each kind of malformed message into QUEUE, noted under NAME."""
     from lab.faults import messages
 
-    _say(f"  {name}: {messages.poison(Journal.required(), name, queue)} kinds of poison published into {queue}")
+    _say(
+        f"  {name}: {messages.poison(Journal.required(), name, queue)} kinds of invalid messages published into {queue}"
+    )
 
 
 @click.command(hidden=True)
-@click.option("--seed", type=int, required=True, help="Draws the faults: the same seed, the same faults.")
+@click.option("--seed", type=int, required=True, help="The same seed draws the same faults.")
 @click.option("--minutes", type=float, required=True, help="How long the load lasts, which is named chaos.")
 def chaos(seed: int, minutes: float) -> None:
-    """Do to the services what a seed draws, beside the load named chaos; then heal them all."""
+    """Inject the faults that a seed draws, during the load named chaos; then heal all services."""
     from lab.faults import run as chaos_run
 
     chaos_run.run(Journal.required(), seed, minutes, _say)
@@ -194,7 +198,7 @@ def finish(keep_brokers: bool) -> None:
     for i in summary["invariants"]:
         _say(f"  {i['verdict']:7} {i['id']}: {i['rule']} {'' if i['verdict'] == 'pass' else i['sentence']}")
     if summary["verdict"] != PASS and (logs := session.keep_logs(journal)):
-        _say(f"what the services said: {relative(logs)}/")
+        _say(f"logs of the services: {relative(logs)}/")
     _say(f"{summary['verdict']}: {run_report.verdict_sentence(summary)}\nreport: {relative(place)}/report.md")
     sys.exit(EXIT_STATUS[summary["verdict"]])
 

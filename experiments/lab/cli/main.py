@@ -24,7 +24,7 @@ COMMANDS = {name: module for module, names in MODULES.items() for name in names.
 
 
 class Lab(click.Group):
-    """Ends with a plain sentence and status 2 where something is not as it must be, and with 130 after Ctrl-C."""
+    """Ends with a plain sentence and status 2 after a LabError, and with 130 after Ctrl-C."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -62,7 +62,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version,
               help="Show the version and the commit, and exit.")  # fmt: skip
 def main() -> None:
-    """Run the three communication models, disturb them, measure them.
+    """Run the three communication models, inject faults, measure.
 
     \b
     A first tour:     ./lab up sync-rest
@@ -71,5 +71,5 @@ def main() -> None:
                       ./lab order
                       ./lab configure inventory --reset
                       ./lab down
-    All experiments:  experiments/run_all.sh      (--quick for a short look)
+    All experiments:  experiments/run_all.sh      (--quick: shorter)
     """

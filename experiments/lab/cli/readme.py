@@ -1,4 +1,4 @@
-"""`./lab readme`: brings the project's pages up to date with what was measured."""
+"""`./lab readme`: brings the project's pages up to date with the results."""
 
 import sys
 from collections.abc import Iterator
@@ -16,12 +16,14 @@ INDEX = "results/README.md"
 
 @click.command()
 @click.option(
-    "--check", is_flag=True, help="Change nothing; say what is not up to date, and end with 1 if anything is."
+    "--check",
+    is_flag=True,
+    help="Change nothing; name the pages that are not up to date, and exit with 1 if there is one.",
 )
 def readme(check: bool) -> None:
     """Fill the quoted tables and outputs of all pages, and make results/README.md.
 
-    What stands between a `quote` comment and its `end` comment is taken from results/. See experiments/lab/quotes.py.
+    The text between a `quote` comment and its `end` comment comes from results/. See experiments/lab/docs.py.
     """
     stale = list(differences(ROOT))
     for page, text, what in stale:

@@ -1,4 +1,4 @@
-"""The commands on results: make reports again, show their verdicts, measure."""
+"""The commands on results: make reports again, show verdicts, run benchmarks."""
 
 import functools
 import sys
@@ -34,7 +34,7 @@ def summary(folders: tuple[Path, ...]) -> None:
 @click.command(hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def chaos_report(folder: Path) -> None:
-    """Make the page over all runs under chaos in FOLDER, from their summaries."""
+    """Make the page of all chaos runs in FOLDER, from their summaries."""
     from lab.report import chaos
 
     chaos.make(folder)
@@ -42,7 +42,7 @@ def chaos_report(folder: Path) -> None:
 
 @click.command()
 @click.argument("what")
-@click.option("--quick", is_flag=True, help="A short run, for a look; written under .lab/ and not to results/.")
+@click.option("--quick", is_flag=True, help="A short run; written under .lab/ and not to results/.")
 def bench(what: str, quick: bool) -> None:
     """Measure speed and memory.
 

@@ -1,4 +1,4 @@
-"""The commands on services: start and stop them, look at them, disturb them, order."""
+"""The commands on services: start, stop, show, inject faults, place an order."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def say(text: str) -> None:
 
 @click.command()
 @click.argument("part")
-@click.option("--fresh", is_flag=True, help="Forget the data of earlier runs.")
+@click.option("--fresh", is_flag=True, help="Delete the data of earlier runs.")
 def up(part: str, fresh: bool) -> None:
     """Start the services of PART and wait until they are ready."""
     lifecycle.up(lifecycle.choose(), paths.part_named(part), fresh=fresh, say=say)
@@ -90,10 +90,10 @@ def _look(service: Service) -> tuple[str, str]:
 
 @click.command()
 @click.argument("service")
-@click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Print new lines as they are written, until Ctrl-C.")
 @click.option("-n", "--lines", default=40, show_default=True, help="How many lines.")
 def logs(service: str, follow: bool, lines: int) -> None:
-    """Show what SERVICE said last."""
+    """Show the last log lines of SERVICE."""
     chosen = lifecycle.choose()
     found = lifecycle.find(chosen, service)
     if follow:
@@ -114,16 +114,16 @@ def _service_command(verb: str, text: str) -> click.Command:
 
 
 start = _service_command("start", "Start SERVICE and wait until it is ready.")
-stop = _service_command("stop", "Ask SERVICE to end in good order.")
-kill = _service_command("kill", "Kill SERVICE at once, as a power cut would.")
-pause = _service_command("pause", "Freeze SERVICE: connections are accepted, nothing is answered.")
-unpause = _service_command("unpause", "Let a frozen SERVICE go on.")
+stop = _service_command("stop", "Stop SERVICE gracefully (SIGTERM).")
+kill = _service_command("kill", "Kill SERVICE at once (SIGKILL).")
+pause = _service_command("pause", "Freeze SERVICE: it accepts connections and answers nothing.")
+unpause = _service_command("unpause", "Let a frozen SERVICE continue.")
 
 
 @click.command()
 @click.argument("service")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--reset", is_flag=True, help="Put every fault back to none.")
+@click.option("--reset", is_flag=True, help="Remove all faults.")
 def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
     """Inject faults into SERVICE while it runs, or show them.
 
@@ -131,9 +131,9 @@ def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
     delay=2 jitter=0.5            wait 2 s ± 0.5 s before the work
     failure_rate=0.3 seed=7       three requests of ten fail, the same ones each time
     failure_mode=error            how they fail: error, reject, hang, drop
-    crash_point=after_commit      kill yourself there, once
-    timeout=1                     (order) wait 1 s for another service
-    expires_in=30                 all of it ends by itself
+    crash_point=after_commit      the process kills itself there, once
+    timeout=1                     (order) time-out of its calls
+    expires_in=30                 all faults end after 30 s
     """
     found = lifecycle.find(lifecycle.choose(), service)
     if reset:
@@ -158,11 +158,11 @@ def _settings(words: tuple[str, ...]) -> dict[str, Any]:
 
 @click.command()
 @click.option("--item", "items", multiple=True, metavar="SKU[=QTY]", help="What to order (burger=1); may be repeated.")
-@click.option("--user", default="you", show_default=True, help="Who orders.")
+@click.option("--user", default="you", show_default=True, help="The user who orders.")
 @click.option("--key", help="Idempotency-Key: the same key gives the same order.")
-@click.option("--part", help="To which part, if more than one is up.")
+@click.option("--part", help="The part, if more than one is up.")
 def order(items: tuple[str, ...], user: str, key: str | None, part: str | None) -> None:
-    """Place one order and watch it until it is done."""
+    """Place one order and watch it until it is final."""
     from lab.cli.watch import place_and_watch
 
     service = lifecycle.find(lifecycle.choose(), f"{part}/order" if part else "order")

@@ -1,4 +1,4 @@
-"""Places one order and shows what becomes of it, in words."""
+"""Places one order, waits until it is final, and prints its timeline."""
 
 import time
 from typing import Any

@@ -23,10 +23,10 @@ Cells = dict[tuple[str, str], Any]  # by (condition, part)
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="The quick runs, under .lab/ and not in results/.")
-@click.option("--check", is_flag=True, help="Write nothing: say whether the comparison is what its runs give.")
+@click.option("--quick", is_flag=True, help="The quick runs under .lab/, not those in results/.")
+@click.option("--check", is_flag=True, help="Write nothing; check that the comparison is what its runs give.")
 def compare(quick: bool, check: bool) -> None:
-    """Set the runs of experiments/compare.sh side by side.
+    """Compare the runs of experiments/compare.sh.
 
     Makes the matrix, the page and the pictures in results/comparison/ from the runs below it, byte for byte the same
     each time. With --check it says whether what lies there is just that, and whether every run keeps its invariants.

@@ -59,9 +59,7 @@ def token() -> dict[str, str]:
 
 def _asked(method: str, service: Service, **options: Any) -> dict[str, Any]:
     if service.is_broker:
-        raise LabError(
-            f"{service.name} is a broker and has no faults of ours", f"./lab kill {service.name}, pause, stop"
-        )
+        raise LabError(f"{service.name} is a broker and has no /configure", f"./lab kill {service.name}, pause, stop")
     reply = client.call(method, f"{service.url}/configure", headers=token(), **options)
     if reply.status_code != 200:
         _refused(reply)

@@ -96,7 +96,7 @@ def target(to: str) -> Any:
         time_ = datetime.fromisoformat(to)
     except ValueError:
         hint = "earliest, latest, a time such as 2026-01-31T12:00:00Z, or an offset such as 0"
-        raise LabError(f"{to} is no place in a log", hint) from None
+        raise LabError(f"{to} is not a position in a log", hint) from None
     time_ = time_ if time_.tzinfo else time_.replace(tzinfo=UTC)
     return OffsetTimestamp(int(1000 * time_.timestamp()))
 

@@ -51,9 +51,9 @@ def _limit_files(service: Service, size: int | None) -> None:
         for child in first.children(recursive=True):
             _limit(child, size)
     except AttributeError:
-        raise LabError("a disk can be made full on Linux only") from None
+        raise LabError("a full disk can be simulated on Linux only") from None
     except psutil.Error as error:
-        raise LabError(f"the disk of {service.name} is as it was: {error}") from None
+        raise LabError(f"the disk of {service.name} cannot be made full: {error}") from None
 
 
 def _limit(process: psutil.Process, size: int | None) -> None:
@@ -64,7 +64,7 @@ def _limit(process: psutil.Process, size: int | None) -> None:
 def _here() -> LocalRuntime:
     chosen = lifecycle.choose()
     if not isinstance(chosen, LocalRuntime):
-        raise LabError("this fault needs processes of this machine", "LAB_RUNTIME=local …")
+        raise LabError("this fault needs local processes", "LAB_RUNTIME=local …")
     return chosen
 
 

@@ -67,7 +67,7 @@ def schedule(part: str, seed: int, minutes: float) -> list[Fault]:
     Raises LabError for a time that is too short or too long.
     """
     if not LEAST_MINUTES <= minutes <= MOST_MINUTES:
-        raise LabError(f"{minutes:g} minutes of chaos cannot be", f"from {LEAST_MINUTES} to {MOST_MINUTES:g}")
+        raise LabError(f"chaos cannot last {minutes:g} minutes", f"from {LEAST_MINUTES} to {MOST_MINUTES:g}")
     chance = Random(f"{part}:{seed}")
     kinds = _kinds(part, chance)
     end = 60 * minutes - END

@@ -66,10 +66,8 @@ class Grade:
 
 @click.command()
 @click.argument("folders", nargs=-1, metavar="[DIR]...", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="For machines: everything, as one JSON document.")
-@click.option(
-    "--csv", "as_csv", is_flag=True, help="One line for each DIR: points, lines that failed, what to look at."
-)
+@click.option("--json", "as_json", is_flag=True, help="Everything, as one JSON document.")
+@click.option("--csv", "as_csv", is_flag=True, help="One line for each DIR: points, lines that failed, lines to read.")
 def grade(folders: tuple[Path, ...], as_json: bool, as_csv: bool) -> None:
     """Grade this repository, or the repositories in DIR, from what is committed in them.
 

@@ -18,7 +18,7 @@ class Repository:
         self.folder = folder
         top = self._git("rev-parse", "--show-toplevel", "--short=12", "HEAD")
         if not top:
-            raise LabError(f"{folder} is no git repository with a commit", "grading reads committed files only")
+            raise LabError(f"{folder} is not a git repository with a commit", "grading reads committed files only")
         root, self.commit = top.decode().splitlines()
         self.root = Path(root)
         self._blobs = self._listed()

@@ -118,9 +118,9 @@ def full_run(e: Evidence) -> Wrong:
 
 
 def right_version(e: Evidence) -> Wrong:
-    """It is a run of the services as they are, and not of a version that is broken on purpose."""
+    """It is a run of the services as they are, and not of a broken version."""
     if "broken" in e.run.head:
-        yield f"one of its services was broken on purpose: {e.run.head['broken']}"
+        yield f"one of its services was the broken version {e.run.head['broken']}"
 
 
 def same_name(e: Evidence) -> Wrong:

@@ -123,7 +123,7 @@ def read(folder: Path) -> Run:
         head, *events = _read_lines(folder / HISTORY)
         return Run(head, events, _read_lines(folder / STATE))
     except (OSError, ValueError) as error:
-        raise LabError(f"{folder} holds no run that can be read: {error}", "give a folder under results/") from None
+        raise LabError(f"{folder} has no readable run: {error}", "give a folder under results/") from None
 
 
 def seconds_at(run: Run, utc: str) -> float:

@@ -48,7 +48,7 @@ def begin(
 
     `owner` is the process of the script: while it lives, no other experiment may begin. `more` of the run's head:
     `place`, its folder below `results/`, and `again`, the command that makes it again, if they are not the usual ones;
-    `traffic`, if messages and connections are to be counted; `broken`, the version that is broken on purpose, if any.
+    `traffic`, if messages and connections are to be counted; `broken`, the name of a broken version, if any.
     """
     other = processes.load(RUNNING)
     if other is not None and other.pid != owner and other.process() is not None:

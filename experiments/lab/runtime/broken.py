@@ -1,4 +1,4 @@
-"""The services that are broken on purpose: what each file of `experiments/broken/` says of itself, without running it.
+"""The broken versions: what each file of `experiments/broken/` says of itself, without running it.
 
 LAB_BROKEN names the one that is to run in place of the right service. It is a variable, and not a record under `.lab/`,
 so that every command of one script sees it, `lab start` after `lab kill` too, and no command of anybody else.
@@ -73,7 +73,7 @@ def named(name: str) -> BrokenVersion:
         if isinstance(target, ast.Name) and target.id in SAID
     }
     if len(said) < len(SAID):
-        raise LabError(f"{path.relative_to(ROOT)} does not say all of {', '.join(SAID)}")
+        raise LabError(f"{path.relative_to(ROOT)} does not set all of {', '.join(SAID)}")
     title = (ast.get_docstring(module) or "").partition("\n")[0]
     return BrokenVersion(name=name, title=title, **said)
 

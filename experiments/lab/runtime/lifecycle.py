@@ -41,9 +41,9 @@ def choose() -> Runtime:
     if wanted not in ("docker", "local"):
         raise LabError(f"LAB_RUNTIME is {wanted}", "it must be docker or local")
     if wanted == "docker" and not docker.answers():
-        raise LabError("no Docker engine answers", "start Docker, or go without it: LAB_RUNTIME=local ./lab …")
+        raise LabError("no Docker engine answers", "start Docker, or use local processes: LAB_RUNTIME=local ./lab …")
     if wanted == "docker" and broken_versions.chosen():
-        raise LabError("a service that is broken on purpose runs without Docker only", "LAB_RUNTIME=local …")
+        raise LabError("a broken version runs as a local process only", "LAB_RUNTIME=local …")
     return docker.DockerRuntime() if wanted == "docker" else LocalRuntime()
 
 
@@ -61,7 +61,7 @@ def up(
         say(f"starting {part} ({runtime.name})")
         broken = broken_versions.chosen()
         if broken and broken.part == part:
-            say(f"  {broken.service} is broken on purpose: {broken.name}")
+            say(f"  {broken.service} is the broken version {broken.name}")
         _remember(part, runtime)
         for service in services_of(part).values():
             if runtime.state(service) == "paused":
@@ -85,7 +85,7 @@ def down(runtime: Runtime, part: str, *, keep_brokers: bool = False) -> None:
 
 
 def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECONDS) -> None:
-    """Wait until a service says that it is ready. Raises LabError, with its last words, if it is not in time."""
+    """Wait until a service says that it is ready. Raises LabError, with its last log lines, if it is not in time."""
     began = time.monotonic()
     while (waited := time.monotonic() - began) < seconds:
         # Docker accepts for a container that does not listen yet, and may leave that call unanswered: ask anew, soon.
@@ -93,13 +93,15 @@ def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECOND
             return
         state = runtime.state(service)
         if state == "exited":
-            raise LabError(f"{service.name} ended at its start; its last words:\n{_last_words(runtime, service)}")
+            raise LabError(
+                f"{service.name} exited during start-up; last log lines:\n{_last_log_lines(runtime, service)}"
+            )
         if state == "paused":
             raise LabError(f"{service.name} is paused", f"./lab unpause {service.part}/{service.name}")
         time.sleep(0.05)
     missing = what_is_missing(service)
     why = f"{service.name} is not ready after {seconds:.0f} s" + (f" ({missing})" if missing else "")
-    raise LabError(f"{why}; its last words:\n{_last_words(runtime, service)}")
+    raise LabError(f"{why}; last log lines:\n{_last_log_lines(runtime, service)}")
 
 
 def is_ready(service: Service, timeout: float) -> bool:
@@ -137,7 +139,7 @@ def find(runtime: Runtime, name: str) -> Service:
     return known[short]
 
 
-def _last_words(runtime: Runtime, service: Service) -> str:
+def _last_log_lines(runtime: Runtime, service: Service) -> str:
     """Return the end of a service's log, without our own question whether it is ready."""
     lines = [line for line in runtime.logs(service, 500).splitlines() if '"path":"/ready"' not in line]
     return "\n".join(f"  | {line}" for line in lines[-12:]) or "  | (nothing)"

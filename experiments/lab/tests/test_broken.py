@@ -1,4 +1,4 @@
-"""Services that are broken on purpose: each names what exists, is what its page says, and is judged rightly."""
+"""Broken versions: each names what exists, is what its page says, and is judged rightly."""
 
 import json
 import os
@@ -124,7 +124,7 @@ def test_without_local_processes_it_is_refused(monkeypatch):
     monkeypatch.setenv("LAB_RUNTIME", "docker")
     assert lifecycle.choose().name == "docker"
     monkeypatch.setenv("LAB_BROKEN", "no_release")
-    with pytest.raises(LabError, match="without Docker only"):
+    with pytest.raises(LabError, match="as a local process only"):
         lifecycle.choose()
 
 
@@ -309,7 +309,7 @@ def test_a_broken_run_is_said_to_be_one_and_is_no_evidence(tmp_path):
     files = {file.name: file.read_bytes() for file in (tmp_path / "a5_outage").iterdir()}
     graded = grade.grade_exhibit(Exhibit("results/sync-rest/a5_outage", files, None, None, None, False, False, False))
     said = {broken.rule: broken.sentences for broken in graded.broken}
-    assert said[rules.right_version.__doc__] == ["one of its services was broken on purpose: no_release"]
+    assert said[rules.right_version.__doc__] == ["one of its services was the broken version no_release"]
 
 
 @pytest.mark.parametrize(

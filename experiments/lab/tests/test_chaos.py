@@ -108,7 +108,7 @@ def test_no_message_can_meet_five_failures():
 
 @pytest.mark.parametrize("minutes", [0.0, 0.1, 61.0, float("nan")])
 def test_a_time_that_makes_no_sense_is_refused(minutes):
-    with pytest.raises(LabError, match="minutes of chaos cannot be"):
+    with pytest.raises(LabError, match="chaos cannot last"):
         schedule("sync-rest", 1, minutes)
 
 
@@ -229,7 +229,7 @@ def test_connections_flap_until_the_end_of_the_fault(journal, machine, monkeypat
 def test_what_cannot_be_taken_is_not_given_back(journal, machine, kind):
     chaos_run.carry_out(journal, [Fault(0.0, kind, "order", 0.1)], print)
     [came] = noted(journal, "carried out")
-    assert (came["done"], came["said"]) == (False, "this fault needs processes of this machine")
+    assert (came["done"], came["said"]) == (False, "this fault needs local processes")
     assert noted(journal, "fault") == []
 
 

@@ -47,7 +47,7 @@ def test_every_command_has_help(words, flag):
         (["configure", "sync-rest/inventory", "delay"], "delay is not KEY=VALUE"),
         (["load", "a"], "an open loop needs --rate and --seconds"),
         (["load", "a", "--clients", "2"], "a closed loop needs --count or --seconds"),
-        (["load", "a", "--clients", "2", "--rate", "2", "--count", "2"], "has no --rate"),
+        (["load", "a", "--clients", "2", "--rate", "2", "--count", "2"], "takes no --rate"),
         (["settle"], "this is a command for experiment scripts"),
     ],
 )
@@ -72,7 +72,7 @@ def test_every_command_is_in_its_module():
 def test_a_report_of_no_run(tmp_path):
     done = CliRunner().invoke(main, ["report", str(tmp_path)])
     assert done.exit_code == 2
-    assert "holds no run" in done.output
+    assert "has no readable run" in done.output
 
 
 def test_settings_are_read_as_json_where_they_are():
@@ -244,7 +244,7 @@ def test_a_port_that_is_taken(copy: Copy):
 def test_a_service_that_dies_at_its_start(copy: Copy, service, variable, value):
     status, said = copy.run("lab", "up", "sync-rest", **{variable: value})
     assert status == 2
-    assert f"lab: {service} ended at its start; its last words:\n  | " in said
+    assert f"lab: {service} exited during start-up; last log lines:\n  | " in said
     assert "Traceback" not in re.sub(r"^  \| .*$", "", said, flags=re.M)  # its own words may hold one
     nothing_left(copy)
 
@@ -256,7 +256,7 @@ def test_a_service_that_does_not_become_ready_says_what_it_waits_for(monkeypatch
     local = SimpleNamespace(state=lambda _: "running", logs=lambda *_: log)
     with pytest.raises(LabError) as refused:
         lifecycle.wait_ready(local, services_of("sync-rest")["order"], seconds=0.01)
-    assert str(refused.value) == "order is not ready after 0 s (kafka: no broker); its last words:\n  | it began"
+    assert str(refused.value) == "order is not ready after 0 s (kafka: no broker); last log lines:\n  | it began"
 
 
 def test_stock_is_handed_on_as_it_was_given(copy: Copy):

@@ -657,13 +657,13 @@ def test_json_and_csv_for_a_class(clone, tmp_path):
     head, nothing, graded = csv.reader(io.StringIO(said))
     assert status == 1
     assert head == ["folder", "points", "of", "failed", "cannot tell", "notices"]
-    assert nothing[-1].endswith("is no git repository with a commit")
+    assert nothing[-1].endswith("is not a git repository with a commit")
     assert graded[:4] == [str(clone.root), "0", "20", "A5a A5b"]
     assert graded[-1].startswith(f"{A5}: report.md line {line} is")
 
 
 def test_a_folder_that_is_no_repository(tmp_path):
-    with pytest.raises(LabError, match="is no git repository"):
+    with pytest.raises(LabError, match="is not a git repository"):
         Repository(tmp_path)
 
 

@@ -86,8 +86,8 @@ def test_the_same_lines_are_the_same_bytes_at_any_time(tmp_path, monkeypatch):
 def test_what_cannot_be_read_is_said(tmp_path, spoiled):
     good().write(tmp_path)
     (tmp_path / spoiled).write_bytes(b"not gzip")
-    with pytest.raises(LabError, match="holds no run"):
+    with pytest.raises(LabError, match="has no readable run"):
         read(tmp_path)
     (tmp_path / spoiled).unlink()
-    with pytest.raises(LabError, match="holds no run"):
+    with pytest.raises(LabError, match="has no readable run"):
         read(tmp_path)

@@ -158,7 +158,7 @@ def test_where_to_go():
     for time in ("2026-01-31T12:00:00Z", "2026-01-31T13:00:00+01:00", "2026-01-31T12:00:00"):
         assert isinstance(replay.target(time), OffsetTimestamp)
         assert int(replay.target(time)) == 1769860800000
-    with pytest.raises(LabError, match="yesterday is no place in a log"):
+    with pytest.raises(LabError, match="yesterday is not a position in a log"):
         replay.target("yesterday")
 
 
@@ -193,7 +193,7 @@ def test_a_run_keeps_the_reports_and_then_the_replay(log, tmp_path, monkeypatch)
     ("words", "said"),
     [
         (["replay", "nobody"], "there is no group nobody"),
-        (["replay", "analytics-consumer-group", "--to", "soon"], "soon is no place in a log"),
+        (["replay", "analytics-consumer-group", "--to", "soon"], "soon is not a position in a log"),
         (["note-report", "x"], "this is a command for experiment scripts"),
     ],
 )

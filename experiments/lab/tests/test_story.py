@@ -116,7 +116,7 @@ def test_a_second_experiment_does_not_disturb_the_first(copy: Copy):
 def test_an_experiment_that_cannot_begin_leaves_nothing(copy: Copy):
     status, said = copy.run("experiments/a1_baseline.sh", "--quick", INITIAL_STOCK="nonsense")
     assert status == 2
-    assert "inventory ended at its start" in said
+    assert "inventory exited during start-up" in said
     wait_until(lambda: copy.services() == [])
 
 
