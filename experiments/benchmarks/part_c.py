@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lab import client as http
-from lab.brokers import kafka
+from lab.brokers import kafka_client
 from lab.errors import LabError
 from lab.runtime import local
 from lab.services import Service
@@ -169,7 +169,7 @@ def _loop(services: Services, beside: str, script: str, *words: str) -> dict[str
 @contextlib.contextmanager
 def _admin(broker: Service) -> Iterator["KafkaAdminClient"]:
     """Open an admin client, and make a topic for the bare loops that is deleted at the end."""
-    with kafka.asking(broker) as admin:
+    with kafka_client.asking(broker) as admin:
         shape = {"num_partitions": len(PARTITIONS), "replication_factor": 1, "configs": {}}
         admin.create_topics({SCRATCH: shape}, wait_for_metadata=True)
         try:

@@ -11,7 +11,7 @@ from typing import Any
 from lab.analysis import latency
 from lab.errors import LabError
 from lab.history import model as history
-from lab.history import session
+from lab.history.environment import environment
 from lab.history.model import SAMPLES
 from lab.load import generator
 from lab.paths import RESULTS, STATE_DIR, relative
@@ -27,7 +27,7 @@ def run(what: str, *, quick: bool, say: Callable[[str], None]) -> None:
     if what not in BENCHMARKS:
         raise LabError(f"there is no benchmark of {what}", f"there are: {', '.join(BENCHMARKS)}")
     lines = BENCHMARKS[what](quick, say)
-    head = {"benchmark": what, "quick": quick, "environment": session.environment("local")}
+    head = {"benchmark": what, "quick": quick, "environment": environment("local")}
     folder = (STATE_DIR / "quick" if quick else RESULTS) / "bench" / what
     folder.mkdir(parents=True, exist_ok=True)
     history.write_lines(folder / SAMPLES, [head, *lines])

@@ -14,7 +14,7 @@ from lab.history import model as history
 from lab.history import steps
 from lab.history.model import Run
 from lab.report import run as run_report
-from lab.report.format import table
+from lab.report.format import prediction_row, table, verdict_sentence
 from lab.runtime.broken import BrokenVersion
 from lab.verdict import FAIL, MARK, PASS, UNKNOWN, overall
 
@@ -45,7 +45,7 @@ def judge(variant: BrokenVersion, folder: Path) -> Judged:
     verdict = overall([v for v, _ in found]) if found else PASS
     why = next((sentence for v, sentence in found if v == verdict), "caught")
     caught = tuple(_in_words(check) for check in _checks(wrong) if check["verdict"] == FAIL)
-    return Judged(variant, verdict, why, caught, _one_story(wrong), run_report.verdict_sentence(right))
+    return Judged(variant, verdict, why, caught, _one_story(wrong), verdict_sentence(right))
 
 
 def _same_story(variant: BrokenVersion, red: Run, green: Run) -> Said:
@@ -61,7 +61,7 @@ def _same_story(variant: BrokenVersion, red: Run, green: Run) -> Said:
 
 def _right_version(summary: dict[str, Any]) -> Said:
     if summary["verdict"] != PASS:
-        yield summary["verdict"], f"the right version did not pass: {run_report.verdict_sentence(summary)}"
+        yield summary["verdict"], f"the right version did not pass: {verdict_sentence(summary)}"
 
 
 def _turned_red(variant: BrokenVersion, run: Run, summary: dict[str, Any]) -> Said:
@@ -97,7 +97,7 @@ def _in_words(check: dict[str, Any]) -> str:
     """Return what turned red: an invariant has a rule, a prediction has numbers."""
     if "violations" in check:
         return f"{check['id']}: {check['rule']} {check['sentence']}"
-    _, predicted, measured, _ = run_report.prediction_row(check)
+    _, predicted, measured, _ = prediction_row(check)
     return f"{check['id']}: {check['sentence']}: predicted {predicted}, measured {measured}"
 
 

@@ -3,15 +3,14 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lab.errors import LabError
-from lab.paths import ROOT
-from lab.runtime import broken as broken_versions
+from lab.paths import PARTS, ROOT
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?:(:?-)([^}]*))?\}")
 
@@ -37,19 +36,19 @@ class Service:
         return f"http://127.0.0.1:{self.port}"
 
 
-def services_of(part: str, env: Mapping[str, str] = os.environ) -> dict[str, Service]:
-    """Return the part's services by name, in the order in which they start. Raises LabError.
+def part_named(name: str) -> str:
+    """Return the part with this name. Raises LabError."""
+    if name not in PARTS or not (ROOT / name / "docker-compose.yml").exists():
+        there = [part for part in PARTS if (ROOT / part / "docker-compose.yml").exists()]
+        raise LabError(f"there is no part {name}", f"the parts are: {', '.join(there)}")
+    return name
 
-    Where LAB_BROKEN names a broken version of one of them, it is that one's command that starts.
-    """
+
+def services_of(part: str, env: Mapping[str, str] = os.environ) -> dict[str, Service]:
+    """Return the part's services by name, in the order in which they start. Raises LabError."""
     path = ROOT / part / "docker-compose.yml"
     described = _fill(yaml.safe_load(path.read_text())["services"], env)
-    found = {name: _service(part, name, shape, path) for name, shape in described.items()}
-    broken = broken_versions.chosen(env)
-    if broken and broken.part == part:
-        right = found[broken.service]
-        found[broken.service] = replace(right, command=broken.command(right.command))
-    return found
+    return {name: _service(part, name, shape, path) for name, shape in described.items()}
 
 
 def addresses(part: str) -> dict[str, str]:

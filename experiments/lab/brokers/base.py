@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
-from lab.brokers import kafka, rabbitmq
+from lab.brokers import kafka, lag, rabbitmq
 from lab.brokers.message import Letter
 from lab.errors import LabError
 from lab.services import Service
@@ -24,7 +24,6 @@ class Broker(Protocol):
     def publish(self, on: Any, queue: str, letters: Sequence[Letter]) -> list[str | None]: ...
     def letters(self, service: Service, queues: Sequence[str]) -> list[tuple[str, Letter]]: ...
     def send_back(self, service: Service, queue: str) -> int: ...
-    def waiting(self, service: Service) -> int: ...
     def empty(self, service: Service) -> None: ...
 
 
@@ -34,6 +33,11 @@ _MODULES = {module.NAME: cast(Broker, module) for module in (rabbitmq, kafka)}
 def speaker(service: Service) -> Broker:
     """Return the module that speaks to a broker."""
     return _MODULES[service.name]
+
+
+def waiting(service: Service) -> int:
+    """Return how many messages a broker's consumers have still to deal with. Raises LabError."""
+    return {rabbitmq.NAME: rabbitmq.waiting, kafka.NAME: lag.waiting}[service.name](service)
 
 
 def broker_of(services: Mapping[str, Service]) -> Service | None:

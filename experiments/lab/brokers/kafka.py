@@ -1,41 +1,27 @@
-"""The laboratory's own look into Kafka: how far groups have read, dead letters, and publishing that is acknowledged."""
+"""The laboratory's own look into Kafka: its records, its dead letters, and publishing that is acknowledged."""
 
 import contextlib
-import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from campus.messages import partition_of
 
+from lab.brokers import kafka_client
 from lab.brokers.message import Letter
-from lab.brokers.probe import answers
 from lab.errors import LabError
 from lab.services import Service
 
 if TYPE_CHECKING:  # kafka-python is loaded where it is used: it takes long, and most commands never need it
-    from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+    from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 NAME = "kafka"
 WORK = ("order-events", "inventory-events", "notification-events")
 PLACED, RESERVED = WORK[:2]
 DEAD_LETTERS = "order-events.dlq"
-# Each group with the service that is its member.
-GROUPS = {
-    "inventory-consumer-group": "inventory",
-    "notification-consumer-group": "notification",
-    "analytics-consumer-group": "analytics",
-    "order-status-group": "order",
-}
-COUNTED = ("group", tuple(GROUPS))
+COUNTED = ("group", tuple(kafka_client.GROUPS))
 ORIGIN, GROUP = "x-origin", "x-group"
-OURS = "lab-"  # how the laboratory's own groups begin
-BUSY_MS = 3000
 READ_SECONDS = 10.0
-
-Answer = TypeVar("Answer")
-
-logging.getLogger("kafka").setLevel(logging.CRITICAL + 1)  # what went wrong is said by whoever asked
 
 
 def dead_letters(queue: str) -> str:
@@ -44,72 +30,17 @@ def dead_letters(queue: str) -> str:
 
 
 @contextlib.contextmanager
-def in_plain_words(service: Service) -> Iterator[None]:
-    """Raise LabError for whatever kafka-python raises in the block."""
-    from kafka.errors import KafkaError
-
-    try:
-        yield
-    except (KafkaError, OSError) as error:
-        raise _silent(service, type(error).__name__) from None
-
-
-def _silent(service: Service, why: str) -> LabError:
-    what = f"Kafka does not answer at {service.url} ({why})"
-    return LabError(what, f"./lab up {service.part}, or ./lab start {NAME}")
-
-
-def admin(service: Service) -> "KafkaAdminClient":
-    """Return a client that asks and changes. Raises LabError, or later kafka-python's KafkaError."""
-    from kafka import KafkaAdminClient
-
-    return KafkaAdminClient(request_timeout_ms=BUSY_MS, **_connection(service))
-
-
-def reader(service: Service, **options: Any) -> "KafkaConsumer":
-    """Return a consumer without a group, of what is committed. Raises LabError, or later kafka-python's KafkaError."""
-    from kafka import KafkaConsumer
-
-    options |= {"isolation_level": "read_committed", "enable_auto_commit": False, "auto_offset_reset": "earliest"}
-    return KafkaConsumer(fetch_max_wait_ms=10, **_connection(service), **options)
-
-
-def _connection(service: Service) -> dict[str, Any]:
-    # Asked first: a client would try for as long as it may, where nobody listens.
-    if not answers(service, BUSY_MS / 1000):
-        raise _silent(service, "nobody listens, or it is frozen")
-    return {"bootstrap_servers": service.url, "bootstrap_timeout_ms": BUSY_MS, "client_id": "lab"}
-
-
-@contextlib.contextmanager
-def asking(service: Service) -> Iterator["KafkaAdminClient"]:
-    """Open an admin client for the block. Raises LabError when Kafka cannot be reached, then or later."""
-    with in_plain_words(service), contextlib.closing(admin(service)) as client:
-        yield client
-
-
-def patiently(ask: Callable[[], Answer]) -> Answer:
-    """Return the answer, asking again while Kafka is making its own topic of offsets, or reading it at its start."""
-    from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
-
-    deadline = time.monotonic() + BUSY_MS / 1000
-    while True:
-        try:
-            return ask()
-        except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-@contextlib.contextmanager
 def channel(service: Service) -> Iterator["KafkaProducer"]:
     """Open a producer for the block. Raises LabError when Kafka cannot be reached, then or later."""
     from kafka import KafkaProducer
 
-    limits = {"request_timeout_ms": BUSY_MS, "delivery_timeout_ms": 2 * BUSY_MS, "max_block_ms": BUSY_MS}
-    with in_plain_words(service):
-        producer = KafkaProducer(**limits, **_connection(service))
+    limits = {
+        "request_timeout_ms": kafka_client.BUSY_MS,
+        "delivery_timeout_ms": 2 * kafka_client.BUSY_MS,
+        "max_block_ms": kafka_client.BUSY_MS,
+    }
+    with kafka_client.in_plain_words(service):
+        producer = KafkaProducer(**limits, **kafka_client.connection(service))
         try:
             yield producer
         finally:
@@ -126,7 +57,7 @@ def publish(on: "KafkaProducer", queue: str, letters: Sequence[Letter]) -> list[
         return on.send(queue, key=letter.key, value=letter.body, partition=partition)
 
     sent = [send(letter) for letter in letters]
-    return [identity(future.get(2 * BUSY_MS / 1000)) for future in sent]
+    return [identity(future.get(2 * kafka_client.BUSY_MS / 1000)) for future in sent]
 
 
 def identity(record: Any) -> str:
@@ -138,21 +69,21 @@ def read_all(service: Service, topics: Sequence[str]) -> Iterator[Any]:
     """Yield every committed record of these topics, from the beginning to what is the end now. Raises LabError."""
     from kafka import TopicPartition
 
-    with asking(service) as client:  # not the consumer, which would wait without a limit
+    with kafka_client.asking(service) as client:  # not the consumer, which would wait without a limit
         shapes = {t["name"]: [p["partition_index"] for p in t["partitions"]] for t in client.describe_topics()}
-    with in_plain_words(service), contextlib.closing(reader(service)) as consumer:
+    with kafka_client.in_plain_words(service), contextlib.closing(kafka_client.reader(service)) as consumer:
         partitions = [TopicPartition(topic, p) for topic in topics for p in shapes.get(topic, ())]
         ends = consumer.end_offsets(partitions) if partitions else {}
         consumer.assign(partitions)
         progress = time.monotonic()
-        while any((consumer.position(p, timeout_ms=BUSY_MS) or 0) < end for p, end in ends.items()):
+        while any((consumer.position(p, timeout_ms=kafka_client.BUSY_MS) or 0) < end for p, end in ends.items()):
             found = consumer.poll(timeout_ms=50)
             for records in found.values():
                 yield from records
             if found:
                 progress = time.monotonic()
             if time.monotonic() - progress > READ_SECONDS:
-                raise _silent(service, "no records")
+                raise kafka_client.silent(service, "no records")
 
 
 def letters(service: Service, queues: Sequence[str] = WORK) -> list[tuple[str, Letter]]:
@@ -173,24 +104,9 @@ def send_back(service: Service, queue: str) -> int:
     with channel(service) as on:
         publish(on, queue, back)
     if records:
-        with asking(service) as client:
-            move(client, _memory(queue), {_partition(records[-1]): records[-1].offset + 1})
+        with kafka_client.asking(service) as client:
+            kafka_client.move(client, _memory(queue), {_partition(records[-1]): records[-1].offset + 1})
     return len(back)
-
-
-def move(client: "KafkaAdminClient", group: str, offsets: dict["TopicPartition", int]) -> None:
-    """Set what a group has read, of which nobody is a member. Raises the KafkaError of a partition that is refused."""
-    from kafka.errors import NoError
-    from kafka.structs import OffsetAndMetadata
-
-    places = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()}
-
-    def alter() -> None:
-        for error in client.alter_group_offsets(group, places).values():
-            if error is not NoError:
-                raise error
-
-    patiently(alter)
 
 
 def _letters(records: Sequence[Any], done: dict[str, int], queues: Sequence[str]) -> list[tuple[str, Letter]]:
@@ -219,22 +135,14 @@ def _partition(record: Any) -> "TopicPartition":
 
 
 def _memory(queue: str) -> str:
-    return f"{OURS}dlq-{queue}"
+    return f"{kafka_client.OURS}dlq-{queue}"
 
 
 def _sent_back(service: Service) -> dict[str, int]:
     """Return up to which offset the dead letters of each topic were sent back."""
-    with asking(service) as client:
-        offsets = patiently(lambda: client.list_group_offsets({_memory(queue): None for queue in WORK}))
+    with kafka_client.asking(service) as client:
+        offsets = kafka_client.patiently(lambda: client.list_group_offsets({_memory(queue): None for queue in WORK}))
     return {queue: max((o.offset for o in offsets[_memory(queue)].values()), default=0) for queue in WORK}
-
-
-def waiting(service: Service) -> int:
-    """Return how many messages the groups of this part have still to read. Raises LabError."""
-    from lab.brokers.lag import Groups
-
-    with contextlib.closing(Groups(service)) as groups:
-        return sum(place.lag for place in groups.places(GROUPS))
 
 
 def empty(service: Service) -> None:
@@ -245,7 +153,7 @@ def empty(service: Service) -> None:
     """
     from kafka.admin import MemberToRemove
 
-    with asking(service) as client:
+    with kafka_client.asking(service) as client:
         groups = client.describe_groups([group["group_id"] for group in client.list_groups()])
         for name, group in groups.items():
             client.remove_group_members(name, [MemberToRemove(member_id=m["member_id"]) for m in group["members"]])
@@ -254,7 +162,7 @@ def empty(service: Service) -> None:
         kept = {name: said for name, said in client.delete_groups(list(groups)).items() if said != "OK"}
         if kept:
             raise LabError(f"Kafka keeps the group {' and '.join(kept)} ({', '.join(set(kept.values()))})")
-        deadline = time.monotonic() + BUSY_MS / 1000
+        deadline = time.monotonic() + kafka_client.BUSY_MS / 1000
         while _topics(client):
             if time.monotonic() > deadline:
                 raise LabError(f"Kafka has deleted topics that are still there: {', '.join(_topics(client))}")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lab.brokers import kafka
+from lab.brokers import kafka_client
 from lab.errors import LabError
 from lab.services import Service
 
@@ -56,8 +56,8 @@ class Groups:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        with kafka.in_plain_words(service):
-            self._admin, self._reader = kafka.admin(service), kafka.reader(service, max_poll_records=1)
+        with kafka_client.in_plain_words(service):
+            self._admin, self._reader = kafka_client.admin(service), kafka_client.reader(service, max_poll_records=1)
         self._partitions: dict[str, list[TopicPartition]] = {}
         self._before: dict[tuple[str, str, int], Place] = {}
         # What was found where a group left off: up to which end the log was read, and how old the first record is.
@@ -71,13 +71,13 @@ class Groups:
 
     def names(self) -> list[str]:
         """Return the names of all groups but the laboratory's own."""
-        with kafka.in_plain_words(self._service):
+        with kafka_client.in_plain_words(self._service):
             names = [group["group_id"] for group in self._admin.list_groups()]
-        return sorted(name for name in names if not name.startswith(kafka.OURS))
+        return sorted(name for name in names if not name.startswith(kafka_client.OURS))
 
     def members(self, group: str) -> list[str]:
         """Return the members of a group, as a person would name them."""
-        with kafka.in_plain_words(self._service):
+        with kafka_client.in_plain_words(self._service):
             found = self._admin.describe_groups([group])[group]["members"]
         return [f"{member['client_id']} at {member['client_host'].lstrip('/')}" for member in found]
 
@@ -85,14 +85,14 @@ class Groups:
         """Set where a group goes on, and return the offsets. Raises LabError when one partition is refused."""
         from kafka.errors import NoError
 
-        with kafka.in_plain_words(self._service):
+        with kafka_client.in_plain_words(self._service):
             answers = self._admin.reset_group_offsets(group, to)
             refused = {p: answer["error"] for p, answer in answers.items() if answer["error"] is not NoError}
             if refused:
                 which = ", ".join(f"{p.topic}/{p.partition} ({error.__name__})" for p, error in sorted(refused.items()))
                 raise LabError(f"Kafka refused to reset {which}", "a group with a member cannot be reset")
             offsets = {partition: answer["offset"] for partition, answer in answers.items()}
-            kafka.move(self._admin, group, offsets)  # Kafka's own tool takes the old note on an offset away, too
+            kafka_client.move(self._admin, group, offsets)  # Kafka's own tool takes the old note on an offset away, too
         return offsets
 
     def places(self, names: Iterable[str], *, only_at_rest: bool = False) -> list[Place]:
@@ -101,8 +101,8 @@ class Groups:
         Whether only markers are left is looked up in the log; with `only_at_rest`, which is cheaper, only where neither
         the group nor the log's end has moved since the last call.
         """
-        with kafka.in_plain_words(self._service):
-            found = kafka.patiently(lambda: self._measured(sorted(names)))
+        with kafka_client.in_plain_words(self._service):
+            found = kafka_client.patiently(lambda: self._measured(sorted(names)))
             behind = [p for p in found if p.lag and (not only_at_rest or self._rests(p))]
             self._look_up({place.left_off: place.end for place in behind})
         self._before = {place.key: place for place in found}
@@ -190,9 +190,15 @@ class Groups:
             for partition, records in self._reader.poll(timeout_ms=20).items():
                 found[partition] = records[0].timestamp / 1000
             for partition in waiting - found.keys():
-                if (self._reader.position(partition, timeout_ms=kafka.BUSY_MS) or 0) >= ends[partition]:
+                if (self._reader.position(partition, timeout_ms=kafka_client.BUSY_MS) or 0) >= ends[partition]:
                     found[partition] = None
         return found
+
+
+def waiting(service: Service) -> int:
+    """Return how many messages the groups of this part have still to read. Raises LabError."""
+    with contextlib.closing(Groups(service)) as groups:
+        return sum(place.lag for place in groups.places(kafka_client.GROUPS))
 
 
 def _assigned(members: Sequence[Mapping[str, Any]], partition: "TopicPartition") -> Mapping[str, Any] | None:

@@ -6,7 +6,7 @@ run does not say is NaN.
 
 from functools import cached_property
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.analysis import backlog
 from lab.analysis import latency as figures
@@ -15,24 +15,34 @@ from lab.checker.figure import Figure, StandIn, attribute, figure
 from lab.history import model as history
 from lab.history.model import seconds_at
 
-if TYPE_CHECKING:
-    from lab.checker.run_view import Run
-
 EVER = float("inf")
 PARAMS = ("rate", "seconds", "clients", "count", "seed", "timeout")
+
+
+class Recorded:
+    """What the parts know of their run: its raw files, the figures of its loads, and whether it is still to come."""
+
+    def __init__(self, raw: history.Run, phases: dict[str, Any], stand_in: bool = False) -> None:
+        self.raw, self.phases, self.stand_in = raw, phases, stand_in
+
+    def held(self, service: str, what: str) -> list[dict[str, Any]]:
+        """Return what a service held at the end. Raises LookupError when nobody knows."""
+        if not self.raw.state or any(m["service"] == service for m in self.raw.held("missing")):
+            raise LookupError(f"what {service} held is not known")
+        return self.raw.held(what)
 
 
 class View:
     """A part of a run that has figures. `label` is how a prediction writes it; a `stand_in` is for a run to come."""
 
-    def __init__(self, run: "Run", label: str) -> None:
+    def __init__(self, run: Recorded, label: str) -> None:
         self.run, self.raw, self.stand_in, self.label = run, run.raw, run.stand_in, label
 
 
 class Load(View):
     """The orders of one load."""
 
-    def __init__(self, run: "Run", name: str) -> None:
+    def __init__(self, run: Recorded, name: str) -> None:
         super().__init__(run, f'load("{name}").')
         self._name, self._phase = name, run.phases.get(name, {})
 
@@ -119,7 +129,7 @@ class Load(View):
 class Fault(View):
     """What was done to a service, the first time: it was killed, stopped or frozen, or a setting was changed."""
 
-    def __init__(self, run: "Run", service: str, what: str) -> None:
+    def __init__(self, run: Recorded, service: str, what: str) -> None:
         super().__init__(run, f'fault("{service}", "{what}").')
         self._all = [w for w in run.raw.windows if w.service == service and what in _names(w.what)]
         self._over = [w for w in self._all if w.until is not None]
@@ -133,7 +143,7 @@ class Fault(View):
 class Backlog(View):
     """The orders that waited for a service, from their own timelines; for "completion": until they were final."""
 
-    def __init__(self, run: "Run", stage: str) -> None:
+    def __init__(self, run: Recorded, stage: str) -> None:
         super().__init__(run, f'backlog("{stage}").')
         self._stage = stage
 
@@ -176,7 +186,7 @@ class Backlog(View):
 class Lag(View):
     """The records that a service's consumer group had not read yet."""
 
-    def __init__(self, run: "Run", service: str) -> None:
+    def __init__(self, run: Recorded, service: str) -> None:
         super().__init__(run, f'lag("{service}").')
         self._series = LagSeries(run.raw, f"{service}-consumer-group")
 

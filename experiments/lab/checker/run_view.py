@@ -5,7 +5,6 @@ from collections import Counter
 from functools import cached_property
 from typing import Any
 
-from campus.faults import FaultConfig
 from campus.metrics import metrics
 
 from lab.analysis import backlog
@@ -13,14 +12,26 @@ from lab.analysis import reports as analytics
 from lab.checker import losses
 from lab.checker.figure import Figure, StandIn, attribute, figure
 from lab.checker.invariants import Evidence
-from lab.checker.parts import Backlog, Fault, Lag, Load
+from lab.checker.parts import Backlog, Fault, Lag, Load, Recorded
 from lab.history import model as history
-from lab.report import chaos as chaos_report
 
-DISTURBED = ("killed", "stopped", "frozen", *FaultConfig.model_fields)
+# What `/configure` of a service takes; a test holds it against campus.
+SETTINGS = (
+    "delay",
+    "jitter",
+    "failure_rate",
+    "failure_mode",
+    "crash_point",
+    "paused",
+    "throttle",
+    "timeout",
+    "seed",
+    "expires_in",
+)
+DISTURBED = ("killed", "stopped", "frozen", *SETTINGS)
 
 
-class Run:
+class Run(Recorded):
     """A run, as predictions ask it. In a stand-in there is no run yet, and every number is 1.0.
 
     A stand-in that is told the script's loads and services refuses others: a misspelt name is found before the run.
@@ -31,7 +42,8 @@ class Run:
     def __init__(
         self, raw: history.Run, phases: dict[str, Any], stand_in: bool = False, names: dict[str, Any] | None = None
     ) -> None:
-        self.raw, self.phases, self.stand_in, self._known = raw, phases, stand_in, names or {}
+        super().__init__(raw, phases, stand_in)
+        self._known = names or {}
         self.part: str = raw.head["part"]
         self.quick: bool = raw.head["quick"]
 
@@ -124,12 +136,12 @@ class Run:
     lost = attribute(lambda self: len(losses.lost(self._evidence)))  # acknowledged, and not there or not done
     duplicated = attribute(lambda self: len(losses.doubled(self._evidence)))  # done twice
     unresolved = attribute(lambda self: len(losses.left_open(self._evidence)))  # in no final state
-    faults_drawn = attribute(lambda self: len((chaos_report.drawn(self.raw) or {})["faults"]))  # by the seed
+    faults_drawn = attribute(lambda self: len((self.raw.schedule or {})["faults"]))  # by the seed
 
     @figure
     def faults_done(self, kind: str = "") -> int:
         """Return how many faults were really done, of one kind or of all."""
-        return sum(kind in ("", k) for k in chaos_report.carried_out(self.raw))
+        return sum(kind in ("", k) for k in self.raw.carried_out())
 
     @cached_property
     def _evidence(self) -> Evidence:
@@ -143,12 +155,6 @@ class Run:
 
     def _snapshot(self, name: str) -> dict[str, Any]:
         return {e["name"]: e for e in self.raw.of_type("snapshot")}[name]
-
-    def held(self, service: str, what: str) -> list[dict[str, Any]]:
-        """Return what a service held at the end. Raises LookupError when nobody knows."""
-        if not self.raw.state or any(m["service"] == service for m in self.raw.held("missing")):
-            raise LookupError(f"what {service} held is not known")
-        return self.raw.held(what)
 
     def _check(self, kind: str, name: str) -> None:
         if name not in self._known.get(kind, (name,)):

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from lab import paths
 from lab.errors import LabError
 from lab.history.recorder import Journal
 from lab.paths import relative
 from lab.runtime import broken as broken_versions
-from lab.services import services_of
+from lab.services import part_named, services_of
 from lab.verdict import EXIT_STATUS, PASS
 
 
@@ -36,7 +35,7 @@ def begin(
     from lab.checker import predictions
     from lab.history import session
 
-    named = paths.part_named(part)
+    named = part_named(part)
     broken = broken_versions.chosen()
     if broken and broken.part != named:
         raise LabError(f"{broken.name} is a broken version of {broken.part}, and not of {named}")
@@ -182,6 +181,7 @@ def finish(keep_brokers: bool) -> None:
     """Collect the raw data, stop the part, write the report, publish it; exit with the verdict's status."""
     from lab.history import session
     from lab.report import run as run_report
+    from lab.report.format import prediction_row, verdict_sentence
     from lab.runtime import lifecycle
 
     journal = Journal.required()
@@ -193,13 +193,13 @@ def finish(keep_brokers: bool) -> None:
         stopped.result()
     place = session.publish(journal)
     for p in summary["predictions"]:
-        row = run_report.prediction_row(p)
+        row = prediction_row(p)
         _say(f"  {p['verdict']:7} {p['id']}: {row[0]}: predicted {row[1]}, measured {row[2]}")
     for i in summary["invariants"]:
         _say(f"  {i['verdict']:7} {i['id']}: {i['rule']} {'' if i['verdict'] == 'pass' else i['sentence']}")
     if summary["verdict"] != PASS and (logs := session.keep_logs(journal)):
         _say(f"logs of the services: {relative(logs)}/")
-    _say(f"{summary['verdict']}: {run_report.verdict_sentence(summary)}\nreport: {relative(place)}/report.md")
+    _say(f"{summary['verdict']}: {verdict_sentence(summary)}\nreport: {relative(place)}/report.md")
     sys.exit(EXIT_STATUS[summary["verdict"]])
 
 

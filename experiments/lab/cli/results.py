@@ -12,12 +12,13 @@ import click
 def report(folders: tuple[Path, ...]) -> None:
     """Make the reports in FOLDERS again from their raw data, byte for byte."""
     from lab.report import run as reports
+    from lab.report.format import verdict_sentence
     from lab.verdict import EXIT_STATUS
 
     worst = 0
     for folder in folders:
         summary = reports.make(folder)
-        click.echo(f"{folder}: {summary['verdict']}: {reports.verdict_sentence(summary)}")
+        click.echo(f"{folder}: {summary['verdict']}: {verdict_sentence(summary)}")
         worst = max(worst, EXIT_STATUS[summary["verdict"]])
     sys.exit(worst)
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from lab import client, paths
+from lab import client
 from lab.brokers import kafka_log
 from lab.errors import LabError
 from lab.faults import inject
 from lab.runtime import lifecycle
-from lab.services import Service, addresses, services_of
+from lab.services import Service, addresses, part_named, services_of
 
 
 def say(text: str) -> None:
@@ -25,7 +25,7 @@ def say(text: str) -> None:
 @click.option("--fresh", is_flag=True, help="Delete the data of earlier runs.")
 def up(part: str, fresh: bool) -> None:
     """Start the services of PART and wait until they are ready."""
-    lifecycle.up(lifecycle.choose(), paths.part_named(part), fresh=fresh, say=say)
+    lifecycle.up(lifecycle.choose(), part_named(part), fresh=fresh, say=say)
     say("try: ./lab order      and: ./lab --help")
 
 
@@ -38,7 +38,7 @@ def down(part: str | None, keep_brokers: bool) -> None:
 
     chosen = lifecycle.choose()
     sampler.stop()
-    parts = [paths.part_named(part)] if part else lifecycle.parts_up(chosen)
+    parts = [part_named(part)] if part else lifecycle.parts_up(chosen)
     for name in parts:
         lifecycle.down(chosen, name, keep_brokers=keep_brokers)
         say(f"{name} is down")
@@ -175,5 +175,5 @@ def order(items: tuple[str, ...], user: str, key: str | None, part: str | None) 
 @click.argument("part")
 def env(part: str) -> None:
     """Print the addresses of PART's services as shell exports: eval "$(./lab env sync-rest)"."""
-    for name, url in addresses(paths.part_named(part)).items():
+    for name, url in addresses(part_named(part)).items():
         click.echo(f"export {name}={url}")

@@ -78,7 +78,7 @@ def _files(cells: Cells, summary: dict[str, Any]) -> dict[str, bytes]:
 
 def complaints(home: Path) -> Iterator[tuple[str, str]]:
     """Yield `(verdict, sentence)` for everything that keeps the comparison from being what it says."""
-    from lab.report.run import verdict_sentence
+    from lab.report.format import verdict_sentence
     from lab.verdict import overall
 
     try:

@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from lab.comparison.plot import MODELS
+from lab.comparison.runs import MODELS
 from lab.report.format import shown_time, table
 from lab.verdict import MARK
 

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from lab.comparison.runs import Cell
+from lab.comparison.runs import MODELS, Cell
 from lab.report.plot import FAULT, STYLE, as_svg
 
-MODELS = {"sync-rest": "A: REST", "async-rabbitmq": "B: RabbitMQ", "streaming-kafka": "C: Kafka"}
 # Of Okabe and Ito: also apart for the colour-blind, and in print by their brightness.
 COLOURS = {"sync-rest": "#0072B2", "async-rabbitmq": "#D55E00", "streaming-kafka": "#009E73"}
 LINEAR = 40  # orders/s; above, the scale is logarithmic

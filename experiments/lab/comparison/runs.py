@@ -25,6 +25,7 @@ SERVICES = {
     "async-rabbitmq": ("order", "inventory", "notification"),
     "streaming-kafka": ("order", "inventory", "notification", "analytics"),
 }
+MODELS = {"sync-rest": "A: REST", "async-rabbitmq": "B: RabbitMQ", "streaming-kafka": "C: Kafka"}
 # Which broken invariants make an order lost, doubled, or left unknown.
 LOST = (invariants.acknowledged_orders_end,)
 DOUBLED = (invariants.nothing_reserved_twice, invariants.one_notification_each)

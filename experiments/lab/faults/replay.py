@@ -10,7 +10,7 @@ import click
 
 from lab import client
 from lab.analysis import reports
-from lab.brokers import kafka
+from lab.brokers import kafka_client
 from lab.brokers.lag import Groups
 from lab.brokers.lag_table import PART, broker
 from lab.errors import LabError
@@ -33,10 +33,10 @@ def replay(group: str, to: str) -> None:
 
     For analytics-consumer-group, the report is shown before and after.
     """
-    if group not in kafka.GROUPS:
-        raise LabError(f"there is no group {group}", f"the groups are: {', '.join(kafka.GROUPS)}")
+    if group not in kafka_client.GROUPS:
+        raise LabError(f"there is no group {group}", f"the groups are: {', '.join(kafka_client.GROUPS)}")
     target(to)  # what is wrong with it is said before anything is done
-    service = _service(kafka.GROUPS[group])
+    service = _service(kafka_client.GROUPS[group])
     shows_report = service.name == ANALYTICS
     before = noted_report("before replay", service) if shows_report else {}
     with contextlib.closing(Groups(broker())) as groups:

@@ -18,7 +18,7 @@ from lab.grading.rules import LATE_SECONDS, MOST_TOLD, CannotTell, Evidence, Wro
 from lab.history.model import HISTORY, SAMPLES, STATE, Run, seconds_at
 from lab.load import generator
 from lab.load.generator import DEFINITELY_NOT, OK, Plan
-from lab.report import run as run_report
+from lab.report.format import prediction_row, verdict_sentence
 
 TOLERANCE = 0.25  # s, between the clock of the run and those of the services
 ROUNDING = 2e-6
@@ -208,11 +208,11 @@ def log_agrees(e: Evidence) -> Wrong:
 
 def _unsaid(run: Run, summary: dict[str, Any], lines: list[str]) -> Iterator[str]:
     """Yield what a log should say of a run and does not; sentences may have been improved since."""
-    last = f"{summary['verdict']}: {run_report.verdict_sentence(summary)}"
+    last = f"{summary['verdict']}: {verdict_sentence(summary)}"
     if last not in lines:
         yield last
     for p in summary["predictions"]:
-        _, predicted, measured, _ = run_report.prediction_row(p)
+        _, predicted, measured, _ = prediction_row(p)
         # A run that was made before predictions had ids says none; that can go when it is made anew.
         begin = f"  {p['verdict']:7} {p['id'] if text_of(run) is not None else ''}"
         end = f": predicted {predicted}, measured {measured}"

@@ -17,7 +17,7 @@ from typing import Any
 from lab.grading.grade import Graded
 from lab.grading.repository import Repository
 from lab.paths import PARTS, ROOT
-from lab.report.run import prediction_row
+from lab.report.format import prediction_row
 from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 RUBRIC = ROOT / "experiments/rubric.toml"

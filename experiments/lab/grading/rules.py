@@ -15,8 +15,8 @@ from typing import Any
 
 from lab.checker import predictions
 from lab.errors import LabError
-from lab.history import session
 from lab.history import steps as reference
+from lab.history.header import read_header
 from lab.history.model import Run
 from lab.history.steps import Step
 from lab.paths import ROOT
@@ -149,7 +149,7 @@ def _header(exhibit: Exhibit) -> tuple[str, dict[str, str]]:
         script = Path(folder, f"{exhibit.experiment}.sh")
         script.write_bytes(exhibit.script or b"")
         try:
-            return session.read_header(script)
+            return read_header(script)
         except (LabError, UnicodeDecodeError):
             return "", {}
 

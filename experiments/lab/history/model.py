@@ -108,6 +108,16 @@ class Run:
         """The orders that the order service held at the end, by their ids."""
         return {order["order_id"]: order for order in self.held("order")}
 
+    @property
+    def schedule(self) -> dict[str, Any] | None:
+        """The faults that a seed drew: `{"seed": 7, "minutes": 0.8, "faults": […]}`; None where there were none."""
+        return next(iter(self.of_type("schedule")), None)
+
+    def carried_out(self) -> list[str]:
+        """Return the kind of each drawn fault that was really done."""
+        faults = (self.schedule or {"faults": []})["faults"]
+        return [faults[e["fault"]]["kind"] for e in self.of_type("carried out") if e["done"]]
+
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         """Return the events of one type."""
         return [e for e in self.events if e["type"] == kind]

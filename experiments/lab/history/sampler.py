@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import client
-from lab.brokers import base, kafka, rabbitmq
+from lab.brokers import base, kafka, kafka_client, rabbitmq
 from lab.brokers.lag import Groups, Place
 from lab.errors import LabError
 from lab.history import traffic
@@ -136,7 +136,7 @@ class Lags:
         try:
             if self._groups is None:
                 self._groups = Groups(self._service)
-            return self._groups.places(kafka.GROUPS, only_at_rest=True)
+            return self._groups.places(kafka_client.GROUPS, only_at_rest=True)
         except LabError:
             self.close()
             return []

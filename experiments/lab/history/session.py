@@ -1,35 +1,29 @@
 """What an experiment script does around its load: begin, predict, wait, settle, collect, judge, publish."""
 
 import gzip
-import platform
-import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from lab import client
 from lab.brokers import base, dead_letters
 from lab.errors import LabError
 from lab.history import model as history
 from lab.history import sampler, snapshot, traffic
+from lab.history.environment import environment
+from lab.history.header import read_header
 from lab.history.recorder import Journal
 from lab.paths import RESULTS, STATE_DIR
 from lab.runtime import lifecycle, processes
 from lab.services import Service, services_of
-from lab.version import commit
 
 RUNS = STATE_DIR / "runs"
 RUNNING = STATE_DIR / "run" / "experiment.json"
-SECTIONS = ("Shows", "Why", "Not shown", "Takes", "Usage")
 QUIET_SECONDS = 0.3
 MOST_OF_A_LOG = 8 * 2**20  # bytes of each that are kept of a run that did not pass
 OPEN_STATES = ("placed", "unknown", "reserved")
-PACKAGES = ("flask", "gunicorn", "urllib3", "sqlalchemy", "pydantic", "pika", "kafka-python", "aiohttp")
 HELD = {"order": ("orders", "order"), "inventory": ("reservations", "reservation"),
         "notification": ("notifications", "notification")}  # fmt: skip
 
@@ -71,38 +65,6 @@ def begin(
     journal = Journal.begin(folder, head)
     sampler.start(journal, owner)
     return journal
-
-
-def read_header(script: Path) -> tuple[str, dict[str, str]]:
-    """Return the title and the sections of a script's first comment. Raises LabError when it has none."""
-    lines = []
-    for line in script.read_text().splitlines()[1:]:
-        if not line.startswith("#"):
-            break
-        lines.append(line.removeprefix("#").strip())
-    if not lines:
-        raise LabError(f"{script.name} does not begin with a comment that says what it shows")
-    about: dict[str, str] = {}
-    section = ""
-    for line in lines[1:]:
-        found = re.match(rf"({'|'.join(SECTIONS)}): *(.*)", line)
-        if found:
-            section, line = found.groups()
-        if section and line:
-            about[section] = f"{about.get(section, '')} {line}".strip()
-    return lines[0], about
-
-
-def environment(runtime_name: str) -> dict[str, Any]:
-    """Return where a run takes place: the commit, the machine, the versions."""
-    return {
-        "commit": _commit(),
-        "runtime": runtime_name,
-        "cores": psutil.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.machine()}",
-        "versions": {"Python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-    }
 
 
 def settle(journal: Journal, seconds: float) -> bool:
@@ -194,7 +156,7 @@ def _quiet(services: dict[str, Service]) -> bool:
 def _traffic(services: dict[str, Service], broker: Service) -> dict[str, int] | None:
     """Return how many messages each consumer has done; None while a message waits or nobody can say."""
     try:
-        waiting = base.speaker(broker).waiting(broker)
+        waiting = base.waiting(broker)
     except LabError:
         return None
     if waiting or client.metric(services["order"].url, "outbox_depth") != 0:
@@ -224,9 +186,3 @@ def _held(service: Service) -> list[dict[str, Any]]:
         levels = client.call("GET", f"{service.url}/stock").json()["stock"]
         lines += [{"what": "stock", "sku": sku, **level} for sku, level in levels.items()]
     return lines
-
-
-def _commit() -> str:
-    """Return the commit, with `+changes` when the files other than results and pages differ from it."""
-    found = commit("results", "*.md")
-    return f"{found.id}{'+changes' if found.changed else ''}" or "none"

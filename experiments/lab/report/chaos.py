@@ -25,22 +25,11 @@ WORDS = {
 }
 
 
-def drawn(run: Run) -> dict[str, Any] | None:
-    """Return the schedule of a run: `{"seed": 7, "minutes": 0.8, "faults": […]}`; None where there was none."""
-    return next(iter(run.of_type("schedule")), None)
-
-
-def carried_out(run: Run) -> list[str]:
-    """Return the kind of each fault that was really done."""
-    faults = (drawn(run) or {"faults": []})["faults"]
-    return [faults[e["fault"]]["kind"] for e in run.of_type("carried out") if e["done"]]
-
-
 def figures(run: Run) -> dict[str, Any]:
     """Return what a summary holds of chaos: the seed, the faults by kind, and what they cost."""
-    schedule, evidence = drawn(run), Evidence(run)
+    schedule, evidence = run.schedule, Evidence(run)
     planned = Counter(fault["kind"] for fault in schedule["faults"])
-    done, kinds = Counter(carried_out(run)), schedule.get("kinds", OLD_KINDS)
+    done, kinds = Counter(run.carried_out()), schedule.get("kinds", OLD_KINDS)
     results = Counter(op.result for op in run.operations)
     return {
         "seed": schedule["seed"],
@@ -62,7 +51,7 @@ def figures(run: Run) -> dict[str, Any]:
 
 def section(run: Run) -> list[str]:
     """Return the schedule, and what was done of it, where there is one."""
-    schedule = drawn(run)
+    schedule = run.schedule
     if schedule is None:
         return []
     began = next((e["at"] for e in run.of_type("begins")), 0.0)

@@ -1,4 +1,8 @@
-"""Figures as a person reads them, and tables of Markdown."""
+"""Figures, predictions and verdicts as a person reads them, and tables of Markdown."""
+
+from typing import Any
+
+from lab.verdict import MARK, PASS
 
 
 def shown_time(seconds: float | None) -> str:
@@ -26,3 +30,28 @@ def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def verdict_sentence(summary: dict[str, Any]) -> str:
+    """Return the verdict in a sentence."""
+    predicted, invariants = summary["predictions"], summary["invariants"]
+    good = sum(p["verdict"] == PASS for p in predicted)
+    kept = sum(i["verdict"] == PASS for i in invariants)
+    sent = sum(p["sent"] for p in summary["phases"].values())
+    text = f"{good} of {len(predicted)} predictions hold, {kept} of {len(invariants)} invariants, over {sent:,} orders."
+    first = next((i["sentence"] for i in invariants if i["verdict"] != PASS), "")
+    return " ".join(part for part in (text, summary.get("doubt"), first) if part)
+
+
+def prediction_row(p: dict[str, Any]) -> tuple[str, ...]:
+    """Return a prediction as people read it: the sentence, predicted, measured, verdict."""
+    value = shown_value(p["predicted"], p["unit"])
+    predicted = f"{value} ± {_tolerance(p)}" if p["rule"] == "equals" else f"{p['rule']} {value}"
+    return p["sentence"], predicted, shown_value(p["measured"], p["unit"]), MARK[p["verdict"]]
+
+
+def _tolerance(p: dict[str, Any]) -> str:
+    relative = p["within"].endswith("%")
+    if relative or p["unit"] != "%":
+        return p["within"].replace("%", " %")
+    return f"{100 * float(p['within']):g} points"

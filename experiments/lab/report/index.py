@@ -12,8 +12,7 @@ from typing import Any
 from lab.history import model as history
 from lab.history.model import SAMPLES
 from lab.paths import PARTS
-from lab.report.format import table
-from lab.report.run import verdict_sentence
+from lab.report.format import table, verdict_sentence
 from lab.verdict import MARK, PASS
 
 ABOVE = """# What was measured

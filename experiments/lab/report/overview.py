@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lab.report.run import verdict_sentence
+from lab.report.format import verdict_sentence
 from lab.verdict import EXIT_STATUS, UNKNOWN
 
 

@@ -15,8 +15,8 @@ from lab.checker.invariants import check
 from lab.history.model import Run, read
 from lab.report import chaos as chaos_report
 from lab.report import log, plot, queues
-from lab.report.format import shown_time, shown_value, table
-from lab.verdict import MARK, PASS, UNKNOWN, overall
+from lab.report.format import prediction_row, shown_time, table, verdict_sentence
+from lab.verdict import MARK, UNKNOWN, overall
 
 SCHEMA_VERSION = 2
 
@@ -41,7 +41,7 @@ def summarise(run: Run) -> dict[str, Any]:
     phases = latency.of_phases(run)
     judged, doubt = predictions.judge(run, phases)
     invariants = [finding.as_dict() for finding in check(run)]
-    chaos = {"chaos": chaos_report.figures(run)} if chaos_report.drawn(run) else {}
+    chaos = {"chaos": chaos_report.figures(run)} if run.schedule else {}
     head = run.head
     return {
         "schema_version": SCHEMA_VERSION,
@@ -102,17 +102,6 @@ def write_report(run: Run, summary: dict[str, Any]) -> str:
         _again(run, summary),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def verdict_sentence(summary: dict[str, Any]) -> str:
-    """Return the verdict in a sentence."""
-    predicted, invariants = summary["predictions"], summary["invariants"]
-    good = sum(p["verdict"] == PASS for p in predicted)
-    kept = sum(i["verdict"] == PASS for i in invariants)
-    sent = sum(p["sent"] for p in summary["phases"].values())
-    text = f"{good} of {len(predicted)} predictions hold, {kept} of {len(invariants)} invariants, over {sent:,} orders."
-    first = next((i["sentence"] for i in invariants if i["verdict"] != PASS), "")
-    return " ".join(part for part in (text, summary.get("doubt"), first) if part)
 
 
 def _load_columns(run: Run) -> tuple[str, ...]:
@@ -206,20 +195,6 @@ def _faults_section(summary: dict[str, Any]) -> list[str]:
 
 def _length(w: dict[str, Any]) -> str:
     return f"{w['until'] - w['since']:.1f} s" if w["until"] else "–"
-
-
-def prediction_row(p: dict[str, Any]) -> tuple[str, ...]:
-    """Return a prediction as people read it: the sentence, predicted, measured, verdict."""
-    value = shown_value(p["predicted"], p["unit"])
-    predicted = f"{value} ± {_tolerance(p)}" if p["rule"] == "equals" else f"{p['rule']} {value}"
-    return p["sentence"], predicted, shown_value(p["measured"], p["unit"]), MARK[p["verdict"]]
-
-
-def _tolerance(p: dict[str, Any]) -> str:
-    relative = p["within"].endswith("%")
-    if relative or p["unit"] != "%":
-        return p["within"].replace("%", " %")
-    return f"{100 * float(p['within']):g} points"
 
 
 def _computed_section(judged: list[dict[str, Any]]) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT
+from lab.services import Service
 
 FOLDER = ROOT / "experiments/broken"
 VARIABLE = "LAB_BROKEN"
@@ -82,6 +83,14 @@ def chosen(env: Mapping[str, str] = os.environ) -> BrokenVersion | None:
     """Return the variant that LAB_BROKEN names, or None. Raises LabError."""
     name = env.get(VARIABLE)
     return named(name) if name else None
+
+
+def command_of(service: Service, env: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the command that starts a service: of its broken version where LAB_BROKEN names one. Raises LabError."""
+    version = chosen(env)
+    if version and (version.part, version.service) == (service.part, service.name):
+        return version.command(service.command)
+    return service.command
 
 
 def with_diff(page: str, variant: BrokenVersion) -> str:

@@ -10,11 +10,11 @@ from lab import client
 from lab.brokers.base import broker_of
 from lab.brokers.probe import answers
 from lab.errors import LabError
-from lab.paths import PARTS, ROOT, STATE_DIR, part_named
+from lab.paths import PARTS, ROOT, STATE_DIR
 from lab.runtime import broken as broken_versions
 from lab.runtime import docker
 from lab.runtime.local import LocalRuntime
-from lab.services import Service, services_of
+from lab.services import Service, part_named, services_of
 
 START_SECONDS = 60.0
 

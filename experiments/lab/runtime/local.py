@@ -16,6 +16,7 @@ from lab.brokers.base import emptied
 from lab.errors import LabError
 from lab.paths import ROOT, STATE_DIR
 from lab.runtime import install, log_keeper, ports, processes
+from lab.runtime.broken import command_of
 from lab.services import Service, services_of
 
 
@@ -39,7 +40,7 @@ class LocalRuntime:
         if service.is_broker:
             install.ensure(service.name)
         folder = ROOT / service.folder
-        program, *words = (self._here(service, word) for word in service.command)
+        program, *words = (self._here(service, word) for word in command_of(service))
         command = [shutil.which(program, path=_path()) or str(folder / program), *words]
         env = os.environ | self.environment(service)
         with processes.uninterrupted():

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import rig
-from lab.brokers import kafka
+from lab.brokers import kafka, kafka_client
 from lab.brokers.probe import answers
 from lab.checker import predictions
 from lab.runtime import install
@@ -191,7 +191,7 @@ def log(kafka_node: KafkaNode, monkeypatch) -> Service:
     node = kafka_node.service
     monkeypatch.setenv("C_KAFKA_PORT", str(node.port))
     kafka.empty(node)
-    with kafka.asking(node) as client:
+    with kafka_client.asking(node) as client:
         shape = {"num_partitions": 2, "replication_factor": 1, "configs": {}}
         topics = dict.fromkeys(kafka.WORK, shape) | {kafka.DEAD_LETTERS: shape | {"num_partitions": 1}}
         client.create_topics(topics, wait_for_metadata=True)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from lab.brokers import kafka
+from lab.brokers import kafka_client
 from lab.services import Service
 
 
@@ -45,8 +45,8 @@ def put_aborted(node: Service, topic: str, *bodies: bytes, partition: int = 0) -
 
 def commit(node: Service, group: str, offsets: dict[tuple[str, int], int]) -> None:
     """Set what a group has read."""
-    with kafka.asking(node) as client:
-        kafka.move(client, group, {TopicPartition(*where): offset for where, offset in offsets.items()})
+    with kafka_client.asking(node) as client:
+        kafka_client.move(client, group, {TopicPartition(*where): offset for where, offset in offsets.items()})
 
 
 class Member:

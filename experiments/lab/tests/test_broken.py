@@ -20,7 +20,7 @@ from lab.errors import LabError
 from lab.grading import grade, rules
 from lab.grading.rules import Exhibit
 from lab.history import model as history
-from lab.history import session
+from lab.history.header import read_header
 from lab.history.model import HISTORY, STATE
 from lab.paths import PARTS
 from lab.report import run as run_report
@@ -68,7 +68,7 @@ def test_every_part_has_some_and_all_are_listed():
 def test_a_version_names_what_exists(name):
     variant = broken_versions.named(name)
     script = broken_versions.FOLDER / f"{variant.story}.sh"
-    title, about = session.read_header(script)
+    title, about = read_header(script)
     assert variant.service in services_of(variant.part)
     assert os.access(script, os.X_OK)
     assert title
@@ -106,17 +106,18 @@ def test_a_diff_to_what_is_not_there_says_so():
 
 
 def test_it_is_started_in_place_of_the_right_service():
-    right = services_of("sync-rest", {})
-    wrong = services_of("sync-rest", {"LAB_BROKEN": "no_release"})
-    *usual, _ = right["order"].command[1:]
+    env = {"LAB_BROKEN": "no_release"}
+    services = [service for part in ("sync-rest", "async-rabbitmq") for service in services_of(part).values()]
+    right = {(service.part, service.name): service.command for service in services}
+    wrong = {(service.part, service.name): broken_versions.command_of(service, env) for service in services}
+    *usual, _ = right["sync-rest", "order"][1:]
     command = ["gunicorn", "--pythonpath", "../experiments/broken", *usual, "no_release:create_app()"]
-    assert wrong == right | {"order": replace(right["order"], command=command)}
-    assert services_of("async-rabbitmq", {"LAB_BROKEN": "no_release"}) == services_of("async-rabbitmq", {})
+    assert wrong == right | {("sync-rest", "order"): command}
 
 
 def test_an_unknown_version_is_refused():
     with pytest.raises(LabError, match="there is no broken version no_such"):
-        services_of("sync-rest", {"LAB_BROKEN": "no_such"})
+        broken_versions.command_of(services_of("sync-rest")["order"], {"LAB_BROKEN": "no_such"})
 
 
 def test_without_local_processes_it_is_refused(monkeypatch):

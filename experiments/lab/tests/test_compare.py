@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from hand_made import HEAD, Raw, items
 from lab.comparison import claims, compare, runs
 from lab.errors import LabError
-from lab.history import session
+from lab.history.header import read_header
 from lab.history.model import HISTORY, STATE, write_lines
 from lab.paths import PARTS, RESULTS, ROOT
 from lab.report import run as run_report
@@ -388,7 +388,7 @@ def test_there_is_a_script_for_each_condition():
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_every_script_says_what_it_is(script):
-    title, about = session.read_header(script)
+    title, about = read_header(script)
     assert title.startswith("Compared: ")
     assert set(about) == {"Shows", "Why", "Not shown", "Takes", "Usage"}
     assert about["Usage"] == f"experiments/comparison/{script.name} PART [--quick]"

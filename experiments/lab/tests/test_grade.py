@@ -31,6 +31,7 @@ from lab.history.model import HISTORY, STATE
 from lab.load import generator
 from lab.paths import ROOT
 from lab.report import run as run_report
+from lab.report.format import prediction_row, verdict_sentence
 
 A5, A3, B4 = "results/sync-rest/a5_outage", "results/sync-rest/a3_failure", "results/async-rabbitmq/b4_poison"
 BENCH = "results/bench/sync-rest"
@@ -87,9 +88,9 @@ class Clone:
             summary = run_report.make(place)
             log = [f"— {run.head['experiment']}"]
             for p in summary["predictions"]:
-                text, predicted, measured, _ = run_report.prediction_row(p)
+                text, predicted, measured, _ = prediction_row(p)
                 log.append(f"  {p['verdict']:7} {p['id']}: {text}: predicted {predicted}, measured {measured}")
-            log.append(f"{summary['verdict']}: {run_report.verdict_sentence(summary)}")
+            log.append(f"{summary['verdict']}: {verdict_sentence(summary)}")
             (place / "run.log").write_text("\n".join(log))
 
     def keep(self, *folders: str) -> None:

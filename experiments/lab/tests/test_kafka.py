@@ -12,7 +12,7 @@ from conftest import ROOT
 from kafka import TopicPartition
 from kafka_clients import Member, commit, put, put_aborted, put_committed, transaction
 from lab import client as http
-from lab.brokers import base, dead_letters, kafka, rabbitmq
+from lab.brokers import base, dead_letters, kafka, kafka_client, lag, rabbitmq
 from lab.brokers.message import Letter
 from lab.errors import LabError
 from lab.faults import messages
@@ -115,12 +115,12 @@ def test_poison_is_noted_as_it_will_be_found(log, tmp_path):
 def test_what_waits_is_counted_for_the_groups_of_the_part(log):
     put(log, ORDERS, b"1", b"2", b"3")
     put_committed(log, INVENTORY, b"4")
-    assert kafka.waiting(log) == 0  # for nobody
+    assert lag.waiting(log) == 0  # for nobody
     commit(log, GROUP, {(ORDERS, 0): 1})
     commit(log, "a-stranger", {(ORDERS, 0): 0})
-    assert kafka.waiting(log) == 2
+    assert lag.waiting(log) == 2
     commit(log, "notification-consumer-group", {(INVENTORY, 0): 1})  # and only the marker is left
-    assert kafka.waiting(log) == 2
+    assert lag.waiting(log) == 2
 
 
 def test_emptied_nothing_is_left(log):
@@ -132,7 +132,7 @@ def test_emptied_nothing_is_left(log):
     killed.leave()
     for _ in range(2):
         kafka.empty(log)
-    with kafka.asking(log) as client:
+    with kafka_client.asking(log) as client:
         assert kafka._topics(client) == []
         assert client.list_groups() == []
         shape = {"num_partitions": 2, "replication_factor": 1, "configs": {}}
@@ -144,8 +144,8 @@ def test_emptied_nothing_is_left(log):
 def test_a_move_that_is_refused_is_said(log):
     member = Member(log, GROUP, ORDERS)
     wait_until(lambda: member.joined)
-    with pytest.raises(LabError, match="UnknownMemberIdError"), kafka.asking(log) as client:
-        kafka.move(client, GROUP, {TopicPartition(ORDERS, 0): 0})
+    with pytest.raises(LabError, match="UnknownMemberIdError"), kafka_client.asking(log) as client:
+        kafka_client.move(client, GROUP, {TopicPartition(ORDERS, 0): 0})
     member.leave()
 
 
@@ -187,7 +187,7 @@ def test_samples_come_again_after_an_outage(log, kafka_node):
 
 @pytest.mark.parametrize(
     "act",
-    [dead_letters.letters, dead_letters.as_state, kafka.waiting, kafka.empty, lambda s: kafka.send_back(s, ORDERS)],
+    [dead_letters.letters, dead_letters.as_state, lag.waiting, kafka.empty, lambda s: kafka.send_back(s, ORDERS)],
 )
 def test_a_broker_that_is_down_is_said_plainly(free_port, act):
     down = Service("streaming-kafka", "kafka", [], {}, "streaming-kafka", free_port, {}, is_broker=True)
@@ -234,7 +234,7 @@ def test_messages_are_counted_by_queue_or_by_group(monkeypatch):
     labels = []
     monkeypatch.setattr(http, "metric", lambda url, name, **which: labels.append(which) or 2.0)
     handled = snapshot.handled(services_of("streaming-kafka"))
-    assert handled.keys() == kafka.GROUPS.keys()
+    assert handled.keys() == kafka_client.GROUPS.keys()
     assert {"group": GROUP, "outcome": "done"} in labels
     assert snapshot.handled(services_of("async-rabbitmq")).keys() == {*rabbitmq.WORK}
     assert snapshot.handled(services_of("sync-rest")) == {}
@@ -256,4 +256,4 @@ def test_the_laboratory_names_topics_and_groups_as_the_part_does():
     sources = "".join(path.read_text() for path in ROOT.glob("streaming-kafka/*_*/*.py"))
     groups = set(re.findall(r'"([a-z-]+-group)"', sources))
     assert len(groups) >= 3
-    assert groups <= kafka.GROUPS.keys()
+    assert groups <= kafka_client.GROUPS.keys()

@@ -4,12 +4,14 @@ import math
 import re
 
 import pytest
+from campus.faults import FaultConfig
 from conftest import ROOT, Copy
 from hand_made import Raw, asked, good, items
 from lab.analysis import latency
 from lab.checker import invariants, predictions
 from lab.checker.figure import Figure, NotKnown, largest, smallest
 from lab.checker.predictions import Run, at_least, at_most, equals
+from lab.checker.run_view import SETTINGS
 from lab.errors import LabError
 from lab.grading import rubric
 from lab.paths import PARTS
@@ -382,3 +384,7 @@ def test_a_line_of_the_rubric_names_predictions_of_its_experiment():
     for line in rubric.lines():
         text = (ROOT / f"experiments/{line.get('experiment', 'a1_baseline')}.py").read_text()
         assert all(f'"{id}"' in text for id in line.get("predictions", []))
+
+
+def test_a_prediction_may_ask_for_each_fault_that_a_service_has():
+    assert tuple(FaultConfig.model_fields) == SETTINGS

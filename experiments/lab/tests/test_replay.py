@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from kafka.admin import OffsetSpec, OffsetTimestamp
 from kafka_clients import Member, commit, put, put_committed
 from lab import client as http
-from lab.brokers import count_log, kafka
+from lab.brokers import count_log, kafka, kafka_client, lag
 from lab.brokers.lag import Groups
 from lab.cli.main import main
 from lab.errors import LabError
@@ -57,7 +57,7 @@ def stage(log, monkeypatch) -> Iterator[Stage]:
     put(log, ORDERS, b"3", partition=1)
     made = Stage(log)
     made.start(services_of("streaming-kafka")["inventory"])
-    wait_until(lambda: made.has_read() == [b"1", b"2", b"3"] and kafka.waiting(log) == 0)
+    wait_until(lambda: made.has_read() == [b"1", b"2", b"3"] and lag.waiting(log) == 0)
     monkeypatch.setattr(lifecycle, "choose", lambda: made)
     monkeypatch.setattr(lifecycle, "wait_ready", lambda *_: None)  # it is for replay to wait
     made.done.clear()
@@ -73,7 +73,7 @@ def again(log: Service, to: str) -> tuple[int, float]:
 
 
 def committed(log: Service) -> list[int]:
-    with kafka.asking(log) as client:
+    with kafka_client.asking(log) as client:
         return [offset.offset for _, offset in sorted(client.list_group_offsets([GROUP])[GROUP].items())]
 
 
@@ -137,12 +137,12 @@ def test_a_refused_partition_is_said(log, stage):
 def test_an_offset_that_was_reset_has_no_note(log):
     put(log, ORDERS, b"1")
     commit(log, GROUP, {(ORDERS, 0): 1})
-    with kafka.asking(log) as client:
+    with kafka_client.asking(log) as client:
         before = client.list_group_offsets([GROUP])[GROUP]
         client.alter_group_offsets(GROUP, {p: o._replace(metadata="a state of analytics") for p, o in before.items()})
     with contextlib.closing(Groups(log)) as groups:
         groups.reset(GROUP, dict.fromkeys(before, OffsetSpec.EARLIEST))
-    with kafka.asking(log) as client:
+    with kafka_client.asking(log) as client:
         assert {(o.offset, o.metadata) for o in client.list_group_offsets([GROUP])[GROUP].values()} == {(0, "")}
 
 

@@ -13,6 +13,7 @@ from lab.history.model import HISTORY, STATE
 from lab.paths import RESULTS, ROOT
 from lab.report import overview
 from lab.report import run as run_report
+from lab.report.format import verdict_sentence
 from lab.verdict import EXIT_STATUS, overall
 
 MADE = ("report.md", "summary.json", "completions.csv", "plot.svg")
@@ -89,7 +90,7 @@ def test_a_run_that_keeps_all_promises_passes(tmp_path):
     summary = summary_of(good(), tmp_path)
     assert summary["verdict"] == "pass"
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
-    assert run_report.verdict_sentence(summary) == "0 of 0 predictions hold, 7 of 7 invariants, over 5 orders."
+    assert verdict_sentence(summary) == "0 of 0 predictions hold, 7 of 7 invariants, over 5 orders."
 
 
 def test_a_prediction_that_fails_is_the_verdict(tmp_path, expecting):

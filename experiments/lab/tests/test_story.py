@@ -14,6 +14,7 @@ from lab.cli import experiment as script_commands
 from lab.errors import LabError
 from lab.history import model as history
 from lab.history import session, steps
+from lab.history.header import read_header
 from lab.history.recorder import Journal
 from lab.runtime import processes
 from rig import wait_until
@@ -31,17 +32,17 @@ def test_a_header_has_a_title_and_sections(tmp_path):
     script = write(
         tmp_path, "# The title", "#", "# Shows: One thing,", "#   and more.", "# Not shown: A lot.", "", "# Why: no"
     )
-    assert session.read_header(script) == ("The title", {"Shows": "One thing, and more.", "Not shown": "A lot."})
+    assert read_header(script) == ("The title", {"Shows": "One thing, and more.", "Not shown": "A lot."})
 
 
 def test_a_script_must_have_a_header(tmp_path):
     with pytest.raises(LabError, match=r"x.sh does not begin with a comment"):
-        session.read_header(write(tmp_path, "set -eu", "# too late"))
+        read_header(write(tmp_path, "set -eu", "# too late"))
 
 
 @names
 def test_every_script_says_what_it_is(script):
-    title, about = session.read_header(script)
+    title, about = read_header(script)
     assert title.startswith(f"{script.name[:2].upper()}: ")
     assert set(about) == {"Shows", "Why", "Not shown", "Takes", "Usage"}
     assert re.search(r"^\d+ s; --quick \d+ s", about["Takes"])
