@@ -8,8 +8,6 @@ import sys
 import tempfile
 import time
 
-from benchmarks import cost_parts
-from benchmarks.cost_parts import ITEMS, Parts, placed
 from broker.publisher import Outgoing, Publisher
 from campus import notices, order_book, stock
 from campus.database import Database
@@ -19,6 +17,8 @@ from campus.work import Task
 from inventory_service import app as inventory
 from notification_service import app as notification
 from order_service import app as order_service
+from rig import cost_parts
+from rig.cost_parts import ITEMS, Parts, placed
 
 BATCH = 100
 

@@ -1,1 +1,1 @@
-"""Measures what a part costs beside the least that could work; it must not import grading or commands."""
+"""Measures what a part costs beside baselines: the least that could work. It must not import grading or commands."""

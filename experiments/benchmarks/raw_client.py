@@ -9,15 +9,18 @@ import socket
 import time
 from dataclasses import dataclass, field
 
+BODY = json.dumps({"user_id": "bench", "items": [{"sku": "burger", "qty": 1}]})
+HEAD = "POST /order HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
+REQUEST = f"{HEAD}{len(BODY)}\r\n\r\n{BODY}".encode()
+
 
 @dataclass
 class Sample:
-    """What `clients` got done: orders a second, each order's latency in seconds, and how many went wrong."""
+    """What the clients got done: each order's latency in seconds, how many went wrong, and how long it all took."""
 
-    clients: int
-    seconds: float
     latencies: list[float] = field(default_factory=list)
     bad: int = 0
+    seconds: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -25,63 +28,47 @@ class Sample:
         return len(self.latencies) / self.seconds
 
 
-def drive(port: int, clients: int, seconds: float, *, count: int | None = None, wanted: int = 201) -> Sample:
-    """Send the same order again and again from `clients` connections at once for so many seconds, or `count` times.
+def drive(port: int, clients: int, seconds: float, *, count: float = float("inf"), wanted: int = 201) -> Sample:
+    """Send the same order again and again from so many connections at once, for so many seconds, or `count` times.
 
     An answer whose status is not `wanted` is bad.
     Raises ConnectionError when the server breaks a connection, TimeoutError when it stops answering.
     """
-    request, good_reply = _request("/order"), f"HTTP/1.1 {wanted}".encode()
-    left = float("inf") if count is None else count
-    sample = Sample(clients, seconds)
-    sent: dict[socket.socket, float] = {}
+    sample, sent, began = Sample(), {}, time.perf_counter()
 
-    def send(connection: socket.socket) -> None:
-        nonlocal left
-        left -= 1
+    def send(connection: socket.socket | None) -> None:
+        if connection is None:
+            connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            selector.register(connection, selectors.EVENT_READ)
         sent[connection] = time.perf_counter()
-        connection.sendall(request)
-
-    def connect() -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", port), timeout=30)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(connection, selectors.EVENT_READ)
-        return connection
+        connection.sendall(REQUEST)
 
     with selectors.DefaultSelector() as selector:
-        began = time.perf_counter()
-        for _ in range(min(clients, count or clients)):
-            send(connect())
+        for _ in range(int(min(clients, count))):
+            send(None)
         while sent:
             ready = selector.select(timeout=30)
             if not ready:
                 raise TimeoutError(f"the server on port {port} stopped answering")
             for key, _ in ready:
                 connection = key.fileobj
-                good, keep = _read_reply(connection, good_reply)
+                good, keep = _read_reply(connection, str(wanted).encode())
                 now = time.perf_counter()
                 sample.latencies.append(now - sent.pop(connection))
                 sample.bad += not good
-                more = left > 0 and now - began < seconds
-                if more and keep:
-                    send(connection)
-                    continue
-                selector.unregister(connection)
-                connection.close()
+                more = len(sample.latencies) + len(sent) < count and now - began < seconds
+                if not (more and keep):
+                    selector.unregister(connection)
+                    connection.close()
                 if more:
-                    send(connect())
-        sample.seconds = time.perf_counter() - began
+                    send(connection if keep else None)
+    sample.seconds = time.perf_counter() - began
     return sample
 
 
-def _request(path: str) -> bytes:
-    body = json.dumps({"user_id": "bench", "items": [{"sku": "burger", "qty": 1}]}).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    return head.encode() + b"\r\n\r\n" + body
-
-
-def _read_reply(connection: socket.socket, good: bytes) -> tuple[bool, bool]:
-    """Read one reply to its end and return (whether it begins as `good`, whether the connection may be used again)."""
+def _read_reply(connection: socket.socket, wanted: bytes) -> tuple[bool, bool]:
+    """Read one reply to its end; return (whether it has this status, whether the connection may be used again)."""
     data = _more(connection)
     while (end := data.find(b"\r\n\r\n")) < 0:
         data += _more(connection)
@@ -89,7 +76,7 @@ def _read_reply(connection: socket.socket, good: bytes) -> tuple[bool, bool]:
     length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
     while len(data) < end + 4 + length:
         data += _more(connection)
-    return data.startswith(good), b"connection: close" not in head
+    return data.split(b" ", 2)[1] == wanted, b"connection: close" not in head
 
 
 def _more(connection: socket.socket) -> bytes:

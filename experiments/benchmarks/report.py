@@ -2,65 +2,188 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lab.history.model import SAMPLES
 from lab.report.format import shown_time, table
-from lab.verdict import MARK, overall
+from lab.verdict import FAIL, MARK, PASS, UNKNOWN, overall
 
-from benchmarks import report_a, report_b, report_c
-from benchmarks.goals import goal
+from benchmarks.baselines import BASELINES
 
-LATENESS = 0.005
+MAX_OTHERS = 0.15  # cores: if other processes used more, nothing is judged
+# A sample that has both of a pair counts one thing twice: orders that went in, and those that came out.
+COUNTS = [("sent", "ok"), ("sent", "notified"), ("orders", "notified"), ("orders", "acknowledged")]
+COUNTS += [("placed", "orders"), ("placed", "events")]
+PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+class Samples:
+    """The samples of one run of a benchmark."""
+
+    def __init__(self, lines: list[dict[str, Any]]) -> None:
+        self._lines = lines
+
+    def of(self, **which: Any) -> list[dict[str, Any]]:
+        """Return the samples that have these values, in the order in which they were taken."""
+        return [s for s in self._lines if which.items() <= s.items()]
+
+    def ratios(self, name: str, figure: str = "rate", **which: Any) -> list[float]:
+        """Return the service's figure ÷ this baseline's, for each round in which both were measured."""
+        ours, theirs = ({s["round"]: _figure(s, figure) for s in self.of(name=n, **which)} for n in ("service", name))
+        return [ours[n] / theirs[n] for n in ours if ours[n] and theirs.get(n)]
+
+    def rows(self, service: str, *times: str, **which: Any) -> list[tuple[str, ...]]:
+        """Return a row each: what was measured, its median rate, these median times, and the service's rate ÷ its."""
+        rows = []
+        for name in dict.fromkeys(s["name"] for s in self.of(**which)):
+            mine, ratios = self.of(name=name, **which), self.ratios(name, **which)
+            shown = service if name == "service" else BASELINES[name].shown
+            rate = f"{median(_figure(s, 'rate') for s in mine):,.0f}"
+            beside = spread(ratios) if ratios and name != "service" else ""
+            rows.append((shown, rate, *(shown_median(mine, time) for time in times), beside))
+        return rows
+
+    def times(self, service: str, what: str, times: list[str]) -> list[tuple[str, ...]]:
+        """Return a row each: what was measured, and these median times."""
+        shown = {name: service if name == "service" else BASELINES[name].shown for name in self.names(what)}
+        return [(shown[n], *(shown_median(self.of(what=what, name=n), time) for time in times)) for n in shown]
+
+    def names(self, what: str) -> list[str]:
+        """Return what was measured, each name once."""
+        return list(dict.fromkeys(s["name"] for s in self.of(what=what)))
+
+    def wrong(self, *kinds: str) -> list[float]:
+        """Return how many orders of each sample were lost or not answered as they must; [] if a kind is missing."""
+        counts = [[_wrong(s) for s in self.of(what=kind) if s["name"] == "service"] for kind in kinds]
+        return [count for kind in counts for count in kind] if all(counts) else []
+
+
+def _figure(sample: dict[str, Any], figure: str) -> float:
+    if figure != "rate" or "rate" in sample:
+        return sample[figure]
+    return sample["events" if "events" in sample else "orders"] / sample["seconds"]
+
+
+def _wrong(sample: dict[str, Any]) -> float:
+    pairs = (pair for pair in COUNTS if sample.keys() >= set(pair))
+    return sample.get("bad", 0) + sum(sample[whole] - sample[part] for whole, part in pairs)
+
+
+def shown_median(samples: list[dict[str, Any]], time: str) -> str:
+    """Return the median of a time over these samples, for a person."""
+    values = [s[time] for s in samples if s[time] is not None]
+    return shown_time(median(values) if values else None)
+
+
+def spread(values: list[float]) -> str:
+    """Return the median of ratios and how far the rounds lie apart."""
+    return f"{median(values):.2f} (rounds: {min(values):.2f}–{max(values):.2f})"
+
+
+class Goal(NamedTuple):
+    """What must be reached: by the median of the rounds, unless `over` says otherwise."""
+
+    name: str
+    values: Callable[[Samples], list[float]]
+    min: float | None = None
+    max: float | None = None
+    show: Callable[[list[float]], str] = spread
+    over: Callable[[list[float]], float] = median
+
+    def judge(self, samples: Samples) -> dict[str, Any]:
+        """Return the goal with what was measured and its verdict; without a measurement that is unknown."""
+        values = self.values(samples)
+        value = self.over(values) if values else None
+        missed = value is not None and (
+            (self.min or value) > value or value > (value if self.max is None else self.max)
+        )
+        wanted = f"at least {self.min:g}" if self.min is not None else f"at most {self.max:g}"
+        verdict = UNKNOWN if value is None else FAIL if missed else PASS
+        measured = "–" if value is None else self.show(values)
+        return {"goal": self.name, "wanted": wanted, "value": value, "measured": measured, "verdict": verdict}
+
+
+def ratio(name: str, figure: str = "rate", **which: Any) -> Callable[[Samples], list[float]]:
+    """Return what gives the service's figure ÷ a baseline's, round by round."""
+    return lambda samples: samples.ratios(name, figure, **which)
+
+
+def none_wrong(*kinds: str) -> Goal:
+    """Return the goal that no order was lost, or not answered as it must."""
+    return Goal(
+        "orders lost, or not answered as they must",
+        lambda samples: samples.wrong(*kinds),
+        max=0,
+        show=lambda values: f"{sum(values):g}",
+        over=sum,
+    )
+
+
+def on_time(name: str) -> Goal:
+    """Return the goal that the load generator is not late."""
+    return Goal(
+        f"p99 lateness in ms, {name} arrivals at 300/s",
+        lambda samples: [1000 * s["p99"] for s in samples.of(what="lateness", name=name)],
+        max=5,
+        show=lambda values: f"{median(values):.2f}",
+    )
+
+
+GOALS = {
+    "sync-rest": [
+        Goal("orders/s at 8 clients ÷ the bare baseline", ratio("bare", what="closed", clients=8), min=0.35),
+        Goal("orders/s at 8 clients ÷ naive", ratio("naive", what="closed", clients=8), min=1.5),
+        Goal("p99 at 100 orders/s ÷ the bare baseline's", ratio("bare", "p99", what="open"), max=2),
+        none_wrong("closed", "open"),
+    ],
+    "async-rabbitmq": [
+        Goal("orders accepted/s at 16 clients ÷ the app alone", ratio("alone", what="closed", clients=16), min=0.5),
+        Goal("a backlog drained: orders/s ÷ the bare republisher", ratio("republish", what="drain"), min=0.4),
+        none_wrong("closed", "end to end", "drain", "completion"),
+    ],
+    "streaming-kafka": [
+        Goal("a backlog drained: orders/s ÷ the bare loop", ratio("commit", what="drain"), min=0.5),
+        Goal("analytics reads again: events/s ÷ the bare reader", ratio("read", what="replay"), min=0.35),
+        none_wrong("closed", "bulk", "drain", "completion"),
+    ],
+    "load": [on_time("even"), on_time("Poisson")],
+}
 
 
 def make(folder: Path) -> str:
     """Write the report beside the samples and return its verdict in a sentence."""
-    head, *samples = [json.loads(line) for line in gzip.decompress((folder / SAMPLES).read_bytes()).splitlines()]
-    goals, sections = JUDGES[head["benchmark"]](samples)
+    head, *lines = [json.loads(line) for line in gzip.decompress((folder / SAMPLES).read_bytes()).splitlines()]
+    samples = Samples(lines)
+    goals = judge(head["benchmark"], samples)
     summary = {**head, "goals": goals, "verdict": overall([g["verdict"] for g in goals])}
-    sentence = f"{summary['verdict']}: {sum(g['verdict'] == 'pass' for g in goals)} of {len(goals)} goals reached."
+    reached = f"{sum(g['verdict'] == PASS for g in goals)} of {len(goals)} goals reached."
     (folder / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-    (folder / "report.md").write_text(_page(head, summary, sentence, goals, sections))
-    return sentence
+    shown = {"table": table, "time": shown_time, "median": shown_median, "mark": MARK, "raw": SAMPLES}
+    page = PAGES.get_template(f"{head['benchmark']}.md.j2")
+    (folder / "report.md").write_text(page.render(summary=summary, reached=reached, samples=samples, **shown))
+    return f"{summary['verdict']}: {reached}"
 
 
-def _page(
-    head: dict[str, Any], summary: dict[str, Any], sentence: str, goals: list[dict[str, Any]], sections: list[str]
-) -> str:
-    env = head["environment"]
-    rows = [(g["goal"], g["wanted"], g["measured"], MARK[g["verdict"]]) for g in goals]
-    versions = ", ".join(f"{name} {version}" for name, version in env["versions"].items())
-    return "\n\n".join(
-        [
-            f"# Benchmark: {head['benchmark']}",
-            f"**{MARK[summary['verdict']]}** — {sentence.split(': ')[1]}",
-            table(("goal", "wanted", "measured", "verdict"), rows),
-            *sections,
-            "## Make it again",
-            f"```\n./lab bench {head['benchmark']}{' --quick' if head['quick'] else ''}\n```",
-            f"This one: commit `{env['commit']}`, {env['cores']} cores, {env['memory_gib']} GiB, {env['system']}; "
-            f"{versions}. Every figure is computed from `{SAMPLES}`. Clients and servers share the machine: read the "
-            "ratios, which compare contestants within one round, and not the absolute figures.\n",
-        ]
-    )
-
-
-def _judge_load(samples: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    goals, rows = [], []
-    for s in samples:
-        name = f"p99 lateness, {s['name']} arrivals at 300/s for {s['seconds']:.0f} s"
-        goals.append(goal(name, f"under {shown_time(LATENESS)}", s["p99"], shown_time(s["p99"]), s["p99"] < LATENESS))
-        rows.append((s["name"], f"{s['sent']:,}", f"{s['ok']:,}", *(shown_time(s[q]) for q in ("p50", "p99", "max"))))
-    text = "How much later than intended orders were sent, to a server that does nothing."
-    columns = ("arrivals", "sent", "done", "p50", "p99", "max")
-    return goals, [f"## Lateness of the load generator\n\n{text}\n\n" + table(columns, rows)]
-
-
-JUDGES = {
-    "sync-rest": report_a.judge,
-    "async-rabbitmq": report_b.judge,
-    "streaming-kafka": report_c.judge,
-    "load": _judge_load,
-}
+def judge(benchmark: str, samples: Samples) -> list[dict[str, Any]]:
+    """Return the goals with their verdicts; all are unknown when other processes used too much of the machine."""
+    goals = [goal.judge(samples) for goal in GOALS[benchmark]]
+    others = max(samples.of(what="others"), key=lambda s: s["cores"], default=None)
+    quiet = {"goal": "cores that other processes used", "wanted": f"at most {MAX_OTHERS}", "value": None}
+    if others is None:
+        return [*goals, quiet | {"measured": "–", "verdict": UNKNOWN}]
+    quiet |= {"value": others["cores"], "measured": f"{others['cores']:.2f} ({others['name']})", "verdict": PASS}
+    if others["cores"] <= MAX_OTHERS:
+        return [*goals, quiet]
+    busiest = ", ".join(f"{name} {cores:.2f}" for name, cores in others["busiest"].items())
+    goals = [goal | {"verdict": UNKNOWN} for goal in goals]
+    return [*goals, quiet | {"measured": f"{quiet['measured']}: {busiest}", "verdict": UNKNOWN}]

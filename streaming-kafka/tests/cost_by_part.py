@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from analytics_consumer import tally
-from benchmarks import cost_parts
-from benchmarks.cost_parts import ITEMS, Parts, placed
 from broker import topics
 from broker.told import Told
 from campus import notices, order_book, stock
@@ -25,6 +23,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from notification_consumer import app as notification
 from producer_order import app as order_service
+from rig import cost_parts
+from rig.cost_parts import ITEMS, Parts, placed
 
 BATCH, COUNTED, BULK = 500, 2000, 10_000
 

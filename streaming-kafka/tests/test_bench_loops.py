@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from benchmarks import tools
-from benchmarks.baselines import kafka_drain, kafka_produce
+from benchmarks import baselines
+from benchmarks.programs import kafka_drain, kafka_produce
 from campus.messages import ORDER_PLACED, order_placed, read
 from campus.orders import Order, drawn
 from kafka import KafkaConsumer, TopicPartition
@@ -29,15 +29,14 @@ def new_topic(node) -> Callable[[], str]:
     return make
 
 
-def loop(script: str, node, *words: str) -> dict:
+def loop(name: str, node, count: int, *words: str) -> dict:
     """Run a loop as the benchmark does, and return what it printed."""
-    (line,) = tools.output_of(["-m", f"benchmarks.baselines.{script}", node.bootstrap, *words], f"test-{script}")
+    (line,) = baselines.output_of(name, "streaming-kafka", [node.bootstrap, str(count), *words])
     return line
 
 
-def drain(node, kind: str, count: int, source: str, begins: int, target: str) -> dict:
-    offsets = json.dumps({source: dict.fromkeys(range(6), begins)})
-    return loop("kafka_drain", node, kind, str(count), offsets, target)
+def drain(node, kind: str, count: int, source: str, target: str, since: int = 0) -> dict:
+    return loop(kind, node, count, str(since), source, target)
 
 
 def records(node, topic: str) -> list:
@@ -55,7 +54,7 @@ def records(node, topic: str) -> list:
 @pytest.mark.parametrize("client", kafka_produce.CLIENTS)
 def test_a_producing_loop_counts_what_is_in_the_log(node, new_topic, client):
     topic = new_topic()
-    told = loop("kafka_produce", node, topic, client, str(COUNT))
+    told = loop(client, node, COUNT, topic)
     assert (told["orders"], told["acknowledged"]) == (COUNT, COUNT)
     found = records(node, topic)
     assert len(found) == kafka_produce.WARM_UP + COUNT
@@ -74,16 +73,19 @@ def test_its_events_are_like_a_services():
 @pytest.mark.parametrize("kind", ["commit", "transaction"])
 def test_a_draining_loop_passes_everything_on_and_commits(node, new_topic, kind):
     source, target = new_topic(), new_topic()
-    loop("kafka_produce", node, source, "confluent-kafka", str(COUNT))
+    loop("confluent-kafka", node, COUNT, source)
     count = kafka_produce.WARM_UP + COUNT
-    assert drain(node, kind, count, source, 0, target)["events"] == count
+    assert drain(node, kind, count, source, target)["events"] == count
     assert [r.key for r in records(node, target)].count(b"warm") == 1
     assert len(records(node, target)) == 1 + count
     assert sum(offset for p, offset in node.offsets(kafka_drain.GROUP).items() if p.topic == source) == count
 
 
-def test_a_reading_loop_reads_from_where_it_is_told(node, new_topic):
+def test_a_reading_loop_reads_from_when_it_is_told(node, new_topic):
     source = new_topic()
-    loop("kafka_produce", node, source, "confluent-kafka", str(COUNT))
-    count = kafka_produce.WARM_UP + COUNT - 6 * 10
-    assert drain(node, "read", count, source, 10, "")["events"] == count
+    loop("kafka-python", node, COUNT, source)
+    since = max(record.timestamp for record in records(node, source)) + 1
+    loop("kafka-python", node, COUNT, source)
+    count = kafka_produce.WARM_UP + COUNT
+    assert drain(node, "read", count, source, source, since)["events"] == count
+    assert drain(node, "read", 2 * count, source, source)["events"] == 2 * count

@@ -17,8 +17,6 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import requests
-from benchmarks.cost_parts import ITEMS, TIMES
-from benchmarks.cost_parts import request as request_of
 from campus import notices, order_book, stock
 from campus.database import Database
 from campus.forms import read_order
@@ -27,6 +25,8 @@ from campus.order_book import Debt
 from campus.orders import NOTIFIED, RESERVED, Order, new_order_id
 from flask import Flask, request
 from inventory_service.app import create_app
+from rig.cost_parts import ITEMS, TIMES
+from rig.cost_parts import request as request_of
 
 
 def main() -> None:
@@ -121,7 +121,7 @@ def _clients(port: int) -> dict[str, Callable[[], Any]]:
         "call: requests.Session": lambda: session.post(f"{url}/send", json={"a": 1}, timeout=5).json(),
         "call: requests.Session, trust_env off": lambda: plain.post(f"{url}/send", json={"a": 1}, timeout=5).json(),
         "call: urllib3, as the services do": lambda: neighbour.post("/send", {"a": 1}, timeout=5, request_id="r"),
-        "call: http.client, as the floor does": by_http_client,
+        "call: http.client, as the bare baseline does": by_http_client,
     }
 
 

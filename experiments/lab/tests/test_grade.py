@@ -160,7 +160,7 @@ def test_a_file_that_was_made_and_is_missing(clone, name):
 
 
 def test_a_benchmark_with_an_edited_figure(clone):
-    line = clone.edit(f"{BENCH}/report.md", "naive chain |", r"[\d.]+ \(rounds", "9.99 (rounds")
+    line = clone.edit(f"{BENCH}/report.md", "naive: ", r"[\d.]+ \(rounds", "9.99 (rounds")
     assert breaks(clone.graded(BENCH), f"report.md line {line} is", "9.99 (rounds", "and the raw files give")
 
 

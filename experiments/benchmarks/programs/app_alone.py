@@ -1,4 +1,4 @@
-"""The order service of Part B without storage and without publishing: the same frame, rules and answer, and no more."""
+"""The order service of Parts B and C without storage and without publishing: the same app factory, rules and answer."""
 
 from campus.faults import ANSWERING, Faults
 from campus.forms import read_order

@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.programs import app_alone
 from campus.forms import read_order
 from campus.messages import ORDER_PLACED, Message, order_placed, read
 from campus.orders import Order
 from flask import Flask
-
-from benchmarks.baselines import app_alone
 
 ITEMS = [{"sku": "burger", "qty": 1}]
 TIMES = 1500

@@ -1,0 +1,219 @@
+"""What the benchmarks share: the samples that they take, and how they wait for orders that are done later."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import psutil
+from campus.orders import MENU
+from lab import client
+from lab.analysis import latency
+from lab.errors import LabError
+from lab.history import model as history
+from lab.load import generator
+from lab.paths import ROOT
+from lab.runtime import lifecycle, local
+from lab.services import Service, services_of
+
+from benchmarks import baselines, raw_client
+
+SETTLE_SECONDS = 120.0
+Services = Mapping[str, Service]
+Sample = dict[str, Any]
+
+
+class Bench:
+    """One run of a benchmark: it measures a part beside its baselines, and keeps the samples."""
+
+    def __init__(self, part: str, quick: bool, say: Callable[[str], None]) -> None:
+        self.part, self.quick, self.say = part, quick, say
+        self.samples: list[Sample] = []
+        self._round: Sample = {}
+        self._others = Others()
+
+    def add(self, what: str, name: str = "service", **values: Any) -> None:
+        """Keep a sample of this round."""
+        self.samples.append({"what": what, "name": name, **self._round, **values})
+
+    def rounds(self, count: int, what: str) -> Iterator[int]:
+        """Yield the numbers of the rounds. After each one, look what other processes used meanwhile."""
+        for n in range(count):
+            self.say(f"{what}, round {n + 1} of {count}")
+            self._round = {"round": n}
+            yield n
+            self._round = {}
+            self.look(f"{what}, round {n + 1}")
+
+    def look(self, when: str) -> None:
+        """Keep a sample of the cores that other processes used since the last look."""
+        cores, by_name = self._others.look()
+        self.add("others", when, cores=cores, busiest=by_name)
+
+    @contextlib.contextmanager
+    def up(self, *names: str) -> Iterator[dict[str, Service]]:
+        """Start the part and these baselines; yield the part's services; stop them all. Raises LabError."""
+        runtime, services = local.LocalRuntime(), services_of(self.part)
+        with contextlib.ExitStack() as stack:
+            stack.callback(lifecycle.down, runtime, self.part)
+            lifecycle.up(runtime, self.part, fresh=True, say=self.say)
+            stack.callback(client.hang_up)
+            for name in names:
+                stack.enter_context(baselines.running(name, self.part))
+            for sku in MENU:  # there must be enough, however fast the clients are
+                client.call("POST", f"{services['inventory'].url}/stock", json={"sku": sku, "add": 100_000_000})
+            self._others.look()
+            yield services
+
+    def closed(self, name: str, port: int, clients: int, seconds: float, *, wanted: int = 201) -> None:
+        """Keep the rate and the latencies of a closed loop; an answer with another status than `wanted` is bad."""
+        sample = raw_client.drive(port, clients, seconds, wanted=wanted)
+        times = latency.Latencies(sample.latencies).figures()
+        self.add("closed", name, clients=clients, rate=sample.rate, bad=sample.bad, **times)
+
+    def accept(self, services: Services, count: int, consumers: Collection[str], rest: Callable[[], None]) -> None:
+        """Let the order service and the same app alone accept orders in turns; `rest` waits until the former rests.
+
+        These consumers are paused, so that no service works on what was accepted.
+        """
+        since, ports = mark(services), {"service": services["order"].port, "alone": baselines.BASELINES["alone"].port}
+        with paused(services, consumers):
+            self.warm_up(ports.values())
+            for _ in self.rounds(count, "accepting"):
+                for clients in (1, 8, 16):
+                    for name, port in ports.items():
+                        self.closed(name, port, clients, 1.0, wanted=202)
+                        rest()
+        settle(services, since)
+
+    def warm_up(self, ports: Iterable[int]) -> None:
+        """Let first requests load code and open connections."""
+        for port in ports:
+            raw_client.drive(port, 8, 1.0)
+
+    def completion(self, services: Services) -> None:
+        """Keep how long orders took until they were notified, at 100 orders/s, and how long until accepted."""
+        since = settled_mark(services)
+        accepted = open_loop(services["order"].port, 3.0 if self.quick else 6.0)
+        settle(services, since)
+        done = [row["timeline"] for row in rows(services["order"], "orders", since) if row["status"] == "notified"]
+        times = latency.Latencies(seconds([timeline[0]["at"], timeline[-1]["at"]]) for timeline in done)
+        accept = {f"accept_{q}": accepted[q] for q in ("p50", "p95", "p99", "max")}
+        self.add("completion", sent=accepted["sent"], notified=len(done), **times.figures(), **accept)
+
+    def memory(self) -> None:
+        """Keep the resident memory of each of the part's services with its gunicorn."""
+        for service in services_of(self.part).values():
+            if not service.is_broker:
+                leader = psutil.Process(local.LocalRuntime().pid(service))
+                family = [leader, *leader.children(recursive=True)]
+                self.add("memory", service.name, mib=sum(process.memory_info().rss for process in family) / 2**20)
+
+    def costs(self, *words: str) -> None:
+        """Keep where the processor time goes, measured in one process by the part's own script."""
+        self.say("where the time goes, piece by piece")
+        script = str(ROOT / self.part / "tests" / "cost_by_part.py")
+        for line in baselines.printed([script, *words], "costs.jsonl", self.part, {}):
+            self.add("cost", line["part"], us=line["us"])
+
+
+class Others:
+    """Sees how much of a core the processes use that are not this one, and were not started by it."""
+
+    def __init__(self) -> None:
+        self._ours = {os.getpid()}
+        self.look()
+
+    def look(self) -> tuple[float, dict[str, float]]:
+        """Return the cores used since the last look, and the three that used most: `{"java (123)": 0.31}`."""
+        now, used, names = time.monotonic(), {}, {}
+        for process in psutil.process_iter(["pid", "ppid", "name", "cpu_times"]):
+            found = process.info
+            if found["ppid"] in self._ours:  # by id, so parents come first, but for a few that soon use little
+                self._ours.add(found["pid"])
+            if found["pid"] not in self._ours and found["cpu_times"]:
+                used[found["pid"]] = found["cpu_times"].user + found["cpu_times"].system
+                names[found["pid"]] = f"{found['name']} ({found['pid']})"
+        before, since = getattr(self, "_last", (used, now - 1.0))
+        self._last = used, now
+        cores = {names[pid]: (seconds - before.get(pid, 0.0)) / (now - since) for pid, seconds in used.items()}
+        busiest = sorted(cores, key=cores.__getitem__, reverse=True)[:3]
+        return round(sum(cores.values()), 3), {name: round(cores[name], 3) for name in busiest}
+
+
+def open_loop(port: int, seconds: float) -> Sample:
+    """Return the figures of 100 orders/s in an open loop."""
+    plan = generator.Plan("bench", rate=100.0, seconds=seconds)
+    lines, began, until = generator.run(plan, f"http://127.0.0.1:{port}", generator.monotonic_since(time.monotonic()))
+    phase = {"at": began, "type": "phase", "phase": "bench", "params": plan.params(), "until": until}
+    done = latency.of_phases(history.Run({}, [phase, *lines]))["bench"]
+    return {key: done[key] for key in ("sent", "ok", "p50", "p95", "p99", "max", "late", "lateness_p99")}
+
+
+def mark(services: Services) -> str:
+    """Place an order and return its id: the orders of later sort after it."""
+    order = {"user_id": "mark", "items": [{"sku": "taco", "qty": 1}]}
+    return client.call("POST", f"{services['order'].url}/order", json=order).json()["order_id"]
+
+
+def settled_mark(services: Services) -> str:
+    """Return a mark that is itself in a final state."""
+    path = f"{services['order'].url}/orders/{(placed := mark(services))}"
+    wait("an order stays unfinished", lambda: client.call("GET", path).json()["status"] in ("notified", "failed"))
+    return placed
+
+
+def settle(services: Services, since: str) -> None:
+    """Wait until every order since that mark is in a final state. Looks at those only: the service is measured."""
+    url = f"{services['order'].url}/orders?limit=1&after={since}&status="
+    unfinished = ("reserved", "placed")
+    wait("orders stay unfinished", lambda: not any(client.call("GET", url + s).json()["orders"] for s in unfinished))
+
+
+def wait(trouble: str, done: Callable[[], bool], *, every: float = 0.2) -> None:
+    """Wait until something is done. Raises LabError."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not done():
+        if time.monotonic() > deadline:
+            raise LabError(f"{trouble} after {SETTLE_SECONDS:.0f} s", "./lab logs order")
+        time.sleep(every)
+
+
+def done(service: Service) -> float:
+    """Return how many messages a consumer has handled since it was started; 0 while nobody answers."""
+    return client.metric(service.url, "messages_total", outcome="done") or 0.0
+
+
+@contextlib.contextmanager
+def paused(services: Services, names: Collection[str]) -> Iterator[None]:
+    """Let these services consume nothing until the end of the block."""
+    for name in names:
+        client.call("POST", f"{services[name].url}/configure", json={"paused": True})
+    time.sleep(0.5)  # a consumer that is just waiting for a message would still take one
+    yield
+    for name in names:
+        resume(services[name])
+
+
+def resume(service: Service) -> None:
+    """Let a service consume again."""
+    client.call("POST", f"{service.url}/configure", json={"paused": False})
+
+
+def rows(service: Service, name: str, since: str) -> list[Sample]:
+    """Return the rows of the orders since a mark."""
+    found: list[Sample] = []
+    after: str | None = since
+    while after is not None:
+        page = client.call("GET", f"{service.url}/{name}?limit=1000&after={after}").json()
+        found += page[name]
+        after = page["next"]
+    return found
+
+
+def seconds(times: list[str]) -> float:
+    """Return the time from the earliest to the latest."""
+    at = sorted(datetime.fromisoformat(time) for time in times)
+    return (at[-1] - at[0]).total_seconds() if at else 0.0

@@ -1,0 +1,112 @@
+"""How the benchmarks measure: the raw client counts, other processes are seen, waiting ends, baselines exist."""
+
+import importlib.util
+import os
+import threading
+from collections import namedtuple
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import pytest
+from benchmarks import measure, raw_client
+from benchmarks.baselines import BASELINES
+from benchmarks.measure import Others
+from lab.errors import LabError
+
+
+class Accept(BaseHTTPRequestHandler):
+    """Answers each order 202."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+class HangUp(Accept):
+    """Does so over a new connection each time."""
+
+    protocol_version = "HTTP/1.0"
+
+    def end_headers(self):
+        self.send_header("Connection", "close")
+        super().end_headers()
+
+
+@pytest.fixture(params=[Accept, HangUp])
+def port(request):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), request.param)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("count", [10, 3])
+def test_the_raw_client_stops_after_a_count(port, count):
+    sample = raw_client.drive(port, 4, 30.0, count=count, wanted=202)
+    assert (len(sample.latencies), sample.bad) == (count, 0)
+
+
+def test_the_raw_client_counts_other_answers_as_bad(port):
+    assert raw_client.drive(port, 4, 30.0, count=5).bad == 5
+
+
+Times = namedtuple("Times", "user system")
+
+
+def test_other_processes_are_seen_and_not_our_own(monkeypatch):
+    now, used = [100.0], {}
+
+    def processes(_attributes):
+        here = os.getpid()
+        shown = [
+            (here, 1, "lab"),
+            (7, 1, "java"),
+            (8, here, "gunicorn"),
+            (9, 8, "gunicorn"),
+            (10, 7, "cc"),
+            (11, 1, "?"),
+        ]
+        for pid, parent, name in shown:
+            times = None if name == "?" else Times(used.get(pid, 0.0), 1.0)  # of some nothing is told
+            yield SimpleNamespace(info={"pid": pid, "ppid": parent, "name": name, "cpu_times": times})
+
+    monkeypatch.setattr(measure.psutil, "process_iter", processes)
+    monkeypatch.setattr(measure.time, "monotonic", lambda: now[0])
+    others = Others()
+    now[0], used = 110.0, {os.getpid(): 9.0, 7: 4.0, 8: 9.0, 9: 9.0, 10: 1.0}
+    assert others.look() == (0.5, {"java (7)": 0.4, "cc (10)": 0.1})
+    now[0] = 120.0
+    assert others.look() == (0.0, {"java (7)": 0.0, "cc (10)": 0.0})
+
+
+METRICS = """# HELP messages_total Messages by outcome
+# TYPE messages_total counter
+messages_total{group="g",outcome="dead_lettered"} 1.0
+messages_total{group="g",outcome="done"} 42.0
+"""
+
+
+def test_a_services_work_is_read(monkeypatch):
+    answer = SimpleNamespace(status_code=200, text=METRICS)
+    monkeypatch.setattr(measure.client, "try_get", lambda *_, **__: answer)
+    assert measure.done(SimpleNamespace(url="http://x")) == 42.0
+
+
+def test_waiting_ends_with_a_plain_sentence(monkeypatch):
+    monkeypatch.setattr(measure, "SETTLE_SECONDS", 0.01)
+    with pytest.raises(LabError, match="the backlog stays after"):
+        measure.wait("the backlog stays", lambda: False, every=0.001)
+
+
+def test_what_baselines_run_is_there():
+    named = {word.partition(":")[0] for b in BASELINES.values() for word in b.module if word.startswith("benchmarks.")}
+    assert named
+    assert all(importlib.util.find_spec(name) for name in named)
