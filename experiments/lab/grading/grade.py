@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,7 @@ from typing import Any
 from benchmarks import report as bench_report
 
 from lab.errors import LabError
-from lab.grading import provenance, reference
-from lab.grading import rules as evidence
+from lab.grading import provenance, reference, rules
 from lab.grading.repository import Repository
 from lab.grading.rules import CannotTell, Evidence, Exhibit, Wrong
 from lab.history import model as history
@@ -49,13 +49,12 @@ class Graded:
     @property
     def verdict(self) -> str:
         """`pass` if it is what its script and its raw files make, whatever it found."""
-        return overall([b.verdict for b in self.broken]) if self.broken else PASS
+        return overall([PASS, *(b.verdict for b in self.broken)])
 
     @property
     def why(self) -> str:
         """The first and worst of what is wrong, in a sentence."""
-        worst = [b for b in self.broken if b.verdict == self.verdict]
-        return worst[0].sentences[0] if worst else ""
+        return next((b.sentences[0] for b in self.broken if b.verdict == self.verdict), "")
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -75,44 +74,34 @@ def graded(repository: Repository) -> list[Graded]:
 
 def exhibited(repository: Repository) -> list[Exhibit]:
     """Return the committed runs and benchmarks with all that is needed to grade them."""
-    folders = sorted({"/".join(path.split("/")[:3]) for path in repository.paths if _is_evidence(path)})
-    own = {folder: [p for p in repository.paths if p.startswith(f"{folder}/")] for folder in folders}
-    scripts = {folder: f"experiments/{folder.rpartition('/')[2]}.sh" for folder in folders}
-    expected = {folder: script.removesuffix("sh") + "py" for folder, script in scripts.items()}
-    paths = (path for paths in own.values() for path in paths)
-    contents = repository.read([*paths, *scripts.values(), *expected.values()])
-    files = {folder: {p.removeprefix(f"{folder}/"): contents[p] for p in own[folder]} for folder in folders}
-    commits = {folder: _commit(files[folder]) for folder in folders}
-    known = {commit: repository.has(commit) for commit in set(commits.values())}
-    ours = _commits_of_ours(commits.values())
-    then = repository.read_at((commits[f], scripts[f]) for f in folders if known[commits[f]])
-    return [
-        Exhibit(
-            folder,
-            files[folder],
-            contents.get(scripts[folder]),
-            then.get((commits[folder], scripts[folder])),
-            contents.get(expected[folder]),
-            known[commits[folder]],
-            known[commits[folder]] and commits[folder] in ours,
-            repository.shallow,
-        )
-        for folder in folders
-    ]
+    folders: dict[str, list[str]] = {}
+    for path in repository.paths:
+        words = path.split("/")
+        if len(words) >= 4 and words[0] == "results" and words[1] in (*PARTS, "bench"):
+            folders.setdefault("/".join(words[:3]), []).append(path)
+    known, ours = cache(repository.has), cache(_has_ours())
+    return [_exhibit(repository, folder, folders[folder], known, ours) for folder in sorted(folders)]
 
 
-def _commits_of_ours(commits: Iterable[str]) -> set[str]:
-    """Return those of the commits that are in the history of this repository, if it has one."""
+def _has_ours() -> Callable[[str], bool]:
+    """Return what says whether a commit is in the history of this repository, which may have none."""
     try:
-        own = Repository(ROOT)
+        return Repository(ROOT).has
     except LabError:
-        return set()
-    return {commit for commit in set(commits) if own.has(commit)}
+        return lambda commit: False
 
 
-def _is_evidence(path: str) -> bool:
-    words = path.split("/")
-    return len(words) >= 4 and words[0] == "results" and words[1] in (*PARTS, "bench")
+def _exhibit(
+    repository: Repository, folder: str, paths: list[str], known: Callable[[str], bool], ours: Callable[[str], bool]
+) -> Exhibit:
+    script, expected = (f"experiments/{folder.rpartition('/')[2]}.{kind}" for kind in ("sh", "py"))
+    contents = repository.read([*paths, script, expected])
+    files = {path.removeprefix(f"{folder}/"): contents[path] for path in paths if path in contents}
+    commit = _commit(files)
+    there = known(commit)
+    then = repository.read([script], commit).get(script) if there else None
+    now, predictions = contents.get(script), contents.get(expected)
+    return Exhibit(folder, files, now, then, predictions, there, there and ours(commit), repository.shallow)
 
 
 def _commit(files: dict[str, bytes]) -> str:
@@ -131,48 +120,41 @@ def grade_exhibit(exhibit: Exhibit) -> Graded:
     missing = [name for name in raw if name not in exhibit.files]
     if missing:
         return _unreadable(exhibit, f"there is no {' and no '.join(missing)}, so nothing shows that it was run")
-    rules = RULES_OF_A_BENCHMARK if benchmark else RULES
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file in raw:
             (folder / file).write_bytes(exhibit.files[file])
         try:
-            run = _read(folder, benchmark)
+            run = _read_samples(folder) if benchmark else history.read(folder)
         except Exception as error:  # see _make
             return _unreadable(exhibit, f"its raw files cannot be read: {error}")
-        made, summary = _make(folder, benchmark)
-    e = Evidence(exhibit, run, made, summary)
-    return Graded(exhibit.folder, len(rules), [*_broken(rules, e)], summary)
+        made, summary = _make(folder, bench_report.make if benchmark else run_report.make)
+    checked = RULES_OF_A_BENCHMARK if benchmark else RULES
+    return Graded(exhibit.folder, len(checked), [*_broken(checked, Evidence(exhibit, run, made, summary))], summary)
 
 
 def _unreadable(exhibit: Exhibit, why: str) -> Graded:
     return Graded(exhibit.folder, 1, [Broken("There are raw files, and they can be read.", FAIL, [why])])
 
 
-def _read(folder: Path, benchmark: bool) -> history.Run:
-    """Return what the raw files hold; a benchmark's samples stand where a run has its events."""
-    if not benchmark:
-        return history.read(folder)
+def _read_samples(folder: Path) -> history.Run:
+    """Return what the raw file of a benchmark holds: its samples stand where a run has its events."""
     head, *samples = [json.loads(line) for line in gzip.decompress((folder / SAMPLES).read_bytes()).splitlines()]
     return history.Run(head, samples)
 
 
-def _make(folder: Path, benchmark: bool) -> tuple[dict[str, bytes], dict[str, Any] | None]:
+def _make(folder: Path, make: Callable[[Path], Any]) -> tuple[dict[str, bytes], dict[str, Any] | None]:
     """Make a report with this repository's code, and return its files and its summary; nothing when that fails."""
     try:
-        if benchmark:
-            bench_report.make(folder)
-        else:
-            run_report.make(folder)
+        make(folder)
     except Exception:  # raw files that were tampered with can break anything; that nothing comes of them is told
         return {}, None
     made = {file.name: file.read_bytes() for file in folder.iterdir() if file.name not in RAW}
     return made, json.loads(made["summary.json"])
 
 
-def _broken(rules: Iterable[Callable[[Evidence], Wrong]], e: Evidence) -> Iterator[Broken]:
-    for rule in rules:
-        sentence = (rule.__doc__ or "").strip()
+def _broken(checked: Iterable[Callable[[Evidence], Wrong]], e: Evidence) -> Iterator[Broken]:
+    for rule in checked:
         try:
             wrong, verdict = list(rule(e)), FAIL
         except CannotTell as doubt:
@@ -180,7 +162,7 @@ def _broken(rules: Iterable[Callable[[Evidence], Wrong]], e: Evidence) -> Iterat
         except Exception as error:  # see _make
             wrong, verdict = [f"the raw files do not fit together: {type(error).__name__} {error}"], FAIL
         if wrong:
-            yield Broken(sentence, verdict, wrong)
+            yield Broken((rule.__doc__ or "").strip(), verdict, wrong)
 
 
 def made_from_raw(e: Evidence) -> Wrong:
@@ -190,15 +172,14 @@ def made_from_raw(e: Evidence) -> Wrong:
         return
     doubt = (e.summary or {}).get("doubt")
     left = (*RAW, "report.md", "summary.json") if doubt else RAW  # what says whether other predictions held
-    committed = {name: content for name, content in e.exhibit.files.items() if name not in left}
-    made = {name: content for name, content in e.made.items() if name not in left}
-    for name in sorted(committed.keys() | made.keys()):
-        if name not in committed:
+    for name in sorted((e.exhibit.files.keys() | e.made.keys()).difference(left)):
+        committed, made = e.exhibit.files.get(name), e.made.get(name)
+        if committed is None:
             yield f"{name} is missing"
-        elif name not in made:
+        elif made is None:
             yield f"{name} is not made from the raw files"
-        elif committed[name] != made[name]:
-            yield f"{name} {_first_difference(committed[name], made[name])}"
+        elif committed != made:
+            yield f"{name} {_first_difference(committed, made)}"
 
 
 def _first_difference(committed: bytes, made: bytes) -> str:
@@ -226,10 +207,10 @@ def named_as_its_folder(e: Evidence) -> Wrong:
         yield f"it is a benchmark of {e.run.head['benchmark']}, and it lies in {e.exhibit.folder}"
 
 
-RULES = [*evidence.RULES, *reference.RULES, *provenance.RULES, made_from_raw]
+RULES = [*rules.RULES, *reference.RULES, *provenance.RULES, made_from_raw]
 RULES_OF_A_BENCHMARK = [
-    evidence.full_run,
-    evidence.commit_is_known,
+    rules.full_run,
+    rules.commit_is_known,
     named_as_its_folder,
     provenance.raw_as_written,
     made_from_raw,

@@ -1,11 +1,9 @@
 """`./lab grade`: grades repositories from what is committed in them, and prints it."""
 
 import csv
-import io
 import json
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +11,13 @@ import click
 
 from lab.errors import LabError
 from lab.paths import ROOT
-from lab.verdict import FAIL, PASS, UNKNOWN
+from lab.verdict import EXIT_STATUS, FAIL, PASS, UNKNOWN, overall
 
 if TYPE_CHECKING:  # what takes seconds to import is imported where it is used
     from lab.grading.grade import Graded
     from lab.grading.rubric import Judged
 
 MARK = {PASS: "pass", FAIL: "FAIL", UNKNOWN: "cannot tell"}
-STATUS = {PASS: 0, FAIL: 1, UNKNOWN: 2}
 COLUMNS = ("folder", "points", "of", "failed", "cannot tell", "notices")
 
 
@@ -34,34 +31,36 @@ class Grade:
     lines: list["Judged"]
     changes: list[str]
 
-    @property
-    def points(self) -> float:
-        """The points that are earned."""
-        return sum(line.points for line in self.lines if line.verdict == PASS)
-
-    @property
-    def of(self) -> float:
-        """The points that can be earned."""
-        return sum(line.points for line in self.lines)
+    def points(self, *verdicts: str, part: str = "") -> float:
+        """Return the points of the lines with these verdicts, or with any; of one part, or of all."""
+        return sum(r.points for r in self.lines if r.verdict in (verdicts or MARK) and part in ("", r.part))
 
     @property
     def status(self) -> int:
         """0 if all is well, 1 if something failed, 2 if something cannot be told and nothing failed."""
-        verdicts = {line.verdict for line in self.lines} | {run.verdict for run in self.runs}
-        return STATUS[next((v for v in (FAIL, UNKNOWN) if v in verdicts), PASS)]
+        return EXIT_STATUS[overall([judged.verdict for judged in (*self.lines, *self.runs)])]
 
-    @property
-    def notices(self) -> list[str]:
-        """What an instructor should look at: evidence that is not sound, and changes that are not committed."""
-        told = [f"{run.folder}: {run.why}" for run in self.runs if run.verdict != PASS]
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "folder": self.folder,
+            "commit": self.commit,
+            "points": self.points(PASS),
+            "of": self.points(),
+            "status": self.status,
+            "lines": [asdict(line) for line in self.lines],
+            "runs": [run.as_dict() for run in self.runs],
+            "uncommitted": self.changes,
+        }
+
+    def as_row(self) -> list[str]:
+        """Return it as CSV has it; the notices are evidence that is not sound, and changes that are not committed."""
+        ids = [" ".join(line.id for line in self.lines if line.verdict == verdict) for verdict in (FAIL, UNKNOWN)]
+        notices = [f"{run.folder}: {run.why}" for run in self.runs if run.verdict != PASS]
         if self.changes:
             more = f" and {len(self.changes) - 1} more" if self.changes[1:] else ""
-            told.append(f"not committed, so not graded: {self.changes[0]}{more}")
-        return told
-
-    def ids(self, verdict: str) -> list[str]:
-        """Return the lines of the rubric with this verdict."""
-        return [line.id for line in self.lines if line.verdict == verdict]
+            notices.append(f"not committed, so not graded: {self.changes[0]}{more}")
+        return [self.folder, f"{self.points(PASS):g}", f"{self.points():g}", *ids, " | ".join(notices)]
 
 
 @click.command()
@@ -98,15 +97,15 @@ def grade(folders: tuple[Path, ...], as_json: bool, as_csv: bool) -> None:
         raise LabError("give --json or --csv, not both")
     given = folders or (ROOT,)
     if as_csv:
-        sys.exit(_print_csv(given))
+        sys.exit(_worst(_print_csv(given)))
     grades = [graded(folder) for folder in given]
     if as_json:
-        documents = [as_document(g) for g in grades]
+        documents = [g.as_dict() for g in grades]
         click.echo(json.dumps(documents if folders[1:] else documents[0], indent=1, ensure_ascii=False))
     else:
         for g in grades:
             _print(g)
-    sys.exit(_worst(g.status for g in grades))
+    sys.exit(_worst([g.status for g in grades]))
 
 
 def graded(folder: Path) -> Grade:
@@ -117,82 +116,49 @@ def graded(folder: Path) -> Grade:
 
     repository = Repository(folder)
     runs = grading.graded(repository)
-    lines = rubric.judge(repository, runs)
-    return Grade(str(folder), repository.commit, runs, lines, repository.changes())
+    return Grade(str(folder), repository.commit, runs, rubric.judge(repository, runs), repository.changes())
 
 
-def _worst(statuses: Iterable[int]) -> int:
+def _worst(statuses: list[int]) -> int:
     """Return 1 if there is one, else 2, else 0."""
-    found = set(statuses)
-    return next((status for status in (1, 2) if status in found), 0)
+    return min(statuses, key=(1, 2, 0).index)
 
 
-def as_document(g: Grade) -> dict[str, Any]:
-    """Return a grade as JSON has it."""
-    return {
-        "folder": g.folder,
-        "commit": g.commit,
-        "points": g.points,
-        "of": g.of,
-        "status": g.status,
-        "lines": [line.as_dict() for line in g.lines],
-        "runs": [run.as_dict() for run in g.runs],
-        "uncommitted": g.changes,
-    }
-
-
-def _print_csv(folders: tuple[Path, ...]) -> int:
-    """Print a line for each repository as soon as it is graded, and return the worst status."""
-    click.echo(_csv_line(COLUMNS))
+def _print_csv(folders: tuple[Path, ...]) -> list[int]:
+    """Print a line for each repository as soon as it is graded, and return their statuses."""
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(COLUMNS)
     statuses = []
     for folder in folders:
         try:
             g = graded(folder)
+            row, status = g.as_row(), g.status
         except LabError as error:
-            click.echo(_csv_line((str(folder), "", "", "", "", f"cannot be graded: {error}")))
-            statuses.append(2)
-            continue
-        cells = (f"{g.points:g}", f"{g.of:g}", " ".join(g.ids(FAIL)), " ".join(g.ids(UNKNOWN)), " | ".join(g.notices))
-        click.echo(_csv_line((g.folder, *cells)))
-        statuses.append(g.status)
-    return _worst(statuses)
-
-
-def _csv_line(cells: tuple[str, ...]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow(cells)
-    return out.getvalue()
+            row, status = [str(folder), "", "", "", "", f"cannot be graded: {error}"], 2
+        table.writerow(row)
+        sys.stdout.flush()
+        statuses.append(status)
+    return statuses
 
 
 def _print(g: Grade) -> None:
+    """Print what is wrong with the evidence, what is not graded, each line of the rubric, and the sums."""
     sound = sum(run.verdict == PASS for run in g.runs)
     click.echo(f"{g.folder} at {g.commit}: {sound} of {len(g.runs)} runs and benchmarks are what their scripts make")
-    for line in [*_told(g), ""]:
-        click.echo(line)
+    for run in g.runs:
+        for broken in run.broken:
+            click.echo(f"  {MARK[broken.verdict]}  {run.folder}: {broken.rule}")
+            for sentence in broken.sentences:
+                click.echo(f"        {sentence}")
+    for path in g.changes[:5]:
+        click.echo(f"  not committed, so not graded: {path}")
+    click.echo(f"  … and {len(g.changes) - 5} more\n" if g.changes[5:] else "")
     for line in g.lines:
         click.echo(f"{line.id:4} {line.points:>4g}  {MARK[line.verdict]:11}  {line.says}")
         click.echo(f"{'':24}{line.reason}\n{'':24}→ {', '.join(line.evidence)}")
-    click.echo(f"\n{_totals(g)}")
-
-
-def _told(g: Grade) -> list[str]:
-    """Return what is wrong with the evidence, rule by rule, and what is not graded."""
-    told = []
-    for run in g.runs:
-        for broken in run.broken:
-            told.append(f"  {MARK[broken.verdict]}  {run.folder}: {broken.rule}")
-            told += [f"        {sentence}" for sentence in broken.sentences]
-    told += [f"  not committed, so not graded: {path}" for path in g.changes[:5]]
-    return told + ([f"  … and {len(g.changes) - 5} more"] if g.changes[5:] else [])
-
-
-def _totals(g: Grade) -> str:
     parts = dict.fromkeys(line.part for line in g.lines)
-    each = ", ".join(f"{part} {_sum(g, part, PASS):g} of {_sum(g, part, *STATUS):g}" for part in parts)
-    open_ = sum(line.points for line in g.lines if line.verdict == UNKNOWN)
-    doubt = f"; {open_:g} cannot be told" if open_ else ""
-    return f"{g.points:g} of {g.of:g} points ({each}){doubt}"
-
-
-def _sum(g: Grade, part: str, *verdicts: str) -> float:
-    return sum(line.points for line in g.lines if line.part == part and line.verdict in verdicts)
+    each = ", ".join(f"{part} {g.points(PASS, part=part):g} of {g.points(part=part):g}" for part in parts)
+    open_ = g.points(UNKNOWN)
+    click.echo(
+        f"\n{g.points(PASS):g} of {g.points():g} points ({each}){f'; {open_:g} cannot be told' if open_ else ''}"
+    )

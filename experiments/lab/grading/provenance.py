@@ -1,13 +1,11 @@
-"""Whether raw files can have been written by a run: every order drawn by its seed, sent once, answered once, in time.
+"""Whether raw files can have been written by a run: each order drawn by its seed, sent once, answered once, in time."""
 
-The rules are functions as in `evidence`.
-"""
-
+import functools
 import gzip
 import json
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -25,14 +23,24 @@ ROUNDING = 2e-6
 Event = dict[str, Any]
 
 
+def first_few(rule: Callable[..., Wrong]) -> Callable[..., Wrong]:
+    """Let a rule yield the first of what is wrong, and how many more there are."""
+
+    @functools.wraps(rule)
+    def few(*args: Any) -> Wrong:
+        wrong = list(rule(*args))
+        yield from wrong[:MOST_TOLD]
+        if len(wrong) > MOST_TOLD:
+            yield f"and {len(wrong) - MOST_TOLD:,} more like these"
+
+    return few
+
+
 def raw_as_written(e: Evidence) -> Wrong:
     """The raw files are byte for byte as the laboratory writes such lines."""
     encode = json.JSONEncoder(separators=(",", ":")).encode
-    for name, lines in (
-        (HISTORY, [e.run.head, *e.run.events]),
-        (SAMPLES, [e.run.head, *e.run.events]),
-        (STATE, e.run.state),
-    ):
+    written = [e.run.head, *e.run.events]
+    for name, lines in ((HISTORY, written), (SAMPLES, written), (STATE, e.run.state)):
         packed = e.exhibit.files.get(name)
         if packed is None:
             continue
@@ -62,11 +70,12 @@ def loads_are_seeded(e: Evidence) -> Wrong:
         if event["type"] in ("invoke", "dropped"):
             sent[event["phase"]].append(event)
     for phase in e.run.phases:
-        yield from _few(_of_load(phase, sent.pop(phase["phase"], [])))
+        yield from _of_load(phase, sent.pop(phase["phase"], []))
     for name, events in sent.items():
         yield f"{len(events)} orders of a load {name}, which the history does not have"
 
 
+@first_few
 def _of_load(phase: Event, sent: list[Event]) -> Wrong:
     """Yield what is wrong with the orders of one load."""
     wanted = {op: (due, items) for op, due, items in _drawn(phase, len(sent))}
@@ -109,12 +118,9 @@ def _drawn(phase: Event, sent: int) -> Iterator[tuple[str, float | None, list[Ev
     return ((op, None, items) for op, items in islice(generator.orders(plan), plan.count or sent))
 
 
+@first_few
 def one_end_each(e: Evidence) -> Wrong:
     """Every order that was sent has one end, which is what its kind of answer means, and comes in time."""
-    yield from _few(_ends(e))
-
-
-def _ends(e: Evidence) -> Wrong:
     sent = {event["op"]: event for event in e.run.events if event["type"] == "invoke"}
     timeout = {p["phase"]: p["params"].get("timeout", 0.0) for p in e.run.phases}
     ends: Counter[str] = Counter()
@@ -144,12 +150,10 @@ def _result(kind: str) -> str:
     return "ok" if status in OK else "fail" if status in DEFINITELY_NOT else "info"
 
 
+@first_few
 def clocks_agree(e: Evidence) -> Wrong:
     """An order was placed, by its service's clock, between its sending and its answer, and its id is of that time."""
-    yield from _few(_clocks(e))
-
-
-def _clocks(e: Evidence) -> Wrong:
+    began = -seconds_at(e.run, "1970-01-01T00:00:00Z")
     operations = {op.op: op for op in e.run.operations}
     for order in e.run.held("order"):
         steps = [step for step in order["timeline"] if step["status"] != "unknown"]  # learnt later, stamped as it was
@@ -157,9 +161,9 @@ def _clocks(e: Evidence) -> Wrong:
         name = f"order {order['order_id']}"
         if times != sorted(times):
             yield f"{name} went through its states in another order than time's"
-        made = uuid.UUID(order["order_id"]).int >> 80
-        if abs(made / 1000 - _began(e) - times[0]) > TOLERANCE:
-            yield f"{name} was placed at {times[0]:.3f} s, and its id was made at {made / 1000 - _began(e):.3f} s"
+        made = (uuid.UUID(order["order_id"]).int >> 80) / 1000 - began
+        if abs(made - times[0]) > TOLERANCE:
+            yield f"{name} was placed at {times[0]:.3f} s, and its id was made at {made:.3f} s"
         op = operations.get(order["user_id"])
         if op is None:
             continue
@@ -170,16 +174,9 @@ def _clocks(e: Evidence) -> Wrong:
             yield f"{op.op} was told of an order {op.order_id}, which is not there"
 
 
-def _began(e: Evidence) -> float:
-    return -seconds_at(e.run, "1970-01-01T00:00:00Z")
-
-
+@first_few
 def services_agree(e: Evidence) -> Wrong:
     """Inventory and notification did their work, by their own clocks, before the order's state says so."""
-    yield from _few(_services(e))
-
-
-def _services(e: Evidence) -> Wrong:
     for what, status in (("reservation", "reserved"), ("notification", "notified")):
         for row in e.run.held(what):
             order = e.run.orders.get(row["order_id"])
@@ -203,37 +200,22 @@ def log_agrees(e: Evidence) -> Wrong:
         raise CannotTell("there is no summary to compare run.log with")
     if "doubt" in e.summary:
         raise CannotTell(e.summary["doubt"])
-    yield from _few(f"run.log does not say `{said}`" for said in _unsaid(e.run, e.summary, lines))
+    yield from _unsaid(e.run, e.summary, lines)
 
 
-def _unsaid(run: Run, summary: dict[str, Any], lines: list[str]) -> Iterator[str]:
+@first_few
+def _unsaid(run: Run, summary: dict[str, Any], lines: list[str]) -> Wrong:
     """Yield what a log should say of a run and does not; sentences may have been improved since."""
     last = f"{summary['verdict']}: {verdict_sentence(summary)}"
     if last not in lines:
-        yield last
+        yield f"run.log does not say `{last}`"
     for p in summary["predictions"]:
         _, predicted, measured, _ = prediction_row(p)
         # A run that was made before predictions had ids says none; that can go when it is made anew.
         begin = f"  {p['verdict']:7} {p['id'] if text_of(run) is not None else ''}"
         end = f": predicted {predicted}, measured {measured}"
         if not any(line.startswith(begin) and line.endswith(end) for line in lines):
-            yield begin.strip() + end
+            yield f"run.log does not say `{begin.strip()}{end}`"
 
 
-def _few(wrong: Iterable[str]) -> Wrong:
-    """Yield the first of them, and how many more there are."""
-    told = list(wrong)
-    yield from told[:MOST_TOLD]
-    if len(told) > MOST_TOLD:
-        yield f"and {len(told) - MOST_TOLD:,} more like these"
-
-
-RULES: list[Callable[[Evidence], Wrong]] = [
-    raw_as_written,
-    in_order_of_time,
-    loads_are_seeded,
-    one_end_each,
-    clocks_agree,
-    services_agree,
-    log_agrees,
-]
+RULES = [raw_as_written, in_order_of_time, loads_are_seeded, one_end_each, clocks_agree, services_agree, log_agrees]

@@ -1,6 +1,8 @@
 """A repository as git has it at HEAD: files by their paths, and scripts as they were at earlier commits."""
 
+import io
 import os
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,70 +18,38 @@ class Repository:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        top = self._git("rev-parse", "--show-toplevel", "--short=12", "HEAD")
-        if not top:
+        said = self._git("rev-parse", "--is-shallow-repository", "--short=12", "HEAD")
+        if said.returncode:
             raise LabError(f"{folder} is not a git repository with a commit", "grading reads committed files only")
-        root, self.commit = top.decode().splitlines()
-        self.root = Path(root)
-        self._blobs = self._listed()
-        self.shallow = self._git("rev-parse", "--is-shallow-repository").strip() == b"true"
+        shallow, self.commit = said.stdout.decode().split()
+        self.shallow = shallow == "true"
+        listed = self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD").stdout
+        self.paths = [path.decode(errors="surrogateescape") for path in listed.split(b"\0") if path]
 
-    @property
-    def paths(self) -> list[str]:
-        """The paths of all committed files."""
-        return list(self._blobs)
-
-    def read(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """Return the committed contents of those of the files that there are."""
-        there = [path for path in paths if path in self._blobs]
-        contents = self._contents([self._blobs[path] for path in there])
-        return {path: content for path, content in zip(there, contents, strict=True) if content is not None}
-
-    def read_at(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
-        """Return the contents of (commit, path), None where there was no such file."""
-        asked = sorted({place for place in places if not any(c in "\n\0 " for c in "".join(place))})
-        return dict(zip(asked, self._contents([f"{commit}:{path}" for commit, path in asked]), strict=True))
+    def read(self, paths: Iterable[str], commit: str = "HEAD") -> dict[str, bytes]:
+        """Return the contents of those of the files that there were at a commit, with one call of git for all."""
+        asked = [path for path in paths if "\n" not in path]
+        names = "".join(f"{commit}:{path}\n" for path in asked).encode(errors="surrogateescape")
+        out = io.BytesIO(self._git("cat-file", "--batch", told=names).stdout)
+        found = {}
+        for path in asked:
+            *_, size = out.readline().split()  # "ID blob SIZE", or "NAME missing"
+            if size.isdigit():
+                found[path] = out.read(int(size))
+                out.read(1)
+        return found
 
     def has(self, commit: str) -> bool:
         """Return whether a commit belongs to the history of HEAD."""
         if not commit or not all(c in "0123456789abcdef" for c in commit):
             return False
-        return self._git("merge-base", "--is-ancestor", commit, "HEAD", wanted="status") == b"0"
+        return self._git("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
 
     def changes(self) -> list[str]:
         """Return what differs from HEAD, or is new, in the folders that are graded."""
-        said = self._git("status", "--porcelain", "-z", "--no-renames", "--", "results", "experiments")
+        said = self._git("status", "--porcelain", "-z", "--no-renames", "--", "results", "experiments").stdout
         return [line[3:].decode(errors="replace") for line in said.split(b"\0") if line]
 
-    def _listed(self) -> dict[str, str]:
-        blobs = {}
-        for line in self._git("ls-tree", "-r", "-z", "--full-tree", "HEAD").split(b"\0"):
-            what, _, path = line.partition(b"\t")
-            if what.split()[1:2] == [b"blob"]:
-                blobs[path.decode(errors="surrogateescape")] = what.split()[2].decode()
-        return blobs
-
-    def _contents(self, names: list[str]) -> list[bytes | None]:
-        """Return what git has under each name, with one call for all of them."""
-        if not names:
-            return []
-        out = memoryview(self._git("cat-file", "--batch", told="\n".join(names).encode() + b"\n"))
-        found: list[bytes | None] = []
-        for _ in names:
-            line, _, _ = bytes(out[:4096]).partition(b"\n")
-            out = out[len(line) + 1 :]
-            if line.endswith((b" missing", b" ambiguous")):
-                found.append(None)
-                continue
-            size = int(line.split()[-1])
-            found.append(bytes(out[:size]))
-            out = out[size + 1 :]
-        return found
-
-    def _git(self, *words: str, told: bytes = b"", wanted: str = "output") -> bytes:
-        """Return what git says: nothing when it fails."""
+    def _git(self, *words: str, told: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         command = [*GIT, "-C", str(self.folder), *words]
-        done = processes.finished(command, 300.0, input=told, capture_output=True, env=os.environ | ENVIRONMENT)
-        if wanted == "status":
-            return str(done.returncode).encode()
-        return done.stdout if done.returncode == 0 else b""
+        return processes.finished(command, 300.0, input=told, capture_output=True, env=os.environ | ENVIRONMENT)

@@ -10,8 +10,8 @@ The lines are in `experiments/rubric.toml`. A line needs one or more of these, a
 """
 
 import tomllib
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lab.grading.grade import Graded
@@ -36,10 +36,6 @@ class Judged:
     reason: str
     evidence: list[str]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return asdict(self)
-
 
 def lines() -> list[dict[str, Any]]:
     """Return the lines of the rubric, as they are written."""
@@ -47,92 +43,73 @@ def lines() -> list[dict[str, Any]]:
 
 
 def judge(repository: Repository, found: list[Graded]) -> list[Judged]:
-    """Judge every line of the rubric."""
-    jury = _Jury(repository, {g.folder: g for g in found})
-    return [jury.judged(line) for line in lines()]
+    """Judge every line of the rubric: the worst of what it needs, and why."""
+    by_folder = {graded.folder: graded for graded in found}
+    return [_judged(line, list(_needs(line, by_folder, repository))) for line in lines()]
 
 
-class _Jury:
-    def __init__(self, repository: Repository, found: dict[str, Graded]) -> None:
-        self._repository, self._found = repository, found
-
-    def judged(self, line: dict[str, Any]) -> Judged:
-        """Judge one line: the worst of what it needs, and why."""
-        said = list(self._needs(line))
-        worst = overall([v for v, _ in said])
-        reasons = [reason for v, reason in said if v == worst]
-        reason = "; ".join(reasons) if worst == PASS else reasons[0]
-        shape = {name: line[name] for name in ("id", "part", "says")}
-        return Judged(**shape, points=line["points"], verdict=worst, reason=reason, evidence=_links(line))
-
-    def _needs(self, line: dict[str, Any]) -> Said:
-        if "experiment" in line:
-            yield from self._experiment(_folder(line), line["experiment"], line.get("predictions"))
-        if "benchmark" in line:
-            yield from self._benchmark(line["benchmark"])
-        if "file" in line:
-            yield self._file(line["file"], line.get("section"))
-
-    def _experiment(self, folder: str, name: str, wanted: list[str] | None) -> Said:
-        """Yield what is to be said of a run: its soundness, its invariants, its predictions."""
-        found = self._found.get(folder)
-        if found is None:
-            yield UNKNOWN, f"there is no {folder}: run experiments/{name}.sh and commit what it makes"
-            return
-        if found.verdict != PASS:
-            yield found.verdict, found.why
-        if found.summary is None:
-            return
-        for invariant in found.summary["invariants"]:
-            if invariant["verdict"] != PASS:
-                yield invariant["verdict"], f"{invariant['id']}: {invariant['sentence']}"
-        if "doubt" in found.summary:
-            yield UNKNOWN, found.summary["doubt"]
-        predictions = {p["id"]: p for p in found.summary["predictions"]}
-        ids = wanted or list(predictions)
-        for id in ids:
-            yield from _wrong_prediction(id, predictions.get(id))
-        yield PASS, f"{len(ids)} predictions and {len(found.summary['invariants'])} invariants hold"
-
-    def _benchmark(self, name: str) -> Said:
-        folder = f"results/bench/{name}"
-        found = self._found.get(folder)
-        if found is None:
-            yield UNKNOWN, f"there is no {folder}: run ./lab bench {name} and commit what it makes"
-            return
-        if found.verdict != PASS:
-            yield found.verdict, found.why
-        goals = (found.summary or {"goals": []})["goals"]
-        for goal in goals:
-            if goal["verdict"] != PASS:
-                yield goal["verdict"], f"{goal['goal']}: wanted {goal['wanted']}, measured {goal['measured']}"
-        yield PASS, f"{len(goals)} goals are reached"
-
-    def _file(self, path: str, section: str | None) -> tuple[str, str]:
-        content = self._repository.read([path]).get(path)
-        if content is None:
-            return FAIL, f"there is no {path}"
-        headings = [line.lstrip("# ") for line in content.decode(errors="replace").splitlines() if line.startswith("#")]
-        if section and not any(heading.startswith(section) for heading in headings):
-            return FAIL, f"{path} has no section `{section}`"
-        return PASS, f"{path} is there"
+def _judged(line: dict[str, Any], said: list[tuple[str, str]]) -> Judged:
+    worst = overall([verdict for verdict, _ in said])
+    reasons = [reason for verdict, reason in said if verdict == worst]
+    links = [f"{folder}/report.md" for folder in _folders(line).values()] + ([line["file"]] if "file" in line else [])
+    reason = "; ".join(reasons) if worst == PASS else reasons[0]
+    return Judged(line["id"], line["part"], line["says"], line["points"], worst, reason, links)
 
 
-def _wrong_prediction(id: str, found: dict[str, Any] | None) -> Said:
-    """Yield what is wrong with one prediction: it must be there, and hold."""
-    if found is None:
-        yield UNKNOWN, f"there is no prediction {id}"
-    elif found["verdict"] != PASS:
-        sentence, predicted, measured, _ = prediction_row(found)
-        yield found["verdict"], f"{id}: {sentence}: predicted {predicted}, measured {measured}"
+def _folders(line: dict[str, Any]) -> dict[str, str]:
+    """Return where the evidence is that a line needs, by the command that makes it."""
+    folders = {}
+    if name := line.get("experiment"):
+        folders[f"experiments/{name}.sh"] = f"results/{PARTS['ABC'.index(line['part'])]}/{name}"
+    if name := line.get("benchmark"):
+        folders[f"./lab bench {name}"] = f"results/bench/{name}"
+    return folders
 
 
-def _folder(line: dict[str, Any]) -> str:
-    return f"results/{PARTS['ABC'.index(line['part'])]}/{line['experiment']}"
+def _needs(line: dict[str, Any], found: Mapping[str, Graded], repository: Repository) -> Said:
+    for command, folder in _folders(line).items():
+        graded = found.get(folder)
+        if graded is None:
+            yield UNKNOWN, f"there is no {folder}: run {command} and commit what it makes"
+            continue
+        if graded.verdict != PASS:
+            yield graded.verdict, graded.why
+        if summary := graded.summary:
+            yield from _goals(summary["goals"]) if "goals" in summary else _run(summary, line.get("predictions"))
+    if "file" in line:
+        yield _file(repository, line["file"], line.get("section"))
 
 
-def _links(line: dict[str, Any]) -> list[str]:
-    """Return where to look at what a line needs: paths, seen from the repository's root."""
-    links = [f"{_folder(line)}/report.md"] if "experiment" in line else []
-    links += [f"results/bench/{line['benchmark']}/report.md"] if "benchmark" in line else []
-    return links + ([line["file"]] if "file" in line else [])
+def _run(summary: dict[str, Any], wanted: list[str] | None) -> Said:
+    """Yield what is to be said of a run's invariants and predictions."""
+    for invariant in summary["invariants"]:
+        if invariant["verdict"] != PASS:
+            yield invariant["verdict"], f"{invariant['id']}: {invariant['sentence']}"
+    if "doubt" in summary:
+        yield UNKNOWN, summary["doubt"]
+    predictions = {p["id"]: p for p in summary["predictions"]}
+    ids = wanted or list(predictions)
+    for id in ids:
+        if id not in predictions:
+            yield UNKNOWN, f"there is no prediction {id}"
+        elif (verdict := predictions[id]["verdict"]) != PASS:
+            sentence, predicted, measured, _ = prediction_row(predictions[id])
+            yield verdict, f"{id}: {sentence}: predicted {predicted}, measured {measured}"
+    yield PASS, f"{len(ids)} predictions and {len(summary['invariants'])} invariants hold"
+
+
+def _goals(goals: list[dict[str, Any]]) -> Said:
+    for goal in goals:
+        if goal["verdict"] != PASS:
+            yield goal["verdict"], f"{goal['goal']}: wanted {goal['wanted']}, measured {goal['measured']}"
+    yield PASS, f"{len(goals)} goals are reached"
+
+
+def _file(repository: Repository, path: str, section: str | None) -> tuple[str, str]:
+    content = repository.read([path]).get(path)
+    if content is None:
+        return FAIL, f"there is no {path}"
+    headings = [line.lstrip("# ") for line in content.decode(errors="replace").splitlines() if line.startswith("#")]
+    if section and not any(heading.startswith(section) for heading in headings):
+        return FAIL, f"{path} has no section `{section}`"
+    return PASS, f"{path} is there"

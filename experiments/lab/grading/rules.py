@@ -7,7 +7,7 @@ that cannot be decided raises CannotTell. What the run did is in `as_ours`, and 
 
 import difflib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,19 +59,27 @@ class Exhibit:
         return self.folder.split("/")[-2]
 
 
+@dataclass
 class Evidence:
     """An exhibit, read: its run, and what is made from the raw files once more.
 
     `made` holds the files that `./lab report` makes, and `summary` their figures; empty and None if it cannot.
     """
 
-    def __init__(self, exhibit: Exhibit, run: Run, made: dict[str, bytes], summary: dict[str, Any] | None) -> None:
-        self.exhibit, self.run, self.made, self.summary = exhibit, run, made, summary
+    exhibit: Exhibit
+    run: Run
+    made: dict[str, bytes]
+    summary: dict[str, Any] | None
 
     @property
     def commit(self) -> str:
         """The commit that the run names."""
         return self.run.head["environment"]["commit"]
+
+    @property
+    def script(self) -> str:
+        """The path of its script."""
+        return f"experiments/{self.exhibit.experiment}.sh"
 
     @cached_property
     def script_then(self) -> bytes | None:
@@ -79,11 +87,6 @@ class Evidence:
         if self.exhibit.of_ours:
             return own(self.script)
         return self.exhibit.script_then if self.exhibit.in_history else self.exhibit.script
-
-    @property
-    def script(self) -> str:
-        """The path of its script."""
-        return f"experiments/{self.exhibit.experiment}.sh"
 
     @cached_property
     def steps(self) -> list[Step]:
@@ -96,13 +99,6 @@ class Evidence:
         if self.script_then is None or self.script_then != own(self.script):
             return None
         return reference.ours(self.exhibit.part, self.exhibit.experiment)
-
-    @cached_property
-    def pairs(self) -> list[tuple[Step, Step]]:
-        """Each step of our own run, with the one that happened. Raises CannotTell when they are not the same."""
-        if self.ours and [step.what for step in self.ours] != [step.what for step in self.steps]:
-            raise CannotTell("what happened is not what happened in our run, so its times say nothing")
-        return list(zip(self.ours or [], self.steps, strict=False))
 
 
 def own(path: str) -> bytes | None:
@@ -126,32 +122,26 @@ def right_version(e: Evidence) -> Wrong:
 def same_name(e: Evidence) -> Wrong:
     """Experiment, part, title and explanation are those of the folder and of the committed script."""
     head, exhibit = e.run.head, e.exhibit
-    for name, is_, should in (
-        ("experiment", head["experiment"], exhibit.experiment),
-        ("part", head["part"], exhibit.part),
-    ):
-        if is_ != should:
-            yield f"the run says that its {name} is {is_}, and it lies in {exhibit.folder}"
-    title, about = _header(exhibit)
-    for name, is_, should in (
-        ("title", head["title"], title),
-        *((s, head["about"].get(s), about.get(s)) for s in SECTIONS),
-    ):
+    for name, should in (("experiment", exhibit.experiment), ("part", exhibit.part)):
+        if head[name] != should:
+            yield f"the run says that its {name} is {head[name]}, and it lies in {exhibit.folder}"
+    said, written = {"title": head["title"]} | head["about"], _header(exhibit)
+    for name in ("title", "Shows", "Why", "Not shown"):
+        is_, should = said.get(name), written.get(name)
         if is_ != should:
             yield f"the run says in its {name} `{short(is_)}`, and the script says `{short(should)}`"
 
 
-SECTIONS = ("Shows", "Why", "Not shown")
-
-
-def _header(exhibit: Exhibit) -> tuple[str, dict[str, str]]:
+def _header(exhibit: Exhibit) -> dict[str, str]:
+    """Return the title and the sections of a script's first comment."""
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, f"{exhibit.experiment}.sh")
         script.write_bytes(exhibit.script or b"")
         try:
-            return read_header(script)
+            title, about = read_header(script)
         except (LabError, UnicodeDecodeError):
-            return "", {}
+            return {"title": ""}
+        return {"title": title} | about
 
 
 def commit_is_known(e: Evidence) -> Wrong:
@@ -207,11 +197,4 @@ def short(text: str | None) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
-RULES: list[Callable[[Evidence], Wrong]] = [
-    full_run,
-    right_version,
-    same_name,
-    commit_is_known,
-    script_is_ours,
-    predictions_are_ours,
-]
+RULES = [full_run, right_version, same_name, commit_is_known, script_is_ours, predictions_are_ours]
