@@ -20,8 +20,8 @@ from campus.messages import Message, read
 from campus.problems import CONTENT_TYPE
 from chain import Chain
 from flask.testing import FlaskClient
-from lab.runtime.postgres import Cluster, PostgresMissing, private_cluster
 from node import Node, RabbitMissing
+from rig.postgres import Cluster, PostgresMissing, private_cluster
 
 APPS = {"order": order_service.app, "inventory": inventory_service.app, "notification": notification_service.app}
 STOCK = {"burger": 5, "fries": 5}

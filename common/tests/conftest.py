@@ -9,7 +9,7 @@ import pytest
 import rig
 from campus.database import Database
 from hypothesis import HealthCheck, settings
-from lab.runtime.postgres import Cluster, PostgresMissing, private_cluster
+from rig.postgres import Cluster, PostgresMissing, private_cluster
 from sqlalchemy import MetaData
 
 # The same examples in every run; `--hypothesis-profile=explore` draws new ones.

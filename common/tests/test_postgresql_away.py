@@ -12,8 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from campus.database import CommitUnknown, Database, DatabaseDown, InsertIfAbsent
-from lab.runtime import postgres
-from rig import wait_until
+from rig import postgres, wait_until
 from sqlalchemy import Column, Connection, MetaData, String, Table, select
 
 SOON = 10.0  # seconds: a statement's limit and a connection's, and what a busy machine adds

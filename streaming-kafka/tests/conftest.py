@@ -18,10 +18,10 @@ from campus.faults import CONSUMING, Faults
 from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Message, event
 from campus.orders import IllegalTransition, new_order_id
 from campus.work import Task
-from lab.runtime.postgres import Cluster, PostgresMissing, private_cluster
 from node import Node
 from prometheus_client import CollectorRegistry
 from rig import wait_until
+from rig.postgres import Cluster, PostgresMissing, private_cluster
 
 DATA = {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}
 

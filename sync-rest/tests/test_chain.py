@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from lab.runtime.postgres import Cluster, PostgresMissing, private_cluster
 from rig import MARGIN, Service, wait_until
+from rig.postgres import Cluster, PostgresMissing, private_cluster
 
 PART = Path(__file__).resolve().parents[1]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-HOME = Path(__file__).resolve().parents[3] / ".lab" / "postgres"
+HOME = Path(__file__).resolve().parents[2] / ".lab" / "postgres"
 PLACES = ("usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql*/bin", "usr/local/opt/postgresql*/bin")
 # Nothing in here outlives the server, so nothing needs to reach the disk.
 SETTINGS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200"
