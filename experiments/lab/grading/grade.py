@@ -204,7 +204,7 @@ def _cut(line: str | None, other: str | None) -> str:
 def named_as_its_folder(e: Evidence) -> Wrong:
     """The benchmark is the one that its folder names."""
     if e.run.head["benchmark"] != e.exhibit.experiment:
-        yield f"it is a benchmark of {e.run.head['benchmark']}, and it lies in {e.exhibit.folder}"
+        yield f"it is a benchmark of {e.run.head['benchmark']}, and it is in {e.exhibit.folder}"
 
 
 RULES = [*rules.RULES, *reference.RULES, *provenance.RULES, made_from_raw]

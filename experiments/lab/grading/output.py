@@ -37,7 +37,7 @@ class Grade:
 
     @property
     def status(self) -> int:
-        """0 if all is well, 1 if something failed, 2 if something cannot be told and nothing failed."""
+        """0 if every line passes, 1 if a line failed, 2 if a line cannot be told and none failed."""
         return EXIT_STATUS[overall([judged.verdict for judged in (*self.lines, *self.runs)])]
 
     def as_dict(self) -> dict[str, Any]:

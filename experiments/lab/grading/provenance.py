@@ -45,7 +45,7 @@ def raw_as_written(e: Evidence) -> Wrong:
         if packed is None:
             continue
         if packed[3] or packed[4:8] != bytes(4):  # a file's name, a time
-            yield f"{name} was compressed by something else than the laboratory"
+            yield f"{name} was compressed by another program than the laboratory"
         text = gzip.decompress(packed).decode().splitlines()
         for n, (is_, line) in enumerate(zip(text, lines, strict=True), start=1):
             if is_ != encode(line):
@@ -54,7 +54,7 @@ def raw_as_written(e: Evidence) -> Wrong:
 
 
 def in_order_of_time(e: Evidence) -> Wrong:
-    """The lines of the history are in order of time, and none lies outside the run."""
+    """The lines of the history are in order of time, and none is outside the run."""
     before = 0.0
     for n, event in enumerate(e.run.events, start=2):
         if event["at"] < before:
@@ -86,7 +86,7 @@ def _of_load(phase: Event, sent: list[Event]) -> Wrong:
     for event in sent:
         op = event["op"]
         if op not in wanted:
-            yield f"order {op} is none that the load {phase['phase']} draws"
+            yield f"order {op} is not one that the load {phase['phase']} draws"
             continue
         due, items = wanted[op]
         if event.get("items", items) != items:
@@ -120,7 +120,7 @@ def _drawn(phase: Event, sent: int) -> Iterator[tuple[str, float | None, list[Ev
 
 @first_few
 def one_end_each(e: Evidence) -> Wrong:
-    """Every order that was sent has one end, which is what its kind of answer means, and comes in time."""
+    """Every order that was sent has one result, which fits its kind of answer and comes in time."""
     sent = {event["op"]: event for event in e.run.events if event["type"] == "invoke"}
     timeout = {p["phase"]: p["params"].get("timeout", 0.0) for p in e.run.phases}
     ends: Counter[str] = Counter()
@@ -160,7 +160,7 @@ def clocks_agree(e: Evidence) -> Wrong:
         times = [seconds_at(e.run, step["at"]) for step in steps]
         name = f"order {order['order_id']}"
         if times != sorted(times):
-            yield f"{name} went through its states in another order than time's"
+            yield f"the times of {name} do not follow the order of its states"
         made = (uuid.UUID(order["order_id"]).int >> 80) / 1000 - began
         if abs(made - times[0]) > TOLERANCE:
             yield f"{name} was placed at {times[0]:.3f} s, and its id was made at {made:.3f} s"
@@ -171,7 +171,7 @@ def clocks_agree(e: Evidence) -> Wrong:
         if times[0] < op.sent - TOLERANCE or (answered is not None and times[0] > answered + TOLERANCE):
             yield f"{name} was placed at {times[0]:.3f} s, and {op.op} was sent at {op.sent:.3f} s"
         if op.order_id and op.result == "ok" and op.order_id not in e.run.orders:
-            yield f"{op.op} was told of an order {op.order_id}, which is not there"
+            yield f"the reply to {op.op} names the order {op.order_id}, which does not exist"
 
 
 @first_few

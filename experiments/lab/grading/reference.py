@@ -13,11 +13,11 @@ OUTAGE = ("kill", "stop", "pause", "start", "unpause")
 
 
 def steps_are_ours(e: Evidence) -> Wrong:
-    """Loads and disturbances are those of our own run, with the same parameters, in the same order."""
+    """Loads and faults are those of our own run, with the same parameters, in the same order."""
     if e.ours is None:  # another script, which is said
         return
     if not e.ours:
-        raise CannotTell("we have no run of our own to hold it against")
+        raise CannotTell("we have no run of our own to compare it with")
     mine, theirs = ([step.what for step in steps] for steps in (e.steps, e.ours))
     if mine != theirs and [what[:2] for what in mine] == [what[:2] for what in theirs]:
         yield "its steps are ours with other parameters, as with --quick"
@@ -33,7 +33,7 @@ def _listed(steps: list[Step]) -> str:
 
 
 def waited_as_ours(e: Evidence) -> Wrong:
-    """What our run did some seconds into a load was done then, and so each outage lasted as long as ours."""
+    """Each step during a load was done at the same second as in our run, so each fault window is as long as ours."""
     ours = e.ours or []
     if ours and [step.what for step in ours] != [step.what for step in e.steps]:
         raise CannotTell("what happened is not what happened in our run, so its times say nothing")

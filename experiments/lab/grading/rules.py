@@ -110,11 +110,11 @@ def own(path: str) -> bytes | None:
 def full_run(e: Evidence) -> Wrong:
     """It is a full run, not a quick one."""
     if e.run.head["quick"]:
-        yield "it is a quick run, which is no full evidence"
+        yield "it is a quick run, which is not full evidence"
 
 
 def right_version(e: Evidence) -> Wrong:
-    """It is a run of the services as they are, and not of a broken version."""
+    """It is a run of the right services, and not of a broken version."""
     if "broken" in e.run.head:
         yield f"one of its services was the broken version {e.run.head['broken']}"
 
@@ -124,7 +124,7 @@ def same_name(e: Evidence) -> Wrong:
     head, exhibit = e.run.head, e.exhibit
     for name, should in (("experiment", exhibit.experiment), ("part", exhibit.part)):
         if head[name] != should:
-            yield f"the run says that its {name} is {head[name]}, and it lies in {exhibit.folder}"
+            yield f"the run says that its {name} is {head[name]}, and it is in {exhibit.folder}"
     said, written = {"title": head["title"]} | head["about"], _header(exhibit)
     for name in ("title", "Shows", "Why", "Not shown"):
         is_, should = said.get(name), written.get(name)
@@ -147,9 +147,9 @@ def _header(exhibit: Exhibit) -> dict[str, str]:
 def commit_is_known(e: Evidence) -> Wrong:
     """The commit that it names is in the repository's history, without uncommitted changes."""
     if e.commit.endswith("+changes"):
-        raise CannotTell(f"it was made with uncommitted changes ({e.commit}), so nobody knows by which code")
+        raise CannotTell(f"it was made with uncommitted changes ({e.commit}), so its code is unknown")
     if e.commit == "none":
-        raise CannotTell("it was made outside of git, so nobody knows by which code")
+        raise CannotTell("it was made outside of git, so its code is unknown")
     if not e.exhibit.in_history:
         if e.exhibit.shallow:
             raise CannotTell(f"commit {e.commit} may be beyond the end of this shallow clone")
@@ -157,7 +157,7 @@ def commit_is_known(e: Evidence) -> Wrong:
 
 
 def script_is_ours(e: Evidence) -> Wrong:
-    """Its script is the one that we have, and was so when it ran."""
+    """Its script is ours, and was ours when it ran."""
     if e.exhibit.in_history and e.script_then is None:
         yield f"there was no {e.script} at commit {e.commit}, which it names"
         return
@@ -165,7 +165,7 @@ def script_is_ours(e: Evidence) -> Wrong:
 
 
 def predictions_are_ours(e: Evidence) -> Wrong:
-    """Its predictions are the ones that we have, and were so when it ran."""
+    """Its predictions are ours, and were ours when it ran."""
     path = f"experiments/{e.exhibit.experiment}.py"
     then, ours = predictions.text_of(e.run), own(path)
     yield from _same_text(path, ours, e.exhibit.predictions, ours if then is None else then.encode())
@@ -178,7 +178,7 @@ def _same_text(path: str, ours: bytes | None, now: bytes | None, then: bytes | N
     if now != then:
         yield f"{path} was changed after the run: {_diff(then or b'', now)}"
     elif ours is None:
-        raise CannotTell(f"we have no {path} to hold it against")
+        raise CannotTell(f"we have no {path} to compare it with")
     elif now != ours:
         raise CannotTell(f"{path} is not ours, judge yourself: {_diff(ours, now)}")
 

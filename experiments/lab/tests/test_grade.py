@@ -204,7 +204,7 @@ def test_an_order_that_was_added_and_one_that_was_changed(forger):
             e["items"] = [{"sku": "sushi", "qty": 9}]
     forger.write(A5, history.Run(run.head, run.events + added, run.state))
     found = forger.graded(A5)
-    assert breaks(found, "order warm-000100 is none that the load warm draws")
+    assert breaks(found, "order warm-000100 is not one that the load warm draws")
     assert breaks(found, "order warm-000001 is of [{'sku': 'sushi', 'qty': 9}], and its seed draws")
 
 
@@ -274,7 +274,7 @@ def test_a_raw_file_that_an_editor_wrote(clone):
     place.write_bytes(gzip.compress(text.replace('"what":', '"what": ', 1).encode(), mtime=1))
     found = clone.graded(A5)
     assert breaks(found, 'state.jsonl.gz line 1 was not written by the laboratory: {"what": "')
-    assert breaks(found, "state.jsonl.gz was compressed by something else")
+    assert breaks(found, "state.jsonl.gz was compressed by another program")
 
 
 def invented(run: history.Run, steps: list[reference.Step]) -> history.Run:
@@ -331,7 +331,7 @@ def test_results_of_another_experiment(clone):
     shutil.rmtree(clone.root / A5)
     shutil.copytree(clone.root / A3, clone.root / A5)
     found = clone.graded(A5)
-    assert breaks(found, f"the run says that its experiment is a3_failure, and it lies in {A5}")
+    assert breaks(found, f"the run says that its experiment is a3_failure, and it is in {A5}")
     assert breaks(found, "the history has", "where our run has", "load no_inventory")
 
 
@@ -347,7 +347,7 @@ def test_a_quick_run(forger):
     run = forger.run(A5)
     run.head["quick"] = True
     forger.write(A5, run)
-    assert breaks(forger.graded(A5), "it is a quick run, which is no full evidence")
+    assert breaks(forger.graded(A5), "it is a quick run, which is not full evidence")
 
 
 def test_a_quick_run_passed_off_as_full(forger):
@@ -392,7 +392,7 @@ def made_anew(forger: Clone, text: str | None = None) -> None:
 
 def test_without_a_run_of_our_own_nobody_can_tell(clone, monkeypatch):
     monkeypatch.setattr(reference, "ours", lambda part, experiment: [])
-    assert breaks(clone.graded(A5), "we have no run of our own to hold it against", verdict="unknown")
+    assert breaks(clone.graded(A5), "we have no run of our own to compare it with", verdict="unknown")
 
 
 def test_a_run_with_its_predictions_passes(forger):
@@ -430,8 +430,8 @@ def test_nothing_of_a_student_is_run(forger):
 def test_a_comment_changed_after_the_run(clone):
     clone.replace("experiments/a5_outage.sh", "is down, every order", "is down, no order")
     found = clone.graded(A5)
-    assert breaks(found, "the run says in its Shows `While inventory is down every")
-    assert breaks(found, "experiments/a5_outage.sh was changed after the run: ", "is down no order")
+    assert breaks(found, "the run says in its Shows `While inventory is down, every")
+    assert breaks(found, "experiments/a5_outage.sh was changed after the run: ", "is down, no order")
 
 
 def test_a_script_that_was_made_after_the_run(clone):
@@ -581,7 +581,7 @@ def test_a_prediction_that_does_not_hold_fails_only_its_line(forger):
 
     lines = lines_of(forger, A5, change=slower)
     assert lines["A5a"].verdict == "fail"
-    assert lines["A5a"].reason.startswith(f"{QUICK}: A refusal is quick (503, p50): predicted at most 20 ms, measured")
+    assert lines["A5a"].reason.startswith(f"{QUICK}: A refusal is quick (p50): predicted at most 20 ms, measured")
     assert lines["A5b"].verdict == "pass"
 
 
