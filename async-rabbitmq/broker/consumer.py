@@ -11,7 +11,7 @@ from typing import Any
 from pika import BasicProperties
 from pika.channel import Channel
 
-from broker.link import BrokerDown, Link
+from broker.connection import BrokerConnection, BrokerDown
 from broker.pace import Pace
 
 log = logging.getLogger("campus")
@@ -51,7 +51,7 @@ class Consumer:
         self, url: str, name: str, queue_name: str, *, alone: bool = False, refuse: Callable[[str], None] | None = None
     ) -> None:
         self.queue = queue_name
-        self._link = Link(url, f"{name} consumer", opened=self._opened, lost=self._lost)
+        self._connection = BrokerConnection(url, f"{name} consumer", on_opened=self._on_opened, on_lost=self._on_lost)
         self._channel: Channel | None = None
         self._deliveries: queue.SimpleQueue[Delivery] = queue.SimpleQueue()
         self._pace, self._wanted, self._enough = Pace(), 1, threading.Event()
@@ -59,13 +59,13 @@ class Consumer:
         self._tag: str | None = None  # of the consumer, once RabbitMQ has registered it
         self._one_by_one = True
         self._other_since: float | None = None  # since when another consumer has the queue
-        self.start, self.stop = self._link.start, self._link.stop
+        self.start, self.stop = self._connection.start, self._connection.stop
 
     def check(self) -> None:
         """Raise BrokerDown, with why, when no messages can come now. One that stands by lacks nothing."""
         stands_by = self._other_since is not None and self._refuse is None
         try:
-            self._link.check()
+            self._connection.check()
         except BrokerDown as why:
             if not (stands_by and _is_locked(str(why))):
                 raise
@@ -76,7 +76,7 @@ class Consumer:
     def drop(self) -> None:
         """Close the connection: what is not acknowledged goes back to the queue."""
         self._channel = None
-        self._link.drop()
+        self._connection.drop()
 
     def take(self, most: int, wait: float) -> list[Delivery]:
         """Return what is there, at most so many, after waiting at most `wait` seconds for the first."""
@@ -117,14 +117,14 @@ class Consumer:
                 for tag in tags[-1:] if all_before else tags:
                     channel.basic_ack(tag, multiple=all_before)
 
-        self._link.call(acknowledge)
+        self._connection.call(acknowledge)
 
     def fetch_many(self) -> None:
         """Do not wait any longer for what was fetched alone."""
         channel = self._channel
-        self._link.call(lambda: channel is self._channel and self._fetch_many(channel))
+        self._connection.call(lambda: channel is self._channel and self._fetch_many(channel))
 
-    def _opened(self, channel: Channel) -> None:
+    def _on_opened(self, channel: Channel) -> None:
         self._channel, self._deliveries, self._one_by_one = channel, queue.SimpleQueue(), True
         channel.add_on_cancel_callback(lambda _: self.drop())  # the queue is gone: the next connection declares it anew
         if self._alone:
@@ -154,7 +154,7 @@ class Consumer:
         if not method.redelivered:
             self._fetch_many(channel)
 
-    def _lost(self, why: str) -> None:
+    def _on_lost(self, why: str) -> None:
         self._channel = self._tag = None
         if not _is_locked(why):
             self._other_since = None

@@ -4,7 +4,7 @@ import threading
 import time
 
 EACH_SECONDS = 0.002
-MOST_SECONDS = 0.02
+MAX_SECONDS = 0.02
 
 
 class Pace:
@@ -26,4 +26,4 @@ class Pace:
 
     def began(self, count: int, *, most: int) -> None:
         """Note that a round begins now with `count` messages of the `most` that it can take."""
-        self._next = 0.0 if count == most else time.monotonic() + min(count * EACH_SECONDS, MOST_SECONDS)
+        self._next = 0.0 if count == most else time.monotonic() + min(count * EACH_SECONDS, MAX_SECONDS)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from campus.messages import Message
+from campus.events import Event
 from pika import BasicProperties, spec
 from pika.channel import Channel
 
-from broker.link import BrokerDown, Link
+from broker.connection import BrokerConnection, BrokerDown
 from broker.topology import EXCHANGE, KEYS
 
 
@@ -27,20 +27,20 @@ class Outgoing:
     headers: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def event(cls, message: Message) -> "Outgoing":
+    def for_event(cls, event: Event) -> "Outgoing":
         """Return an event for the exchange that everybody listens to."""
-        return cls(EXCHANGE, KEYS[message.event_type], message.encode(), message.event_id)
+        return cls(EXCHANGE, KEYS[event.event_type], event.encode(), event.event_id)
 
 
 class _Batch:
-    """Messages that one caller waits for. Only the link's thread writes it until `done` is set."""
+    """Messages that one caller waits for. Only the connection's thread writes it until `done` is set."""
 
     def __init__(self, messages: Sequence[Outgoing]) -> None:
         self.messages = messages
         self.troubles: list[str | None] = ["not confirmed in time"] * len(messages)
         self.left = len(messages)
         self.done = threading.Event()
-        self.given_up = False
+        self.timed_out = False
 
     def settle(self, n: int, trouble: str | None) -> None:
         self.troubles[n] = trouble
@@ -54,18 +54,18 @@ class Publisher:
 
     Example:
 
-        troubles = publisher.publish([Outgoing.event(message)], timeout=5)
+        troubles = publisher.publish([Outgoing.for_event(event)], timeout=5)
         assert troubles == [None]  # RabbitMQ has it
     """
 
     def __init__(self, url: str, name: str) -> None:
-        self._link = Link(url, f"{name} publisher", opened=self._opened, lost=self._lost)
+        self._connection = BrokerConnection(url, f"{name} publisher", on_opened=self._on_opened, on_lost=self._on_lost)
         self._channel: Channel | None = None
         self._sent = 0
         self._handed: deque[_Batch] = deque()
         self._waiting: dict[int, tuple[_Batch, int]] = {}
         self._returned: dict[str, str] = {}  # by correlation_id: message ids may be missing, or the same
-        self.start, self.stop, self.check = self._link.start, self._link.stop, self._link.check
+        self.start, self.stop, self.check = self._connection.start, self._connection.stop, self._connection.check
 
     def publish(self, messages: Sequence[Outgoing], *, timeout: float) -> list[str | None]:
         """Publish in this order and wait; return for each message None, or why it may not have arrived.
@@ -74,23 +74,23 @@ class Publisher:
         """
         if not messages:
             return []
-        self._link.check()
+        self._connection.check()
         batch = _Batch(messages)
         self._handed.append(batch)
-        self._link.call(self._send)
+        self._connection.call(self._send)
         if not batch.done.wait(timeout):
-            batch.given_up = True
+            batch.timed_out = True
             with contextlib.suppress(ValueError):
                 self._handed.remove(batch)
-            self._link.call(self._forget_given_up)
+            self._connection.call(self._forget_timed_out)
         return list(batch.troubles)
 
     def _send(self) -> None:
         while self._handed and self._channel is not None:
             self._send_batch(self._handed.popleft(), self._channel)
 
-    def _forget_given_up(self) -> None:
-        self._waiting = {sent: (batch, n) for sent, (batch, n) in self._waiting.items() if not batch.given_up}
+    def _forget_timed_out(self) -> None:
+        self._waiting = {sent: (batch, n) for sent, (batch, n) in self._waiting.items() if not batch.timed_out}
         self._returned = {sent: why for sent, why in self._returned.items() if int(sent) in self._waiting}
 
     def _send_batch(self, batch: _Batch, channel: Channel) -> None:
@@ -109,13 +109,13 @@ class Publisher:
             )
             channel.basic_publish(message.exchange, message.key, message.body, properties, mandatory=True)
 
-    def _opened(self, channel: Channel) -> None:
+    def _on_opened(self, channel: Channel) -> None:
         self._channel, self._sent = channel, 0
         channel.add_on_return_callback(self._on_return)
         channel.confirm_delivery(self._on_confirm)
         self._send()  # what was handed over while the last connection broke
 
-    def _lost(self, why: str) -> None:
+    def _on_lost(self, why: str) -> None:
         self._channel = None
         self._returned.clear()
         waiting, self._waiting = self._waiting, {}

@@ -1,14 +1,14 @@
 """The exchange, the queues and their bindings: declared from here and nowhere else, by every service that connects.
 
 An event goes to the exchange `orders` under a routing key, and from there to each queue whose binding fits. Beside each
-queue stand its dead-letter queue and four waiting rooms: a message that failed waits there for 1, 2, 4 or 8 s, and is
+queue stand its dead-letter queue and four retry queues: a message that failed waits there for 1, 2, 4 or 8 s, and is
 then handed back to the queue by the broker itself.
 """
 
 from typing import Any
 
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED
-from campus.work import RETRY_SECONDS
+from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED
+from campus.retry import RETRY_SECONDS
 
 EXCHANGE = "orders"
 KEYS = {
@@ -24,7 +24,7 @@ QUEUES = {
     "order-status": [KEYS[INVENTORY_RESERVED], KEYS[INVENTORY_FAILED], KEYS[NOTIFICATION_SENT]],
 }
 # RabbitMQ counts a delivery for each message that was on its way when a connection was lost, whoever lost it. It must
-# give up none for that (RabbitMQ 4 does after 20, where nothing is said): the worker decides.
+# dead-letter none for that (RabbitMQ 4 does after 20, where nothing is said): the worker decides.
 NO_LIMIT = 1_000_000
 
 
@@ -33,7 +33,7 @@ def dead_letters(queue: str) -> str:
     return f"{queue}.dlq"
 
 
-def waiting_room(queue: str, seconds: int) -> str:
+def retry_queue(queue: str, seconds: int) -> str:
     """Return the name of the queue in which a queue's failed messages wait so long."""
     return f"{queue}.retry-{seconds}s"
 
@@ -46,7 +46,7 @@ def declare(channel: Any) -> None:
         _declare(channel, queue, _dead_lettered_to(dead_letters(queue)) | {"x-delivery-limit": NO_LIMIT})
         for seconds in RETRY_SECONDS:
             arguments = _dead_lettered_to(queue) | {"x-message-ttl": 1000 * seconds}
-            _declare(channel, waiting_room(queue, seconds), arguments)
+            _declare(channel, retry_queue(queue, seconds), arguments)
         for key in keys:
             channel.queue_bind(queue, EXCHANGE, key)
 

@@ -12,34 +12,34 @@ from collections.abc import Sequence
 
 from campus import jsons
 from campus.database import Database
+from campus.events import Event, InvalidEvent, parse
 from campus.faults import Drop, Faults, Hang
-from campus.messages import Message, Poison, read
 from campus.orders import utc_now
-from campus.work import HISTORY, INFRASTRUCTURE, NEVER, REASON, RETRY_SECONDS, Handle, Task
+from campus.retry import HISTORY, INFRASTRUCTURE, NEVER, REASON, RETRY_SECONDS, Handle, WorkItem
 from prometheus_client import CollectorRegistry, Counter
 
 from broker.consumer import Consumer, Delivery
 from broker.publisher import Outgoing, Publisher
-from broker.topology import dead_letters, waiting_room
+from broker.topology import dead_letters, retry_queue
 
 log = logging.getLogger("campus")
 
-_Begun = tuple[Delivery, Task]
+_Begun = tuple[Delivery, WorkItem]
 
 BATCH = 250
 WAIT_SECONDS = 0.2
 CONFIRM_SECONDS = 5.0
 # What went back to its queue so often, and then ends its consumer again or is the first that a new one works on, has
 # failed once more.
-MOST_RETURNS = 5
+MAX_RETURNS = 5
 
 
 class Worker:
     """Works off one queue. `step` is one round, with no thread in it.
 
-    `handle(tx, tasks)` does the work of all tasks in the given transaction and returns the events that follow. It must
-    give the same answer when a message comes again. When it raises, the tasks are tried one by one, and the one that
-    fails again waits in a waiting room, where it holds up nobody. When the database is at fault, all stay in hand.
+    `handle(tx, work_items)` does the work of all items in the given transaction and returns the result events. It must
+    give the same answer when a message comes again. When it raises, the items are tried one by one, and the one that
+    fails again waits in a retry queue, where it holds up no other. When the database is at fault, all stay in hand.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Worker:
         expects: Sequence[str],
         handle: Handle,
         registry: CollectorRegistry,
-        injects: bool = True,
+        injects_faults: bool = True,
     ) -> None:
         self._consumer, self._publisher, self._database, self._faults = consumer, publisher, database, faults
-        self._expects, self._handle, self._injects = expects, handle, injects
+        self._expects, self._handle, self._injects_faults = expects, handle, injects_faults
         self._hand: deque[Delivery] = deque()  # taken, and still to be worked on
         self._held: list[Delivery] = []  # hanging, as a fault says so
         self._settled: list[Delivery] = []  # to be acknowledged when all that is outgoing is confirmed
@@ -75,8 +75,8 @@ class Worker:
         batch = self._take()
         if not batch:
             return False
-        tasks, drops = self._begin(batch)
-        trouble = self._work(tasks)
+        work_items, drops = self._begin(batch)
+        trouble = self._work(work_items)
         self._keep(batch)
         self._finish()
         if drops:
@@ -105,55 +105,55 @@ class Worker:
         self._hand.extendleft(delivery for delivery in reversed(batch) if id(delivery) not in dealt_with)
 
     def _begin(self, batch: list[Delivery]) -> tuple[list[_Begun], bool]:
-        """Return the tasks of a batch, and whether the connection is to be dropped after them; settle the rest."""
-        tasks: list[_Begun] = []
+        """Return the work items of a batch, and whether the connection is to be dropped after them; settle the rest."""
+        work_items: list[_Begun] = []
         for delivery in batch:
             new, self._new = self._new, False
-            if new and delivery.returns >= MOST_RETURNS:
+            if new and delivery.returns >= MAX_RETURNS:
                 self._failed(delivery, RuntimeError(f"its consumer ended {delivery.returns} times"))
                 continue
-            if tasks and self._faults.slow:
+            if work_items and self._faults.slow:
                 break
             try:
-                tasks.append((delivery, self._task(delivery)))
-            except Poison as why:
+                work_items.append((delivery, self._work_item(delivery)))
+            except InvalidEvent as why:
                 self._settle(delivery, self._dead_letter(delivery, str(why)))
             except Hang:
                 self._held.append(delivery)
                 self._consumer.fetch_many()
             except Drop:
-                if delivery.returns >= MOST_RETURNS:
+                if delivery.returns >= MAX_RETURNS:
                     self._failed(delivery, RuntimeError(f"it dropped the connection {delivery.returns + 1} times"))
-                return tasks, True
+                return work_items, True
             except Exception as error:  # an injected failure
                 self._failed(delivery, error)
-        return tasks, False
+        return work_items, False
 
-    def _task(self, delivery: Delivery) -> Task:
-        message = read(delivery.body, *self._expects)
-        return Task(message, self._faults.inject() if self._injects else None)
+    def _work_item(self, delivery: Delivery) -> WorkItem:
+        event = parse(delivery.body, *self._expects)
+        return WorkItem(event, self._faults.inject() if self._injects_faults else None)
 
-    def _work(self, tasks: list[_Begun]) -> Exception | None:
-        """Commit the work of all tasks, and settle them. Return what is to blame if that is none of them."""
-        if not tasks:
+    def _work(self, work_items: list[_Begun]) -> Exception | None:
+        """Commit all work items, and settle them. Return what is to blame if that is none of them."""
+        if not work_items:
             return None
         try:
-            events = self._commit([task for _, task in tasks])
+            events = self._commit([item for _, item in work_items])
         except INFRASTRUCTURE as error:
             return error
         except Exception as error:
-            if len(tasks) > 1:
-                return next(filter(None, (self._work([task]) for task in tasks)), None)
-            self._failed(tasks[0][0], error)
+            if len(work_items) > 1:
+                return next(filter(None, (self._work([item]) for item in work_items)), None)
+            self._failed(work_items[0][0], error)
             return None
-        self._count("done", len(tasks))
-        self._settled += [delivery for delivery, _ in tasks]
-        self._outgoing += [Outgoing.event(event) for event in events]
+        self._count("done", len(work_items))
+        self._settled += [delivery for delivery, _ in work_items]
+        self._outgoing += [Outgoing.for_event(event) for event in events]
         return None
 
-    def _commit(self, tasks: list[Task]) -> Sequence[Message]:
+    def _commit(self, work_items: list[WorkItem]) -> Sequence[Event]:
         with self._database.transaction() as tx:
-            events = self._handle(tx, tasks)
+            events = self._handle(tx, work_items)
             self._faults.crash_at("before_commit")
         self._faults.crash_at("after_commit")
         return events
@@ -176,7 +176,7 @@ class Worker:
         self._outgoing.append(outgoing)
 
     def _failed(self, delivery: Delivery, error: Exception) -> None:
-        """Let a message that failed by itself wait for another try, if that can help and there were not too many."""
+        """Put a message that failed by itself into a retry queue; dead-letter it after the last try."""
         why = f"{type(error).__name__}: {error}"
         history = [*_history(delivery), {"at": utc_now(), "why": why}]
         if isinstance(error, NEVER):
@@ -188,8 +188,8 @@ class Worker:
             seconds = RETRY_SECONDS[len(history) - 1]
             self._count("retried")
             log.warning("trying again in %d s", seconds, extra={"fields": _fields(delivery) | {"why": why}})
-            room = waiting_room(self._consumer.queue, seconds)
-            self._settle(delivery, _outgoing(delivery, room, {HISTORY: _json(history)}))
+            queue = retry_queue(self._consumer.queue, seconds)
+            self._settle(delivery, _outgoing(delivery, queue, {HISTORY: _json(history)}))
 
     def _dead_letter(self, delivery: Delivery, reason: str, history: list[dict[str, str]] | None = None) -> Outgoing:
         self._count("dead_lettered")

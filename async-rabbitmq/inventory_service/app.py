@@ -7,15 +7,15 @@ from broker.consumer import Consumer
 from broker.publisher import Publisher
 from broker.worker import Worker
 from campus import stock
-from campus.background import Loop, end_service
 from campus.database import Database
+from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Event, new_event
 from campus.faults import CONSUMING, Faults
-from campus.frame import create_service
 from campus.inbox import Inbox
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Message, event
-from campus.pages import show_stock
+from campus.loop import Loop, end_service
 from campus.pruning import Pruning
-from campus.work import Task
+from campus.retry import WorkItem
+from campus.service import create_service
+from campus.views import show_stock
 from flask import Flask
 from sqlalchemy import Connection
 
@@ -59,21 +59,21 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     return app
 
 
-def reserve(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
+def reserve(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Reserve for each order, once, and return what to tell of it."""
-    refusals = {task.message.event_id: task.refusal for task in tasks}
+    refusals = {item.event.event_id: item.refusal for item in work_items}
 
-    def work(message: Message) -> Message:
-        refusal = refusals[message.event_id]
-        reservation = stock.reserve(tx, message.order_id, message.data["items"], refuse=refusal)
-        return verdict(message, reservation)
+    def work(event: Event) -> Event:
+        refusal = refusals[event.event_id]
+        reservation = stock.reserve(tx, event.order_id, event.data["items"], refuse=refusal)
+        return verdict(event, reservation)
 
-    return inbox.once(tx, [task.message for task in tasks], work)
+    return inbox.process_once(tx, [item.event for item in work_items], work)
 
 
-def verdict(placed: Message, reservation: dict) -> Message:
+def verdict(placed: Event, reservation: dict) -> Event:
     """Return the event that tells of a reservation, or of why there is none."""
     about = {"request_id": placed.request_id, "at": reservation["at"]}
     if reservation["status"] == stock.RESERVED:
-        return event(INVENTORY_RESERVED, placed.order_id, placed.data, **about)
-    return event(INVENTORY_FAILED, placed.order_id, {"reason": reservation.get("reason", "released")}, **about)
+        return new_event(INVENTORY_RESERVED, placed.order_id, placed.data, **about)
+    return new_event(INVENTORY_FAILED, placed.order_id, {"reason": reservation.get("reason", "released")}, **about)

@@ -6,25 +6,25 @@ from collections.abc import Mapping, Sequence
 from broker.consumer import Consumer
 from broker.publisher import Publisher
 from broker.worker import Worker
-from campus import notices
-from campus.background import Loop, end_service
+from campus import notifications
 from campus.database import Database
+from campus.events import INVENTORY_RESERVED, NOTIFICATION_SENT, Event, new_event
 from campus.faults import CONSUMING, Faults
-from campus.frame import create_service
 from campus.inbox import Inbox
-from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
-from campus.pages import show_notifications
+from campus.loop import Loop, end_service
 from campus.pruning import Pruning
-from campus.work import Task
+from campus.retry import WorkItem
+from campus.service import create_service
+from campus.views import show_notifications
 from flask import Flask
 from sqlalchemy import Connection
 
-inbox = Inbox(notices.metadata)
+inbox = Inbox(notifications.metadata)
 
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the notification service. `env` holds DATABASE_URL and RABBITMQ_URL."""
-    database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notices.metadata)
+    database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notifications.metadata)
     url = env.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:8013/%2f")
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     publisher = Publisher(url, "notification")
@@ -57,19 +57,19 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     return app
 
 
-def notify(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
+def notify(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Notify the student of each order, once, and return what to tell of it."""
 
-    def work(message: Message) -> Message:
-        sent = notices.send(tx, message.order_id, message.data["user_id"])
+    def work(event: Event) -> Event:
+        sent = notifications.send(tx, event.order_id, event.data["user_id"])
         data = {"user_id": sent["user_id"]}
-        return event(NOTIFICATION_SENT, message.order_id, data, request_id=message.request_id, at=sent["at"])
+        return new_event(NOTIFICATION_SENT, event.order_id, data, request_id=event.request_id, at=sent["at"])
 
-    return inbox.once(tx, [task.message for task in tasks if not refused(task)], work)
+    return inbox.process_once(tx, [item.event for item in work_items if not refused(item)], work)
 
 
-def refused(task: Task) -> bool:
+def refused(item: WorkItem) -> bool:
     """Raise when a notification is to be refused: a student cannot be told no, so it is tried again."""
-    if task.refusal:
-        raise RuntimeError(f"the notification was refused: {task.refusal}")
+    if item.refusal:
+        raise RuntimeError(f"the notification was refused: {item.refusal}")
     return False

@@ -6,28 +6,28 @@ from collections.abc import Mapping, Sequence
 from broker.consumer import Consumer
 from broker.publisher import Publisher
 from broker.worker import Worker
-from campus import order_book
-from campus.background import Loop, end_service
+from campus import order_store
 from campus.database import Database
+from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Event, order_placed
 from campus.faults import CONSUMING, Faults
-from campus.forms import read_order
-from campus.frame import create_service, idempotency_key, json_body
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Message, order_placed
+from campus.loop import Loop, end_service
 from campus.orders import FAILED, Order
 from campus.outbox import Outbox
-from campus.pages import accepted, count, show_orders
-from campus.work import Task
+from campus.retry import WorkItem
+from campus.schemas import read_order
+from campus.service import create_service, idempotency_key, json_body
+from campus.views import accepted, add_gauge, show_orders
 from flask import Flask, g
 from sqlalchemy import Connection
 
 from order_service.relay import Relay
 
-outbox = Outbox(order_book.metadata)
+outbox = Outbox(order_store.metadata)
 
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the order service. `env` holds DATABASE_URL and RABBITMQ_URL."""
-    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_book.metadata)
+    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_store.metadata)
     url = env.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:8013/%2f")
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     publisher = Publisher(url, "order")
@@ -56,9 +56,9 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         database=database,
         faults=faults,
         expects=(INVENTORY_RESERVED, INVENTORY_FAILED, NOTIFICATION_SENT),
-        handle=follow,
+        handle=project,
         registry=app.extensions["campus"].registry,
-        injects=False,  # this service's faults are those of POST /order
+        injects_faults=False,  # this service's faults are those of POST /order
     )
 
     @app.post("/order")
@@ -69,7 +69,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         refusal = faults.inject()
         order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
         with database.transaction() as tx:
-            placed = order_book.place(tx, order.advance(FAILED, reason=refusal) if refusal else order, key=key)
+            placed = order_store.place(tx, order.advance(FAILED, reason=refusal) if refusal else order, key=key)
             if placed is order:
                 outbox.add(tx, order_placed(order))
             faults.crash_at("before_commit")
@@ -78,12 +78,12 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         return accepted(placed)
 
     show_orders(app, database)
-    count(app, database, "outbox_depth", "Events that wait for the broker", outbox.depth)
+    add_gauge(app, database, "outbox_depth", "Events that wait for the broker", outbox.depth)
     return app
 
 
-def follow(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
+def project(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Bring the orders to the states that these events tell of. Raises LookupError for one that comes too early."""
-    for early in order_book.follow(tx, [task.message for task in tasks]):
+    for early in order_store.project(tx, [item.event for item in work_items]):
         raise LookupError(f"{early.event_type} of order {early.order_id} came before what it follows from")
     return []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import urllib3
 from node import Node
-from rig import Service, wait_until
+from testing import Service, wait_until
 
 PART = Path(__file__).resolve().parents[1]
 NAMES = ("order", "inventory", "notification")

@@ -15,34 +15,17 @@ import pytest
 from broker.consumer import Delivery
 from broker.publisher import Outgoing
 from campus.database import Database
+from campus.events import Event, parse
 from campus.faults import Faults
-from campus.messages import Message, read
 from campus.problems import CONTENT_TYPE
 from chain import Chain
 from flask.testing import FlaskClient
 from node import Node, RabbitMissing
-from rig.postgres import Cluster, PostgresMissing, private_cluster
+from testing.fakes import FakeClock
+from testing.postgres import Cluster, PostgresMissing, private_cluster
 
 APPS = {"order": order_service.app, "inventory": inventory_service.app, "notification": notification_service.app}
 STOCK = {"burger": 5, "fries": 5}
-
-
-class Died(BaseException):
-    """What SIGKILL does, as far as a test can stand it: nothing after it is done."""
-
-
-class World:
-    """A clock that only sleeping moves, and death."""
-
-    def __init__(self) -> None:
-        self.now, self.slept = 1000.0, []
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-    def die(self) -> None:
-        raise Died
 
 
 class LoggedDatabase(Database):
@@ -70,11 +53,11 @@ class FakeConsumer:
     drops: int = 0
     connection: int = 1
 
-    def put(self, body: Message | bytes, **headers: Any) -> int:
+    def put(self, body: Event | bytes, **headers: Any) -> int:
         """Deliver a message; return its tag."""
         self._tags = getattr(self, "_tags", 0) + 1
-        message_id = body.event_id if isinstance(body, Message) else None
-        raw = body.encode() if isinstance(body, Message) else body
+        message_id = body.event_id if isinstance(body, Event) else None
+        raw = body.encode() if isinstance(body, Event) else body
         self.waiting.append(Delivery(self.connection, self._tags, raw, headers, message_id))
         return self._tags
 
@@ -147,8 +130,8 @@ class FakePublisher:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @dataclass
@@ -165,7 +148,7 @@ class Served:
     def configure(self, **patch: Any):
         return self.client.post("/configure", json=patch)
 
-    def take(self, *messages: Message | bytes) -> None:
+    def take(self, *messages: Event | bytes) -> None:
         """Deliver these messages and do one round of the consumer's loop."""
         for message in messages:
             self.consumer.put(message)
@@ -175,9 +158,9 @@ class Served:
         """Do one round of the order service's relay."""
         self.loops["relay"].round(0.0)
 
-    def events(self) -> list[Message]:
+    def events(self) -> list[Event]:
         """Return the events that were published, without retries and dead letters."""
-        return [read(m.body, m_type(m)) for m in self.publisher.sent if m.exchange]
+        return [parse(m.body, m_type(m)) for m in self.publisher.sent if m.exchange]
 
     def listed(self, path: str) -> list[dict]:
         """Return what the service lists there."""
@@ -196,8 +179,8 @@ def m_type(message: Outgoing) -> str:
 
 
 @pytest.fixture
-def make(tmp_path, monkeypatch, world) -> Iterator[Callable[..., Served]]:
-    """A function that makes a service by name, on its own database, in the fake world."""
+def make(tmp_path, monkeypatch, clock) -> Iterator[Callable[..., Served]]:
+    """A function that makes a service by name, on its own database, on a fake clock."""
     made = []
 
     def make_one(name: str) -> Served:
@@ -209,7 +192,7 @@ def make(tmp_path, monkeypatch, world) -> Iterator[Callable[..., Served]]:
         def publisher(_url: str, _name: str) -> FakePublisher:
             return fakes.setdefault("publisher", FakePublisher(journal))
 
-        faults = functools.partial(Faults, sleep=world.sleep, clock=lambda: world.now, kill=world.die)
+        faults = functools.partial(Faults, sleep=clock.sleep, clock=lambda: clock.now, kill=clock.kill)
         database = type("Logged", (LoggedDatabase,), {"journal": journal})
         for what, fake in (
             ("Faults", faults), ("Consumer", consumer), ("Publisher", publisher), ("Database", database)):  # fmt: skip

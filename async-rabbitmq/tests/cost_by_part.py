@@ -9,16 +9,16 @@ import tempfile
 import time
 
 from broker.publisher import Outgoing, Publisher
-from campus import notices, order_book, stock
+from campus import notifications, order_store, stock
 from campus.database import Database
-from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, event, order_placed
+from campus.events import INVENTORY_RESERVED, NOTIFICATION_SENT, new_event, order_placed
 from campus.orders import Order
-from campus.work import Task
+from campus.retry import WorkItem
 from inventory_service import app as inventory
 from notification_service import app as notification
 from order_service import app as order_service
-from rig import cost_parts
-from rig.cost_parts import ITEMS, Parts, placed
+from testing import cost_parts
+from testing.cost_parts import ITEMS, Parts, placed
 
 BATCH = 100
 
@@ -32,16 +32,16 @@ def main(url: str) -> None:
 
 
 def _storage(folder: str) -> Parts:
-    orders = Database(f"sqlite:///{folder}/orders.db", order_book.metadata)
+    orders = Database(f"sqlite:///{folder}/orders.db", order_store.metadata)
     shelf = Database(f"sqlite:///{folder}/inventory.db", stock.metadata)
-    sent = Database(f"sqlite:///{folder}/notification.db", notices.metadata)
+    sent = Database(f"sqlite:///{folder}/notification.db", notifications.metadata)
     with shelf.transaction() as tx:
         stock.fill(tx, "100000000")
 
     def place() -> Order:
         order = Order.place(user_id="u1", items=ITEMS, request_id="r1")
         with orders.transaction() as tx:
-            order_book.place(tx, order, key=None)
+            order_store.place(tx, order, key=None)
             order_service.outbox.add(tx, order_placed(order))
         return order
 
@@ -51,27 +51,31 @@ def _storage(folder: str) -> Parts:
         with orders.transaction() as tx:
             order_service.outbox.remove(tx, [row[0] for row in rows])
 
-    def follow() -> None:
+    def project() -> None:
         known = list(itertools.islice(waiting, BATCH))
-        events = [event(kind, o, {"user_id": "u1"}) for kind in (INVENTORY_RESERVED, NOTIFICATION_SENT) for o in known]
+        events = [
+            new_event(kind, o, {"user_id": "u1"}) for kind in (INVENTORY_RESERVED, NOTIFICATION_SENT) for o in known
+        ]
         for some in (events[:BATCH], events[BATCH:]):
             with orders.transaction() as tx:
-                order_service.follow(tx, [Task(message) for message in some])
+                order_service.project(tx, [WorkItem(message) for message in some])
 
     def reserve() -> None:
         with shelf.transaction() as tx:
-            inventory.reserve(tx, [Task(placed()) for _ in range(BATCH)])
+            inventory.reserve(tx, [WorkItem(placed()) for _ in range(BATCH)])
 
     def notify() -> None:
-        told = [event(INVENTORY_RESERVED, placed().order_id, {"user_id": "u1", "items": ITEMS}) for _ in range(BATCH)]
+        results = [
+            new_event(INVENTORY_RESERVED, placed().order_id, {"user_id": "u1", "items": ITEMS}) for _ in range(BATCH)
+        ]
         with sent.transaction() as tx:
-            notification.notify(tx, [Task(message) for message in told])
+            notification.notify(tx, [WorkItem(message) for message in results])
 
     waiting = (place().order_id for _ in itertools.count())
     return {
         "order: placed, with its outbox row (1 commit)": (place, 1),
         f"order: {BATCH} taken from the outbox and removed (2 commits)": (relay, BATCH),
-        f"order: {BATCH} placed, and followed to reserved and notified": (follow, BATCH),
+        f"order: {BATCH} placed, and followed to reserved and notified": (project, BATCH),
         f"inventory: {BATCH} made up and reserved, with inbox rows (1 commit)": (reserve, BATCH),
         f"notification: {BATCH} made up and notified, with inbox rows (1 commit)": (notify, BATCH),
     }

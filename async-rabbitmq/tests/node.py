@@ -14,7 +14,7 @@ from typing import Any
 import pika
 from broker import topology
 from pika.adapters.blocking_connection import BlockingChannel
-from rig import Process, free_port, wait_until
+from testing import Process, free_port, wait_until
 
 PART = Path(__file__).resolve().parents[1]
 PLACES = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin")
@@ -24,7 +24,7 @@ QUEUES = [
     for name in (
         queue,
         topology.dead_letters(queue),
-        *(topology.waiting_room(queue, s) for s in topology.RETRY_SECONDS),
+        *(topology.retry_queue(queue, s) for s in topology.RETRY_SECONDS),
     )
 ]
 

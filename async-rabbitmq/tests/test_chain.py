@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from chain import NAMES, Chain
 from node import Node
-from rig import MARGIN, wait_until
-from rig.poison import POISON
+from testing import MARGIN, wait_until
+from testing.invalid_events import INVALID_EVENTS
 
 
 @pytest.fixture
@@ -151,19 +151,19 @@ def stock_of(chain: Chain) -> dict:
 
 
 def test_an_order_that_is_delivered_again_takes_nothing_and_the_same_event_is_told_again(chain):
-    with overhearing(chain.node, "order.placed") as placed, overhearing(chain.node, "inventory.*") as told:
+    with overhearing(chain.node, "order.placed") as placed, overhearing(chain.node, "inventory.*") as results:
         order_id = chain.place()
         (body,) = placed(1)
         chain.becomes(order_id, "notified")
         before = stock_of(chain), chain.look(order_id)
-        told(1)
+        results(1)
         chain.node.put("order-placed", body)
-        told(2)
+        results(2)
         chain.inventory.kill()
         chain.up()
         for _ in range(3):
             chain.node.put("order-placed", body)
-        assert len(set(told(5))) == 1
+        assert len(set(results(5))) == 1
     assert (stock_of(chain), chain.look(order_id)) == before
 
 
@@ -185,11 +185,11 @@ def test_queues_and_an_exchange_that_are_deleted_are_declared_again(chain):
 
 def test_poison_is_dead_lettered_with_its_reason_and_harms_no_order(chain):
     placed = []
-    for poison in POISON:
+    for poison in INVALID_EVENTS:
         chain.node.put("order-placed", poison)
         placed.append(chain.place())
-    letters = chain.node.take("order-placed.dlq", len(POISON))
-    assert sorted(body for _, body in letters) == sorted(POISON)
+    letters = chain.node.take("order-placed.dlq", len(INVALID_EVENTS))
+    assert sorted(body for _, body in letters) == sorted(INVALID_EVENTS)
     assert all(properties.headers["x-reason"] for properties, _ in letters)
     for order_id in placed:
         chain.becomes(order_id, "notified")

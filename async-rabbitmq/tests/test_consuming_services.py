@@ -1,7 +1,7 @@
 """The inventory and the notification service, their broker being fakes: what they do once, and what they tell."""
 
 import pytest
-from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Message, event
+from campus.events import INVENTORY_RESERVED, ORDER_PLACED, Event, new_event
 from conftest import STOCK, Served
 
 
@@ -15,13 +15,13 @@ def notification(make) -> Served:
     return make("notification")
 
 
-def placed(order_id: str, sku: str = "burger", qty: int = 1, **more) -> Message:
-    return event(ORDER_PLACED, order_id, {"user_id": "u1", "items": [{"sku": sku, "qty": qty}]}, **more)
+def placed(order_id: str, sku: str = "burger", qty: int = 1, **more) -> Event:
+    return new_event(ORDER_PLACED, order_id, {"user_id": "u1", "items": [{"sku": sku, "qty": qty}]}, **more)
 
 
-def reserved(order_id: str, **more) -> Message:
+def reserved(order_id: str, **more) -> Event:
     data = {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}
-    return event(INVENTORY_RESERVED, order_id, data, **more)
+    return new_event(INVENTORY_RESERVED, order_id, data, **more)
 
 
 def on_hand(inventory: Served) -> dict[str, int]:
@@ -31,26 +31,26 @@ def on_hand(inventory: Served) -> dict[str, int]:
 
 def test_a_placed_order_is_reserved_and_told(inventory):
     inventory.take(placed("o1", request_id="r1"))
-    (told,) = inventory.events()
+    (published,) = inventory.events()
     (held,) = inventory.listed("/reservations")
-    assert (told.event_type, told.order_id, told.request_id) == ("InventoryReserved", "o1", "r1")
-    assert told.data == placed("o1").data
-    assert told.occurred_at == held["at"]
+    assert (published.event_type, published.order_id, published.request_id) == ("InventoryReserved", "o1", "r1")
+    assert published.data == placed("o1").data
+    assert published.occurred_at == held["at"]
     assert on_hand(inventory) == STOCK | {"burger": 4}
 
 
 @pytest.mark.parametrize(("sku", "qty", "reason"), [("burger", 6, "insufficient_stock"), ("gold", 1, "unknown_sku")])
 def test_an_order_that_cannot_be_reserved_fails_with_its_reason(inventory, sku, qty, reason):
     inventory.take(placed("o1", sku, qty))
-    (told,) = inventory.events()
-    assert (told.event_type, told.data) == ("InventoryFailed", {"reason": reason})
+    (published,) = inventory.events()
+    assert (published.event_type, published.data) == ("InventoryFailed", {"reason": reason})
     assert on_hand(inventory) == STOCK
 
 
 def test_a_batch_of_orders_is_one_transaction(inventory):
     inventory.take(placed("o1"), placed("o2"), placed("o3", qty=4))
     assert inventory.journal == ["commit", "publish", "ack"]
-    assert [told.event_type for told in inventory.events()] == ["InventoryReserved"] * 2 + ["InventoryFailed"]
+    assert [published.event_type for published in inventory.events()] == ["InventoryReserved"] * 2 + ["InventoryFailed"]
 
 
 def test_an_order_that_comes_again_takes_nothing_and_the_same_event_is_told_again(inventory, make):
@@ -58,9 +58,9 @@ def test_an_order_that_comes_again_takes_nothing_and_the_same_event_is_told_agai
     inventory.take(placed("o1"), placed("o1"))
     again = make("inventory")  # as after a restart
     again.take(placed("o1"))
-    told = inventory.events() + again.events()
-    assert len(told) == 4
-    assert len({message.encode() for message in told}) == 1
+    published = inventory.events() + again.events()
+    assert len(published) == 4
+    assert len({message.encode() for message in published}) == 1
     assert on_hand(again) == STOCK | {"burger": 4}
 
 
@@ -76,10 +76,10 @@ def test_a_refusal_stays_a_refusal_when_the_order_comes_again(inventory):
 
 def test_a_reserved_order_is_notified_and_told(notification):
     notification.take(reserved("o1", request_id="r1"))
-    (told,) = notification.events()
+    (published,) = notification.events()
     (sent,) = notification.listed("/notifications")
-    assert (told.event_type, told.order_id, told.request_id) == ("NotificationSent", "o1", "r1")
-    assert (told.occurred_at, told.data) == (sent["at"], {"user_id": "u1"})
+    assert (published.event_type, published.order_id, published.request_id) == ("NotificationSent", "o1", "r1")
+    assert (published.occurred_at, published.data) == (sent["at"], {"user_id": "u1"})
     assert (sent["order_id"], sent["user_id"]) == ("o1", "u1")
 
 
@@ -88,8 +88,8 @@ def test_an_order_is_notified_once_however_often_it_is_told(notification, make):
     again = make("notification")
     again.take(reserved("o1"))
     assert len(again.listed("/notifications")) == 1
-    told = notification.events() + again.events()
-    assert len({message.encode() for message in told}) == 1
+    published = notification.events() + again.events()
+    assert len({message.encode() for message in published}) == 1
 
 
 def test_a_notification_that_is_refused_is_tried_again_later_and_harms_nobody(notification):

@@ -5,8 +5,9 @@ import select
 import socket
 
 import pytest
-from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, event
-from conftest import Died, Served
+from campus.events import INVENTORY_RESERVED, ORDER_PLACED, new_event
+from conftest import Served
+from testing.fakes import ProcessKilled
 
 NO_FAULT = {
     "delay": 0.0,
@@ -63,7 +64,7 @@ def work(service: Served, *names: str):
     if service.name == "order":
         return [service.client.post("/order", json={"item": "burger", "qty": 1}) for _ in names]
     data = {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}
-    service.take(*(event(EVENTS[service.name], name, data) for name in names))
+    service.take(*(new_event(EVENTS[service.name], name, data) for name in names))
     return []
 
 
@@ -71,11 +72,11 @@ def done(service: Served) -> list[str]:
     return sorted(row["order_id"] for row in service.listed(DONE[service.name]))
 
 
-def test_without_faults_it_works(service, world):
+def test_without_faults_it_works(service, clock):
     assert service.client.get("/configure").json == {"status": "configured", "config": NO_FAULT}
     work(service, "o1")
     assert len(done(service)) == 1
-    assert world.slept == []
+    assert clock.slept == []
 
 
 def test_configure_merges_and_reset_is_idempotent(service):
@@ -98,26 +99,26 @@ def test_bad_faults_are_refused_and_change_nothing(service, problem, patch, fiel
     assert service.memory() == before
 
 
-def test_delay(service, world):
+def test_delay(service, clock):
     service.configure(delay=2)
     work(service, "o1")
-    assert world.slept == [2.0]
+    assert clock.slept == [2.0]
     assert len(done(service)) == 1
 
 
-def test_jitter(service, world):
+def test_jitter(service, clock):
     service.configure(delay=1, jitter=0.5, seed=1)
     for n in range(10):
         work(service, f"o{n}")
-    assert all(0.5 <= seconds <= 1.5 for seconds in world.slept)
-    assert len(set(world.slept)) == 10
+    assert all(0.5 <= seconds <= 1.5 for seconds in clock.slept)
+    assert len(set(clock.slept)) == 10
 
 
-def test_looking_is_never_delayed_or_failed(service, world):
+def test_looking_is_never_delayed_or_failed(service, clock):
     service.configure(delay=2, failure_rate=1, paused=True)
     for path in (DONE[service.name], "/health", "/configure", "/metrics"):
         assert service.client.get(path).status_code == 200
-    assert world.slept == []
+    assert clock.slept == []
 
 
 def test_a_seed_repeats_which_messages_fail(consuming):
@@ -144,8 +145,8 @@ def test_a_message_that_inventory_rejects_is_told_as_failed(make):
     inventory = make("inventory")
     inventory.configure(failure_rate=1, failure_mode="reject")
     work(inventory, "o1")
-    (told,) = inventory.events()
-    assert (told.event_type, told.data) == ("InventoryFailed", {"reason": "injected"})
+    (published,) = inventory.events()
+    assert (published.event_type, published.data) == ("InventoryFailed", {"reason": "injected"})
     assert inventory.client.get("/stock").json["stock"]["burger"]["reserved"] == 0
 
 
@@ -173,7 +174,7 @@ def test_a_dropped_message_closes_the_connection_and_does_nothing(consuming):
 )
 def test_crash_points(consuming, make, point, journal, left):
     consuming.configure(crash_point=point)
-    with pytest.raises(Died):
+    with pytest.raises(ProcessKilled):
         work(consuming, "o1")
     assert consuming.journal == journal
     again = make(consuming.name)
@@ -190,20 +191,20 @@ def test_a_paused_consumer_leaves_messages_where_they_are(service):
     assert service.consumer.acked == [1]
 
 
-def test_a_throttled_consumer_rests_after_each_message(service, world):
+def test_a_throttled_consumer_rests_after_each_message(service, clock):
     service.configure(throttle=3)
     service.take(b"poison", b"more poison")
-    assert (service.consumer.acked, world.slept) == ([1], [3.0])
+    assert (service.consumer.acked, clock.slept) == ([1], [3.0])
     service.take()
-    assert (service.consumer.acked, world.slept) == ([1, 2], [3.0, 3.0])
+    assert (service.consumer.acked, clock.slept) == ([1, 2], [3.0, 3.0])
 
 
-def test_everything_expires(service, world):
+def test_everything_expires(service, clock):
     service.configure(failure_rate=1, delay=1, expires_in=10)
-    world.now += 5
+    clock.now += 5
     assert service.client.get("/configure").json["config"]["expires_in"] == 5.0
     work(service, "o1")
-    world.now += 5
+    clock.now += 5
     assert service.client.get("/configure").json["config"] == NO_FAULT
     work(service, "o2")
     assert len(done(service)) == 1
@@ -234,7 +235,7 @@ def test_a_request_without_an_answer_does_nothing(orders, mode):
 def test_the_order_service_crashes_after_publishing(orders, make):
     work(orders, "o1")
     orders.configure(crash_point="after_publish")
-    with pytest.raises(Died):
+    with pytest.raises(ProcessKilled):
         orders.relay()
     again = make("order")
     again.relay()

@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, event
-from conftest import Died, Served
+from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, new_event
+from conftest import Served
+from testing.fakes import ProcessKilled
 
 FULL_FORM = {"user_id": "u1", "items": [{"sku": "soda", "qty": 1}, {"sku": "burger", "qty": 1}]}
 BAD = [
@@ -58,10 +59,10 @@ def test_the_event_tells_of_the_order_and_of_the_request(orders):
     order = place(orders, FULL_FORM, **{"X-Request-ID": "r7"}).json
     assert depth(orders) == 1
     orders.relay()
-    (told,) = orders.events()
-    assert (told.event_type, told.order_id, told.request_id) == ("OrderPlaced", order["order_id"], "r7")
-    assert told.data == {"user_id": "u1", "items": order["items"]}
-    assert told.occurred_at == order["timeline"][0]["at"]
+    (published,) = orders.events()
+    assert (published.event_type, published.order_id, published.request_id) == ("OrderPlaced", order["order_id"], "r7")
+    assert published.data == {"user_id": "u1", "items": order["items"]}
+    assert published.occurred_at == order["timeline"][0]["at"]
     assert depth(orders) == 0
 
 
@@ -144,7 +145,7 @@ def test_an_injected_refusal_is_409_and_tells_nobody(orders, problem):
 @pytest.mark.parametrize(("point", "left"), [("before_commit", 0), ("after_commit", 1)])
 def test_a_crash_leaves_the_order_and_its_event_or_neither(orders, make, point, left):
     orders.configure(crash_point=point)
-    with pytest.raises(Died):
+    with pytest.raises(ProcessKilled):
         place(orders)
     again = make("order")
     assert len(again.listed("/orders")) == left
@@ -156,17 +157,17 @@ def test_a_crash_leaves_the_order_and_its_event_or_neither(orders, make, point, 
 def test_the_order_is_brought_to_the_states_that_are_told(orders):
     first, second = (place(orders).json["order_id"] for _ in range(2))
     orders.take(
-        event(INVENTORY_RESERVED, first, {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}),
-        event(INVENTORY_FAILED, second, {"reason": "unknown_sku"}),
+        new_event(INVENTORY_RESERVED, first, {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}),
+        new_event(INVENTORY_FAILED, second, {"reason": "unknown_sku"}),
     )
-    orders.take(event(NOTIFICATION_SENT, first, {"user_id": "u1"}))
+    orders.take(new_event(NOTIFICATION_SENT, first, {"user_id": "u1"}))
     assert [step["status"] for step in look(orders, first)["timeline"]] == ["placed", "reserved", "notified"]
     assert (look(orders, second)["status"], look(orders, second)["reason"]) == ("failed", "unknown_sku")
     assert orders.consumer.acked == [1, 2, 3]
 
 
 def test_what_is_told_of_an_unknown_order_is_tried_again_later(orders):
-    orders.take(event(INVENTORY_FAILED, "stranger", {"reason": "unknown_sku"}))
+    orders.take(new_event(INVENTORY_FAILED, "stranger", {"reason": "unknown_sku"}))
     (letter,) = orders.publisher.sent
     assert letter.key == "order-status.retry-1s"
     assert "of order stranger came before what it follows from" in json.loads(letter.headers["x-history"])[0]["why"]
@@ -175,7 +176,8 @@ def test_what_is_told_of_an_unknown_order_is_tried_again_later(orders):
 def test_what_overtook_another_event_is_tried_again_later_and_harms_nobody(orders):
     early, other = (place(orders).json["order_id"] for _ in range(2))
     orders.take(
-        event(NOTIFICATION_SENT, early, {"user_id": "u1"}), event(INVENTORY_FAILED, other, {"reason": "unknown_sku"})
+        new_event(NOTIFICATION_SENT, early, {"user_id": "u1"}),
+        new_event(INVENTORY_FAILED, other, {"reason": "unknown_sku"}),
     )
     assert [m.key for m in orders.publisher.sent] == ["order-status.retry-1s"]
     assert (look(orders, early)["status"], look(orders, other)["status"]) == ("placed", "failed")

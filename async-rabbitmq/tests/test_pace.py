@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from broker import pace as module
-from broker.pace import EACH_SECONDS, MOST_SECONDS, Pace
+from broker.pace import EACH_SECONDS, MAX_SECONDS, Pace
 
 
 class Enough(threading.Event):
@@ -38,7 +38,7 @@ def test_the_first_round_begins_at_once(enough):
     assert waited(Pace(), enough) == []
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(1, EACH_SECONDS), (5, 5 * EACH_SECONDS), (99, MOST_SECONDS)])
+@pytest.mark.parametrize(("count", "seconds"), [(1, EACH_SECONDS), (5, 5 * EACH_SECONDS), (99, MAX_SECONDS)])
 def test_the_more_a_round_had_to_do_the_later_is_the_next_but_not_for_long(enough, count, seconds):
     pace = Pace()
     pace.began(count, most=100)
@@ -48,7 +48,7 @@ def test_the_more_a_round_had_to_do_the_later_is_the_next_but_not_for_long(enoug
 def test_time_that_the_round_itself_took_is_not_waited_again(enough):
     pace = Pace()
     pace.began(99, most=100)
-    enough.now += MOST_SECONDS
+    enough.now += MAX_SECONDS
     assert waited(pace, enough) == []
 
 

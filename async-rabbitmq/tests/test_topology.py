@@ -51,14 +51,14 @@ def test_an_unknown_key_leads_nowhere(broker):
 def test_a_waiting_room_hands_back_to_its_queue_with_all_that_the_message_had(broker, queue):
     headers = {"x-history": "[1]"}
     message_id = str(uuid.uuid4())
-    broker.put(topology.waiting_room(queue, 1), b"x", message_id=message_id, headers=headers)
+    broker.put(topology.retry_queue(queue, 1), b"x", message_id=message_id, headers=headers)
     ((properties, body),) = broker.take(queue)
     assert (body, properties.message_id, properties.headers["x-history"]) == (b"x", message_id, "[1]")
 
 
 def test_the_waiting_rooms_hand_back_the_shortest_first(broker):
     for seconds in (4, 2, 1):
-        broker.put(topology.waiting_room("order-placed", seconds), f"{seconds}".encode())
+        broker.put(topology.retry_queue("order-placed", seconds), f"{seconds}".encode())
     assert [body for _, body in broker.take("order-placed", 3)] == [b"1", b"2", b"4"]
 
 

@@ -32,8 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
+from campus.database_errors import CommitUnknown, DatabaseDown
 from campus.engines import BOOT_SECONDS, PostgreSQL, SQLite
-from campus.whose_fault import CommitUnknown, DatabaseDown
 
 __all__ = ["CommitUnknown", "Database", "DatabaseDown", "InsertIfAbsent", "ReadMany", "Write"]
 

@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from campus import file_lock, jsons
-from campus.whose_fault import CommitUnknown, DatabaseDown, down
+from campus.database_errors import CommitUnknown, DatabaseDown, down
 
 LONGEST_WAIT = 5.0  # seconds: for a connection, for a turn, and for the answer to one statement
 BOOT_SECONDS = 60.0  # for the database to come, and for tables to be made

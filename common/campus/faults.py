@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from campus.forms import Form, bad_request, errors_of
 from campus.problems import Problem
+from campus.schemas import Schema, bad_request, errors_of
 
 Seconds = Annotated[float, Field(strict=True, ge=0, le=60)]
 Point = Literal["before_commit", "after_commit", "after_publish"]
@@ -21,7 +21,7 @@ ANSWERING = frozenset({"delay", "jitter", "failure_rate", "failure_mode", "crash
 CONSUMING = ANSWERING | {"paused", "throttle"}
 
 
-class FaultConfig(Form):
+class FaultConfig(Schema):
     """Every key with its range and the value that means no fault."""
 
     delay: Seconds = 0.0

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
-from campus.background import Loop
 from campus.bounded import Bounded
 from campus.logs import log
+from campus.loop import Loop
 
 STOP_SECONDS = 5.0  # a broker that does not answer must not keep a service from ending
 CLOSE_SECONDS = 2.0  # of these, what is kept for closing
 
 
 @dataclass
-class Life:
+class Lifecycle:
     """The loops of a service and what they use; gunicorn's hooks start and stop it."""
 
     loops: Sequence[Loop] = ()

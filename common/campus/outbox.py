@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, Strin
 from sqlalchemy import delete as delete_from
 
 from campus.database import InsertIfAbsent, Write
-from campus.messages import Message
+from campus.events import Event
 
 
 class Outbox:
@@ -29,15 +29,15 @@ class Outbox:
         self._oldest = select(table).order_by(table.c.occurred_at).limit(bindparam("b_limit", type_=Integer))
         self._count = select(func.count()).select_from(table)
 
-    def add(self, tx: Connection, message: Message) -> None:
+    def add(self, tx: Connection, event: Event) -> None:
         """Put an event in, within the transaction of what it tells."""
         self._insert(
             tx,
             {
-                "event_id": message.event_id,
-                "event_type": message.event_type,
-                "body": message.encode(),
-                "occurred_at": message.occurred_at,
+                "event_id": event.event_id,
+                "event_type": event.event_type,
+                "body": event.encode(),
+                "occurred_at": event.occurred_at,
             },
         )
 

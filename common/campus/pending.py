@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 import uuid_utils
 from sqlalchemy import BigInteger, Column, String, Table, bindparam, delete, select, update
 
-from campus import order_book
+from campus import order_store
 from campus.database import Database, InsertIfAbsent, Write
-from campus.order_book import Debt, orders
+from campus.order_store import PendingStep, orders
 from campus.orders import Order
 
 log = logging.getLogger("campus")
@@ -28,7 +28,7 @@ ROUND, ROUND_SECONDS = 100, 1.0
 
 owners = Table(
     "owners",
-    order_book.metadata,
+    order_store.metadata,
     Column("owner", String(36), primary_key=True),
     Column("beat", BigInteger, nullable=False),
 )
@@ -54,8 +54,8 @@ class PendingSteps:
         pending = PendingSteps(database)  # and a Loop("lease", pending.renew, idle=RENEW_SECONDS)
         with pending.held(order.order_id):  # a request takes the step itself
             with database.transaction() as tx:
-                order_book.place(tx, order, key=None, owed=pending.owed("tell"))
-        for order in pending.due("tell"):  # a background loop takes those that requests left
+                order_store.place(tx, order, key=None, pending_step=pending.step("publish"))
+        for order in pending.due("publish"):  # a background loop takes those that requests left
             pending.postpone(order.order_id, 1.0)
     """
 
@@ -68,9 +68,9 @@ class PendingSteps:
         self._watched: dict[str, tuple[int, int]] = {}
         self.renew()
 
-    def owed(self, step: str) -> Debt:
+    def step(self, step: str) -> PendingStep:
         """Return this step as this process's own, to be written with an order."""
-        return Debt(step, self.owner)
+        return PendingStep(step, self.owner)
 
     @contextlib.contextmanager
     def held(self, order_id: str) -> Iterator[None]:
@@ -90,9 +90,9 @@ class PendingSteps:
         """
         now, last = self._clock(), self._last[step]
         with self._database.reading() as tx:
-            found = order_book.due(tx, owner=self.owner, step=step, after=last, limit=ROUND)
+            found = order_store.due(tx, owner=self.owner, step=step, after=last, limit=ROUND)
             if last and len(found) < ROUND:
-                oldest = order_book.due(tx, owner=self.owner, step=step, after="", limit=ROUND - len(found))
+                oldest = order_store.due(tx, owner=self.owner, step=step, after="", limit=ROUND - len(found))
                 found += [order for order in oldest if order.order_id <= last]
         for order in found:
             free = order.order_id not in self._held and self._not_before.get(order.order_id, now) <= now

@@ -3,7 +3,7 @@
 The rule: the rows of the newest KEPT orders stay, by the order of their ids, which grow with time; older ones go. It
 counts rows, not hours, so that no clock that is set can take away what is needed. What a broker may still deliver again
 is what was not acknowledged, some hundred messages. Should an older one come all the same, it is dealt with as new, and
-`stock.reserve` and `notices.send` know its order: nothing is done twice, and the same event is told.
+`stock.reserve` and `notifications.send` know its order: nothing is done twice, and the same event is told.
 """
 
 import time
@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from sqlalchemy import Table, bindparam, delete, select
 
-from campus.background import Loop
 from campus.database import Database, Write
+from campus.loop import Loop
 
 KEPT = 100_000
 STEP = 200  # deleted at a time, as others wait meanwhile

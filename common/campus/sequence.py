@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Index, Select, Table, bindparam, select, tuple_
 from sqlalchemy.ext.compiler import compiles
 
-from campus.forms import bad_request
+from campus.schemas import bad_request
 
 
 class _NextNumber(ColumnElement[int]):

@@ -70,7 +70,7 @@ _restock = Write(update(stock).where(_this_sku).values(on_hand=stock.c.on_hand +
 _one_sku = select(stock).where(_this_sku).with_for_update()
 _reservation = select(reservations).where(reservations.c.order_id == bindparam("b_order"))
 _reservation_to_change = _reservation.with_for_update()
-_settle = Write(
+_update_status = Write(
     update(reservations)
     .where(reservations.c.order_id == bindparam("b_order"))
     .values(status=bindparam("b_status"), reason=bindparam("b_reason"), at=bindparam("b_at"))
@@ -171,7 +171,7 @@ def _take_all(tx: Connection, items: list[Item]) -> str | None:
 
 def _set_status(tx: Connection, row: dict[str, Any]) -> None:
     values = {"b_order": row["order_id"], "b_status": row["status"]}
-    _settle(tx, values | {"b_reason": row.get("reason"), "b_at": row["at"]})
+    _update_status(tx, values | {"b_reason": row.get("reason"), "b_at": row["at"]})
 
 
 def _line(line: Item) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import rig
+import testing
 from campus.database import Database
 from hypothesis import HealthCheck, settings
-from rig.postgres import Cluster, PostgresMissing, private_cluster
 from sqlalchemy import MetaData
+from testing.postgres import Cluster, PostgresMissing, private_cluster
 
 # The same examples in every run; `--hypothesis-profile=explore` draws new ones.
 _FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -57,4 +57,4 @@ def open_database(url) -> Iterator[Callable[[MetaData], Database]]:
 @pytest.fixture
 def wait_until() -> Callable[..., Any]:
     """A function that retries until its argument is true."""
-    return rig.wait_until
+    return testing.wait_until

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from campus import file_lock, stock
 from campus.database import Database
-from rig import Service, wait_until
+from testing import Service, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 from campus.database import Database, DatabaseDown, InsertIfAbsent
-from rig import wait_until
 from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, column, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from testing import wait_until
 
 metadata = MetaData()
 notes = Table("notes", metadata, Column("name", String(64), primary_key=True), Column("size", BigInteger))

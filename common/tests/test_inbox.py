@@ -1,16 +1,16 @@
 """The inbox: an event is dealt with once, and its answer is told as often as it is asked for."""
 
 import pytest
+from campus.events import INVENTORY_FAILED, NOTIFICATION_SENT, ORDER_PLACED, Event, new_event
 from campus.inbox import Inbox
-from campus.messages import INVENTORY_FAILED, NOTIFICATION_SENT, ORDER_PLACED, Message, event
 from sqlalchemy import MetaData
 
 metadata = MetaData()
 inbox = Inbox(metadata)
 
 
-def placed(order_id: str) -> Message:
-    return event(ORDER_PLACED, order_id, {"user_id": "u1", "items": [{"sku": "soda", "qty": 1}]})
+def placed(order_id: str) -> Event:
+    return new_event(ORDER_PLACED, order_id, {"user_id": "u1", "items": [{"sku": "soda", "qty": 1}]})
 
 
 class Desk:
@@ -19,16 +19,16 @@ class Desk:
     def __init__(self, database) -> None:
         self._database, self.worked = database, []
 
-    def work(self, message: Message) -> Message:
+    def work(self, message: Event) -> Event:
         self.worked.append(message.order_id)
-        return event(NOTIFICATION_SENT, message.order_id, {"user_id": f"u{len(self.worked)}"}, request_id="r1")
+        return new_event(NOTIFICATION_SENT, message.order_id, {"user_id": f"u{len(self.worked)}"}, request_id="r1")
 
-    def take(self, *messages: Message, fail: bool = False) -> list[Message]:
+    def take(self, *messages: Event, fail: bool = False) -> list[Event]:
         with self._database.transaction() as tx:
-            told = inbox.once(tx, messages, self.work)
+            results = inbox.process_once(tx, messages, self.work)
             if fail:
                 raise KeyError
-            return told
+            return results
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def desk(open_database):
 
 
 def test_new_events_are_worked_on_in_their_order(desk):
-    told = desk.take(placed("o2"), placed("o1"))
+    results = desk.take(placed("o2"), placed("o1"))
     assert desk.worked == ["o2", "o1"]
-    assert [message.order_id for message in told] == ["o2", "o1"]
+    assert [message.order_id for message in results] == ["o2", "o1"]
 
 
 def test_an_event_that_comes_again_is_not_worked_on_and_gets_the_same_answer(desk):
@@ -63,9 +63,9 @@ def test_the_same_event_twice_in_one_batch_is_worked_on_once_and_answered_twice(
 
 def test_old_and_new_events_may_come_together(desk):
     (known,) = desk.take(placed("o1"))
-    told = desk.take(placed("o3"), placed("o1"), placed("o2"))
+    results = desk.take(placed("o3"), placed("o1"), placed("o2"))
     assert desk.worked == ["o1", "o3", "o2"]
-    assert told[1] == known
+    assert results[1] == known
 
 
 def test_what_was_rolled_back_is_worked_on_again(desk):
@@ -76,7 +76,7 @@ def test_what_was_rolled_back_is_worked_on_again(desk):
 
 
 def test_events_of_one_order_but_of_different_types_are_different(desk):
-    desk.take(placed("o1"), event(INVENTORY_FAILED, "o1", {"reason": "x"}))
+    desk.take(placed("o1"), new_event(INVENTORY_FAILED, "o1", {"reason": "x"}))
     assert desk.worked == ["o1", "o1"]
 
 

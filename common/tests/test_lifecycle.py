@@ -4,8 +4,8 @@ import threading
 
 import pytest
 from campus import lifecycle
-from campus.background import Loop
-from campus.lifecycle import Life
+from campus.lifecycle import Lifecycle
+from campus.loop import Loop
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def test_what_hangs_at_the_end_is_left_behind_and_the_rest_is_closed(free):
         closed.append("database")
 
     loop = Loop("stuck", lambda: began.set() or free.wait(60))
-    life = Life([loop], [lambda: free.wait(60), broken, close])
-    life.start()
+    lifecycle = Lifecycle([loop], [lambda: free.wait(60), broken, close])
+    lifecycle.start()
     assert began.wait(10)
-    stopping = threading.Thread(target=life.stop)
+    stopping = threading.Thread(target=lifecycle.stop)
     stopping.start()
     stopping.join(20)
     assert not stopping.is_alive()

@@ -1,7 +1,7 @@
 """The outbox: events wait there, committed with what they tell of, until they are taken out."""
 
 import pytest
-from campus.messages import ORDER_PLACED, Message, event, read
+from campus.events import ORDER_PLACED, Event, new_event, parse
 from campus.outbox import Outbox
 from sqlalchemy import MetaData
 
@@ -10,9 +10,9 @@ outbox = Outbox(metadata)
 DATA = {"user_id": "u1", "items": [{"sku": "soda", "qty": 1}]}
 
 
-def placed(n: int) -> Message:
+def placed(n: int) -> Event:
     """Return the event of the order that was placed in that second."""
-    return event(ORDER_PLACED, f"o{n}", DATA, at=f"2026-01-31T12:00:{n:02}.000001Z")
+    return new_event(ORDER_PLACED, f"o{n}", DATA, at=f"2026-01-31T12:00:{n:02}.000001Z")
 
 
 class Box:
@@ -28,7 +28,7 @@ class Box:
 
         return call
 
-    def add_and_fail(self, message: Message) -> None:
+    def add_and_fail(self, message: Event) -> None:
         with self._database.transaction() as tx:
             outbox.add(tx, message)
             raise KeyError
@@ -40,13 +40,13 @@ def box(open_database):
 
 
 def waiting(box: Box, limit: int = 100) -> list[str]:
-    return [read(body, kind).order_id for _, kind, body in box.oldest(limit)]
+    return [parse(body, kind).order_id for _, kind, body in box.oldest(limit)]
 
 
 def test_an_event_waits_as_it_was_told(box):
     box.add(placed(1))
     ((event_id, kind, body),) = box.oldest(9)
-    assert (event_id, kind, read(body, ORDER_PLACED)) == (placed(1).event_id, ORDER_PLACED, placed(1))
+    assert (event_id, kind, parse(body, ORDER_PLACED)) == (placed(1).event_id, ORDER_PLACED, placed(1))
 
 
 def test_the_oldest_come_first_whatever_the_order_they_were_put_in(box):

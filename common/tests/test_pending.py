@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from campus import order_book
+from campus import order_store
 from campus.orders import FAILED, Order
 from campus.pending import LEASE_ROUNDS, LEASE_SECONDS, ROUND, ROUND_SECONDS, PendingSteps, owners
 from sqlalchemy import func, select
@@ -23,7 +23,7 @@ class Processes:
     def place(self, process: PendingSteps, step: str = "ask") -> Order:
         order = Order.place(user_id="u1", items=BURGER)
         with self.database.transaction() as tx:
-            return order_book.place(tx, order, key=None, owed=process.owed(step))
+            return order_store.place(tx, order, key=None, pending_step=process.step(step))
 
     def rows(self) -> int:
         with self.database.transaction() as tx:
@@ -32,7 +32,7 @@ class Processes:
 
 @pytest.fixture
 def processes(open_database):
-    return Processes(open_database(order_book.metadata))
+    return Processes(open_database(order_store.metadata))
 
 
 def ids(orders) -> list[str]:
@@ -112,7 +112,7 @@ def test_orders_of_a_process_that_stands_still_are_taken_over_and_not_earlier(pr
     dead = processes.start()
     order, settled = processes.place(dead), processes.place(dead)
     with processes.database.transaction() as tx:
-        order_book.save(tx, settled, settled.advance(FAILED), step="ask", owed=None)
+        order_store.save(tx, settled, settled.advance(FAILED), step="ask", pending_step=None)
     heir = processes.start()
     for _ in range(LEASE_ROUNDS - 1):
         heir.renew()

@@ -12,8 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from campus.database import CommitUnknown, Database, DatabaseDown, InsertIfAbsent
-from rig import postgres, wait_until
 from sqlalchemy import Column, Connection, MetaData, String, Table, select
+from testing import postgres, wait_until
 
 SOON = 10.0  # seconds: a statement's limit and a connection's, and what a busy machine adds
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from campus import notices, order_book, stock
+from campus import notifications, order_store, stock
 from campus.database import Database
 from campus.orders import FAILED, Order, new_order_id
 from campus.outbox import Outbox
@@ -18,7 +18,7 @@ ITEMS = [{"sku": "burger", "qty": 1}]
 
 
 def place(tx: Connection, order_id: str) -> None:
-    order_book.place(tx, Order(order_id, "u1", ITEMS, "placed", []), key=None)
+    order_store.place(tx, Order(order_id, "u1", ITEMS, "placed", []), key=None)
 
 
 def reserve(tx: Connection, order_id: str) -> None:
@@ -26,13 +26,13 @@ def reserve(tx: Connection, order_id: str) -> None:
 
 
 def notify(tx: Connection, order_id: str) -> None:
-    notices.send(tx, order_id, "u1")
+    notifications.send(tx, order_id, "u1")
 
 
 LISTS = {
-    "orders": (order_book.metadata, order_book.page, lambda row: row.order_id, place),
+    "orders": (order_store.metadata, order_store.page, lambda row: row.order_id, place),
     "reservations": (stock.metadata, stock.page, lambda row: row["order_id"], reserve),
-    "notifications": (notices.metadata, notices.page, lambda row: row["order_id"], notify),
+    "notifications": (notifications.metadata, notifications.page, lambda row: row["order_id"], notify),
 }
 
 
@@ -98,7 +98,7 @@ def test_a_follower_misses_nothing_of_many_writers(listed):
 
 def test_postgresql_shows_nothing_beyond_a_transaction_that_still_runs(cluster):
     with cluster.database() as url:
-        database = Database(url, notices.metadata)
+        database = Database(url, notifications.metadata)
         listed = List(database, *LISTS["notifications"][1:])
         with database.transaction() as slow:
             notify(slow, "o1")
@@ -134,17 +134,17 @@ def plans(database: Database, run: Callable[[Connection], object]) -> list[str]:
 
 
 QUERIES = {
-    "orders": lambda tx, after: order_book.page(tx, after=after, limit=100),
-    "orders of one status": lambda tx, after: order_book.page(tx, after=after, limit=100, status=FAILED),
-    "an order": lambda tx, after: order_book.find(tx, after or "o1"),
+    "orders": lambda tx, after: order_store.page(tx, after=after, limit=100),
+    "orders of one status": lambda tx, after: order_store.page(tx, after=after, limit=100, status=FAILED),
+    "an order": lambda tx, after: order_store.find(tx, after or "o1"),
     "reservations": lambda tx, after: stock.page(tx, after=after, limit=100),
     "a reservation": lambda tx, after: stock.find(tx, after or "o1"),
-    "notifications": lambda tx, after: notices.page(tx, after=after, limit=100),
-    "notifications of one order": lambda tx, after: notices.page(tx, after=after, limit=100, order_id="o1"),
+    "notifications": lambda tx, after: notifications.page(tx, after=after, limit=100),
+    "notifications of one order": lambda tx, after: notifications.page(tx, after=after, limit=100, order_id="o1"),
     "the oldest of the outbox": lambda tx, after: outbox.oldest(tx, 100),
 }
 everything = MetaData()
-for metadata in (order_book.metadata, stock.metadata, notices.metadata):
+for metadata in (order_store.metadata, stock.metadata, notifications.metadata):
     for table in metadata.tables.values():
         table.to_metadata(everything)
 outbox = Outbox(everything)

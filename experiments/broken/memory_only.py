@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from campus import stock
-from campus.messages import Message
+from campus.events import Event
 from campus.orders import utc_now
-from campus.work import Task
+from campus.retry import WorkItem
 from inventory_service import app
 from inventory_service.app import create_app, verdict
 from sqlalchemy import Connection
@@ -19,21 +19,21 @@ REPLACES = ("inventory_service.app.reserve",)
 seen: set[str] = set()
 
 
-def reserve(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
+def reserve(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Reserve for each order, once, and return what to tell of it."""
     told = []
-    for task in tasks:
-        message = task.message
-        if message.event_id in seen:
+    for item in work_items:
+        event = item.event
+        if event.event_id in seen:
             continue
-        seen.add(message.event_id)
-        reason = task.refusal or stock._take_all(tx, message.data["items"])
+        seen.add(event.event_id)
+        reason = item.refusal or stock._take_all(tx, event.data["items"])
         status = stock.FAILED if reason else stock.RESERVED
-        row = {"order_id": message.order_id, "items": message.data["items"], "at": utc_now()}
+        row = {"order_id": event.order_id, "items": event.data["items"], "at": utc_now()}
         row |= {"status": status, "reason": reason}
         if not stock._claim(tx, row):
             stock._set_status(tx, row)
-        told.append(verdict(message, row))
+        told.append(verdict(event, row))
     return told
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from broker.producer import Producer, _send
-from campus.messages import Message
+from campus.events import Event
 from producer_order.app import create_app
 
 PART = "streaming-kafka"
@@ -13,7 +13,7 @@ CAUGHT_BY = ("INV-1", "INV-8")
 REPLACES = ("broker.producer.Producer.publish",)
 
 
-def publish(self, events: Iterable[Message]) -> list[str | None]:
+def publish(self, events: Iterable[Event]) -> list[str | None]:
     """Produce; return for each event None."""
     self.check()
     return [_send(self._producer, event) and None for event in events]

@@ -19,10 +19,10 @@ def publish(self, messages: Sequence[Outgoing], *, timeout: float) -> list[str |
     """
     if not messages:
         return []
-    self._link.check()
+    self._connection.check()
     batch = _Batch(messages)
     self._handed.append(batch)
-    self._link.call(self._send)
+    self._connection.call(self._send)
     return [None] * len(messages)
 
 

@@ -1,6 +1,6 @@
 """Publish without an outbox: the order is committed, and its event waits in memory until it is published."""
 
-from campus.messages import Message
+from campus.events import Event
 from campus.outbox import Outbox
 from order_service.app import create_app
 from sqlalchemy import Connection
@@ -16,12 +16,12 @@ REPLACES = (
     "campus.outbox.Outbox.depth",
 )
 
-waiting: dict[str, Message] = {}
+waiting: dict[str, Event] = {}
 
 
-def add(self, tx: Connection, message: Message) -> None:
+def add(self, tx: Connection, event: Event) -> None:
     """Keep an event until it is published."""
-    waiting[message.event_id] = message
+    waiting[event.event_id] = event
 
 
 def oldest(self, tx: Connection, limit: int) -> list[tuple[str, str, bytes]]:

@@ -1,19 +1,19 @@
 """No release after a time-out: an order that inventory did not answer in time is taken for failed."""
 
 from campus import stock
-from campus.neighbours import NoAnswer, NotSent
 from campus.orders import FAILED, RESERVED, UNKNOWN, Order
+from campus.service_client import ConnectFailed, OutcomeUnknown
 from order_service.app import create_app
-from order_service.steps import ASK, REFUSALS, RELEASE, Steps
+from order_service.saga import ASK, REFUSALS, RELEASE, OrderSaga
 
 PART = "sync-rest"
 SERVICE = "order"
 STORY = "too_slow"
 CAUGHT_BY = ("INV-6",)
-REPLACES = ("order_service.steps.Steps.fulfil",)
+REPLACES = ("order_service.saga.OrderSaga.run",)
 
 
-def fulfil(self, order: Order) -> Order:
+def run(self, order: Order) -> Order:
     """Ask inventory for the items, once, tell the student, and return the order as far as it came.
 
     What came of both calls is one commit. A process killed before it left the order owed an `ask`, and the next
@@ -23,10 +23,10 @@ def fulfil(self, order: Order) -> Order:
     try:
         reply = self._inventory.post("/reserve", body, **self._call(order))
         if reply.status == 200 and reply.body.get("status") != stock.RESERVED:
-            raise NoAnswer("this 200 does not say that anything is reserved")
-    except NotSent:
+            raise OutcomeUnknown("this 200 does not say that anything is reserved")
+    except ConnectFailed:
         return self._save(ASK, order, order.advance(FAILED, reason="inventory_unreachable"))
-    except NoAnswer:
+    except OutcomeUnknown:
         return self._save(ASK, order, order.advance(FAILED, reason="inventory_timeout"))
     reason = reply.body.get("reason")
     if reply.status == 200:
@@ -36,6 +36,6 @@ def fulfil(self, order: Order) -> Order:
     return self._save(ASK, order, order.advance(UNKNOWN, reason="inventory_error"), then=RELEASE)
 
 
-Steps.fulfil = fulfil
+OrderSaga.run = run
 
 __all__ = ["create_app"]

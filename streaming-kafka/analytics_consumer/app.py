@@ -6,44 +6,44 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from campus.background import Loop
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
-from campus.frame import create_service
+from campus.loop import Loop
 from campus.pruning import Pruning
+from campus.service import create_service
 from flask import Flask
 
-from analytics_consumer import tally
-from analytics_consumer.follower import Follower
+from analytics_consumer import counts
+from analytics_consumer.analytics_projection import AnalyticsProjection
 
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the analytics service. `env` holds DATABASE_URL, KAFKA_BOOTSTRAP and METRICS_FILE."""
-    database = Database(env.get("DATABASE_URL", "sqlite:///analytics.db"), tally.metadata)
+    database = Database(env.get("DATABASE_URL", "sqlite:///analytics.db"), counts.metadata)
     metrics_file = Path(env.get("METRICS_FILE", "metrics.json"))
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
-    counting = Loop("analytics", lambda: follower.step(), idle=0.0, waits_until=faults.waits_until)
-    pruning = Pruning(database, tally.seen).loop()
+    counting = Loop("analytics", lambda: projection.step(), idle=0.0, waits_until=faults.waits_until)
+    pruning = Pruning(database, counts.seen).loop()
     app = create_service(
         "analytics",
         faults=faults,
         ready={
             "database": database.ping,
-            "kafka": lambda: follower.check(),
+            "kafka": lambda: projection.check(),
             "analytics": counting.check,
             "pruning": pruning.check,
         },
         loops=[counting, pruning],
-        closing=[lambda: follower.close(), database.close],
+        closing=[lambda: projection.close(), database.close],
     )
 
     @app.get("/report")
     def report() -> dict[str, Any]:
         """Show the metrics."""
         with database.transaction() as tx:
-            return tally.report(tx)
+            return counts.report(tx)
 
-    follower = Follower(
+    projection = AnalyticsProjection(
         bootstrap=env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024"),
         database=database,
         faults=faults,

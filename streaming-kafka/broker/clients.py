@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from campus import messages
-from campus.messages import Message, Poison
+from campus import events
+from campus.events import Event, InvalidEvent
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.cluster import collect_hosts
 from kafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
@@ -28,12 +28,12 @@ Client = TypeVar("Client")
 
 SESSION_MS = int(os.environ.get("SESSION_MS", "10000"))  # after this long in silence others get a member's partitions
 WAIT_MS = 200
-GATHER_BYTES = 20_000
+LARGE_FETCH_BYTES = 20_000
 FETCH_BYTES = 128 * 1024  # of one partition at a time: several batches, and not the megabyte that is usual
 ANSWER_SECONDS = 1.0
 
 # Of what it can measure of itself nothing is asked, and it costs; larger batches cost less for each message.
-LEAN = {"metrics_enabled": False, "batch_size": 65_536, "partitioner": topics.ByKey()}
+PRODUCER_OPTIONS = {"metrics_enabled": False, "batch_size": 65_536, "partitioner": topics.ByKey()}
 _QUICK = {"bootstrap_timeout_ms": 3000, "reconnect_backoff_max_ms": 1000}
 _LIMIT_MS = int(1000 * WAIT_SECONDS)
 
@@ -75,7 +75,7 @@ def writer(bootstrap: str, name: str) -> KafkaProducer:
         delivery_timeout_ms=_LIMIT_MS,
         request_timeout_ms=_LIMIT_MS - 1000,
         max_block_ms=_LIMIT_MS,
-        **LEAN,
+        **PRODUCER_OPTIONS,
     )
     try:
         producer.init_transactions()
@@ -91,13 +91,13 @@ def reader(
     reads: Sequence[str],
     *,
     name: str | None = None,
-    gathers: bool = False,
+    batch_fetches: bool = False,
     fetch_bytes: int = FETCH_BYTES,
 ) -> KafkaConsumer:
     """Return a consumer that will join the group when it is polled.
 
     With a name it is a static member: after a crash it has its partitions back as soon as it starts, and need not wait
-    until the session of the one that died has ended. One that `gathers` is given messages up to 0.2 s later,
+    until the session of the one that died has ended. With `batch_fetches` it is given messages up to 0.2 s later,
     together with those that came meanwhile: for a view that may be a little behind, and should cost little.
     """
     consumer = connect(
@@ -113,7 +113,7 @@ def reader(
         session_timeout_ms=SESSION_MS,
         heartbeat_interval_ms=SESSION_MS // 5,
         max_partition_fetch_bytes=fetch_bytes,
-        fetch_min_bytes=GATHER_BYTES if gathers else 1,
+        fetch_min_bytes=LARGE_FETCH_BYTES if batch_fetches else 1,
         fetch_max_wait_ms=WAIT_MS,  # a partition that is taken up again waits for the fetch that is under way
     )
     try:
@@ -156,11 +156,11 @@ def _begin_anew(consumer: KafkaConsumer, partition: TopicPartition, offset: int)
     return lost
 
 
-def read(record: Any) -> Message:
-    """Return the message of a record. Raises Poison, which says what is wrong."""
+def parse(record: Any) -> Event:
+    """Return the event of a record. Raises InvalidEvent, which says what is wrong."""
     if isinstance(record.value, kafka_workarounds.Unreadable):
-        raise Poison(record.value.why)
-    return messages.read(record.value or b"", *topics.EVENTS_OF[record.topic])
+        raise InvalidEvent(record.value.why)
+    return events.parse(record.value or b"", *topics.EVENTS_OF[record.topic])
 
 
 def trouble(bootstrap: str) -> str | None:

@@ -1,10 +1,10 @@
-"""A dead letter: the message as it was, and in its headers where it came from, who gave it up, and why."""
+"""A dead letter: the message as it was; its headers say where it came from, which group dead-lettered it, and why."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from campus import jsons
-from campus.work import HISTORY, REASON
+from campus.retry import HISTORY, REASON
 
 ORIGIN, GROUP = "x-origin", "x-group"
 BODY_BYTES = 500_000  # with its headers it must fit where the message itself just did
@@ -12,7 +12,7 @@ BODY_BYTES = 500_000  # with its headers it must fit where the message itself ju
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that was given up, why, and its failures before that."""
+    """A record that was dead-lettered, why, and its failures before that."""
 
     record: Any
     why: str

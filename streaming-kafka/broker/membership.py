@@ -46,12 +46,12 @@ class Membership:
         name: str | None = None,
         alone: bool = False,
         refuse: Callable[[str], None] | None = None,
-        gathers: bool = False,
+        batch_fetches: bool = False,
         fetch_bytes: int = clients.FETCH_BYTES,
     ) -> None:
         self._bootstrap, self._group, self._reads = bootstrap, group, reads
         self._name, self._alone, self._refuse = name, alone, refuse
-        self._reading = {"gathers": gathers, "fetch_bytes": fetch_bytes, "name": name}
+        self._reading = {"batch_fetches": batch_fetches, "fetch_bytes": fetch_bytes, "name": name}
         self.consumer: KafkaConsumer | None = None
         self.producer: KafkaProducer | None = None
         self._seen: float | None = None  # when it was last seen to be in its group

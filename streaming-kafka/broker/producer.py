@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from campus.messages import Message
+from campus.events import Event
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
@@ -17,10 +17,10 @@ from broker import clients, topics
 log = logging.getLogger("campus")
 
 DELIVERY_SECONDS = 3.5
-MOST_WAITING = 5000  # events that are sent and not acknowledged yet
+MAX_WAITING = 5000  # events that are sent and not acknowledged yet
 
 
-class NotSent(ConnectionError):
+class BrokerDown(ConnectionError):
     """There is no connection to Kafka: nothing was sent."""
 
 
@@ -34,15 +34,15 @@ class Producer:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._producer: KafkaProducer | None = None
-        self._given_up: list[tuple[float, KafkaProducer]] = []  # with the time at which nobody waits for it any more
+        self._retired: list[tuple[float, KafkaProducer]] = []  # with the time at which nobody waits for it any more
         self._trouble: str | None = None
         self._changing = threading.Lock()
 
-    def publish(self, events: Iterable[Message]) -> list[str | None]:
+    def publish(self, events: Iterable[Event]) -> list[str | None]:
         """Produce and wait; return for each event None, or why nobody knows whether Kafka has it.
 
         At the first trouble it takes no more events: those that are missing in the answer were not sent.
-        Raises NotSent, within a second, when certainly none of them was sent.
+        Raises BrokerDown, within a second, when certainly none of them was sent.
         """
         producer = self._connected()
         outcomes: list[str | None] = []
@@ -51,50 +51,50 @@ class Producer:
             waiting.append(_send(producer, event))
             if isinstance(waiting[-1], Exception):
                 break
-            if len(waiting) > MOST_WAITING:
+            if len(waiting) > MAX_WAITING:
                 outcomes.append(_outcome(waiting.popleft(), DELIVERY_SECONDS))
                 if outcomes[-1]:
                     break
         if not outcomes and len(waiting) == 1 and isinstance(waiting[0], Exception):
-            self._give_up(producer)
-            raise NotSent(_words(waiting[0]))
+            self._retire(producer)
+            raise BrokerDown(_words(waiting[0]))
         deadline = time.monotonic() + DELIVERY_SECONDS
         outcomes += [_outcome(future, max(0.0, deadline - time.monotonic())) for future in waiting]
         if any(outcomes):
-            self._give_up(producer)
+            self._retire(producer)
         return outcomes
 
     def step(self) -> bool:
-        """Connect if there is no connection, else see if Kafka still answers. Raises NotSent when it does not."""
-        self._end_given_up(time.monotonic())
+        """Connect if there is no connection, else see if Kafka still answers. Raises BrokerDown when it does not."""
+        self._end_retired(time.monotonic())
         self._trouble = clients.trouble(self._bootstrap)
         if self._trouble:
-            raise NotSent(self._trouble)
+            raise BrokerDown(self._trouble)
         if self._producer is None:
             try:
                 self._producer = _connect(self._bootstrap)
             except KafkaError as error:
-                raise NotSent(f"Kafka cannot be reached: {_words(error)}") from error
+                raise BrokerDown(f"Kafka cannot be reached: {_words(error)}") from error
             log.info("producer: connected to Kafka")
         return False
 
     def check(self) -> None:
-        """Raise NotSent when nothing can be sent now."""
+        """Raise BrokerDown when nothing can be sent now."""
         self._connected()
 
     def close(self) -> None:
         """Close the connection."""
         if self._producer is not None:
-            self._give_up(self._producer)
-        self._end_given_up(float("inf"))
+            self._retire(self._producer)
+        self._end_retired(float("inf"))
 
     def _connected(self) -> KafkaProducer:
         producer = self._producer
         if self._trouble or producer is None:
-            raise NotSent(self._trouble or "not connected to Kafka yet")
+            raise BrokerDown(self._trouble or "not connected to Kafka yet")
         return producer
 
-    def _give_up(self, producer: KafkaProducer) -> None:
+    def _retire(self, producer: KafkaProducer) -> None:
         """Use a producer that failed no longer: an idempotent one may not recover from a lost batch.
 
         What others have sent over it may still be acknowledged, so it is closed only when they have stopped waiting.
@@ -102,12 +102,12 @@ class Producer:
         with self._changing:
             if self._producer is producer:
                 self._producer = None
-                self._given_up.append((time.monotonic() + DELIVERY_SECONDS, producer))
+                self._retired.append((time.monotonic() + DELIVERY_SECONDS, producer))
 
-    def _end_given_up(self, now: float) -> None:
+    def _end_retired(self, now: float) -> None:
         with self._changing:
-            over = [producer for until, producer in self._given_up if until <= now]
-            self._given_up = [(until, producer) for until, producer in self._given_up if until > now]
+            over = [producer for until, producer in self._retired if until <= now]
+            self._retired = [(until, producer) for until, producer in self._retired if until > now]
         for producer in over:
             _end(producer)
 
@@ -121,7 +121,7 @@ def _connect(bootstrap: str) -> KafkaProducer:
         delivery_timeout_ms=int(1000 * DELIVERY_SECONDS),
         request_timeout_ms=2000,
         max_block_ms=1000,
-        **clients.LEAN,
+        **clients.PRODUCER_OPTIONS,
     )
     try:
         producer.partitions_for(topics.ORDERS)
@@ -139,7 +139,7 @@ def _end(producer: KafkaProducer) -> None:
         producer.close(timeout=1)
 
 
-def _send(producer: KafkaProducer, event: Message) -> Any:
+def _send(producer: KafkaProducer, event: Event) -> Any:
     """Hand an event to the producer; return its future, or the error for which it was not taken."""
     try:
         return producer.send(topics.TOPIC_OF[event.event_type], key=event.order_id.encode(), value=event.encode())

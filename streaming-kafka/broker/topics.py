@@ -6,7 +6,7 @@ All keys are order ids, so that the events of one order stay in one partition, i
 import contextlib
 from typing import Any
 
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, partition_of
+from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, partition_of
 from kafka import KafkaAdminClient
 from kafka.errors import TopicAlreadyExistsError
 from kafka.partitioner import DefaultPartitioner

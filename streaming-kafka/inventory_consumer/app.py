@@ -4,17 +4,17 @@ import os
 from collections.abc import Mapping, Sequence
 
 from broker import topics
-from broker.stream import Stream
-from broker.told import told
+from broker.emitted_events import emitted_events
+from broker.transactional_consumer import TransactionalConsumer
 from campus import stock
-from campus.background import Loop, end_service
 from campus.database import Database
+from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, Event, new_event
 from campus.faults import CONSUMING, Faults
-from campus.frame import create_service
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, Message, event
-from campus.pages import show_stock
+from campus.loop import Loop, end_service
 from campus.pruning import Pruning
-from campus.work import Task
+from campus.retry import WorkItem
+from campus.service import create_service
+from campus.views import show_stock
 from flask import Flask
 from sqlalchemy import Connection
 
@@ -25,21 +25,21 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     with database.transaction() as tx:
         stock.fill(tx, env.get("INITIAL_STOCK"))
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
-    reserving = Loop(topics.ORDERS, lambda: stream.step(), idle=0.0, waits_until=faults.waits_until)
-    pruning = Pruning(database, told).loop()
+    reserving = Loop(topics.ORDERS, lambda: consumer.step(), idle=0.0, waits_until=faults.waits_until)
+    pruning = Pruning(database, emitted_events).loop()
     app = create_service(
         "inventory",
         faults=faults,
         ready={
             "database": database.ping,
-            "kafka": lambda: stream.check(),
+            "kafka": lambda: consumer.check(),
             topics.ORDERS: reserving.check,
             "pruning": pruning.check,
         },
         loops=[reserving, pruning],
-        closing=[lambda: stream.close(), database.close],
+        closing=[lambda: consumer.close(), database.close],
     )
-    stream = Stream(
+    consumer = TransactionalConsumer(
         bootstrap=env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024"),
         group="inventory-consumer-group",
         reads=[topics.ORDERS],
@@ -54,18 +54,18 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     return app
 
 
-def reserve(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
+def reserve(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Reserve for each order, once, and return what to tell of it: the same when an order comes again."""
 
-    def work(message: Message, refusal: str | None) -> Message:
-        return verdict(message, stock.reserve(tx, message.order_id, message.data["items"], refuse=refusal))
+    def work(event: Event, refusal: str | None) -> Event:
+        return verdict(event, stock.reserve(tx, event.order_id, event.data["items"], refuse=refusal))
 
-    return [work(task.message, task.refusal) for task in tasks]
+    return [work(item.event, item.refusal) for item in work_items]
 
 
-def verdict(placed: Message, reservation: dict) -> Message:
+def verdict(placed: Event, reservation: dict) -> Event:
     """Return the event that tells of a reservation, or of why there is none."""
     about = {"request_id": placed.request_id, "at": reservation["at"]}
     if reservation["status"] == stock.RESERVED:
-        return event(INVENTORY_RESERVED, placed.order_id, placed.data, **about)
-    return event(INVENTORY_FAILED, placed.order_id, {"reason": reservation.get("reason", "released")}, **about)
+        return new_event(INVENTORY_RESERVED, placed.order_id, placed.data, **about)
+    return new_event(INVENTORY_FAILED, placed.order_id, {"reason": reservation.get("reason", "released")}, **about)

@@ -4,40 +4,40 @@ import os
 from collections.abc import Mapping, Sequence
 
 from broker import topics
-from broker.stream import Stream
-from broker.told import told
-from campus import notices
-from campus.background import Loop, end_service
+from broker.emitted_events import emitted_events
+from broker.transactional_consumer import TransactionalConsumer
+from campus import notifications
 from campus.database import Database
+from campus.events import INVENTORY_RESERVED, NOTIFICATION_SENT, Event, new_event
 from campus.faults import CONSUMING, Faults
-from campus.frame import create_service
-from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event
-from campus.pages import show_notifications
+from campus.loop import Loop, end_service
 from campus.pruning import Pruning
-from campus.work import Task
+from campus.retry import WorkItem
+from campus.service import create_service
+from campus.views import show_notifications
 from flask import Flask
 from sqlalchemy import Connection
 
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the notification service. `env` holds DATABASE_URL and KAFKA_BOOTSTRAP."""
-    database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notices.metadata)
+    database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notifications.metadata)
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
-    notifying = Loop(topics.INVENTORY, lambda: stream.step(), idle=0.0, waits_until=faults.waits_until)
-    pruning = Pruning(database, told).loop()
+    notifying = Loop(topics.INVENTORY, lambda: consumer.step(), idle=0.0, waits_until=faults.waits_until)
+    pruning = Pruning(database, emitted_events).loop()
     app = create_service(
         "notification",
         faults=faults,
         ready={
             "database": database.ping,
-            "kafka": lambda: stream.check(),
+            "kafka": lambda: consumer.check(),
             topics.INVENTORY: notifying.check,
             "pruning": pruning.check,
         },
         loops=[notifying, pruning],
-        closing=[lambda: stream.close(), database.close],
+        closing=[lambda: consumer.close(), database.close],
     )
-    stream = Stream(
+    consumer = TransactionalConsumer(
         bootstrap=env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024"),
         group="notification-consumer-group",
         reads=[topics.INVENTORY],
@@ -52,16 +52,16 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     return app
 
 
-def notify(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
+def notify(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Notify the student of each reserved order, once, and return what to tell of it."""
-    return [sent(tx, task) for task in tasks if task.message.event_type == INVENTORY_RESERVED]
+    return [sent(tx, item) for item in work_items if item.event.event_type == INVENTORY_RESERVED]
 
 
-def sent(tx: Connection, task: Task) -> Message:
+def sent(tx: Connection, item: WorkItem) -> Event:
     """Notify one student. Raises when that is to be refused: a student cannot be told no, so it is tried again."""
-    if task.refusal:
-        raise RuntimeError(f"the notification was refused: {task.refusal}")
-    message = task.message
-    row = notices.send(tx, message.order_id, message.data["user_id"])
+    if item.refusal:
+        raise RuntimeError(f"the notification was refused: {item.refusal}")
+    event = item.event
+    row = notifications.send(tx, event.order_id, event.data["user_id"])
     data = {"user_id": row["user_id"]}
-    return event(NOTIFICATION_SENT, message.order_id, data, request_id=message.request_id, at=row["at"])
+    return new_event(NOTIFICATION_SENT, event.order_id, data, request_id=event.request_id, at=row["at"])

@@ -1,78 +1,78 @@
 """The order service over Kafka: `POST /order` answers when Kafka has acknowledged the event that tells of the order."""
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from threading import Event
 
 from broker import topics
 from broker.producer import Producer
-from broker.stream import Stream
-from campus import order_book
-from campus.background import Loop, end_service
+from broker.transactional_consumer import TransactionalConsumer
+from campus import order_store
 from campus.database import Database
+from campus.events import Event
 from campus.faults import CONSUMING, Faults
-from campus.forms import read_order
-from campus.frame import create_service, idempotency_key, json_body
-from campus.messages import Message
+from campus.loop import Loop, end_service
 from campus.orders import FAILED, Order
-from campus.pages import accepted, show_orders
 from campus.pending import RENEW_SECONDS, PendingSteps
 from campus.problems import Problem
-from campus.work import Task
+from campus.retry import WorkItem
+from campus.schemas import read_order
+from campus.service import create_service, idempotency_key, json_body
+from campus.views import accepted, show_orders
 from flask import Flask, g
 from sqlalchemy import Connection
 
-from producer_order import early
+from producer_order import parked_events
 from producer_order.bulk import produce, read_bulk
-from producer_order.teller import Teller
+from producer_order.order_publisher import OrderPublisher
 
 FOLLOWS_SECONDS = 2.0  # so often the log is followed at least, however much is produced
 
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the order service. `env` holds DATABASE_URL and KAFKA_BOOTSTRAP."""
-    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_book.metadata)
+    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_store.metadata)
     bootstrap = env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024")
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     producer = Producer(bootstrap)
     pending = PendingSteps(database)
-    teller = Teller(database=database, pending=pending, producer=producer, faults=faults)
+    order_publisher = OrderPublisher(database=database, pending=pending, producer=producer, faults=faults)
     connecting = Loop("producer", producer.step)
-    telling = Loop("teller", teller.resolve)
+    publishing = Loop("order-publisher", order_publisher.recover)
     lease = Loop("lease", pending.renew, idle=RENEW_SECONDS)
-    quiet = Event()  # no bulk is being produced
+    quiet = threading.Event()  # no bulk is being produced
     quiet.set()
 
-    def follow_on() -> bool:
+    def project_log() -> bool:
         quiet.wait(FOLLOWS_SECONDS)  # many orders at once take the whole interpreter; what the log tells can wait a bit
-        return stream.step()
+        return consumer.step()
 
-    following = Loop("order-status", follow_on, idle=0.0)
+    projecting = Loop("order-status", project_log, idle=0.0)
     app = create_service(
         "order",
         faults=faults,
         ready={
             "database": database.ping,
             "producer": producer.check,
-            "kafka": lambda: stream.check(),
-            "order-status": following.check,
+            "kafka": lambda: consumer.check(),
+            "order-status": projecting.check,
             "connecting": connecting.check,
-            "teller": telling.check,
+            "order-publisher": publishing.check,
             "lease": lease.check,
         },
-        loops=[lease, connecting, telling, following],
-        closing=[producer.close, lambda: stream.close(), database.close],
+        loops=[lease, connecting, publishing, projecting],
+        closing=[producer.close, lambda: consumer.close(), database.close],
     )
-    stream = Stream(
+    consumer = TransactionalConsumer(
         bootstrap=bootstrap,
         group="order-status-group",
         reads=[topics.ORDERS, topics.INVENTORY, topics.NOTIFICATIONS],
         database=database,
         faults=faults,
-        handle=follow,
+        handle=project,
         registry=app.extensions["campus"].registry,
-        gathers=True,
-        injects=False,  # this service's faults are those of POST /order
+        batch_fetches=True,
+        injects_faults=False,  # this service's faults are those of POST /order
         alone=True,  # what it writes down of one order must come one after the other
         refuse=None if database.is_shared else end_service,
     )
@@ -86,7 +86,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
         if refusal:
             order = order.advance(FAILED, reason=refusal)
-        return accepted(teller.place(order, key))
+        return accepted(order_publisher.place(order, key))
 
     @app.post("/orders/bulk")
     def place_orders():
@@ -104,9 +104,9 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     return app
 
 
-def follow(tx: Connection, tasks: Sequence[Task]) -> Sequence[Message]:
+def project(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Bring the orders to the states that these events tell of; an order not known yet is written down."""
-    messages = [task.message for task in tasks]
-    kept = early.take(tx, {message.order_id for message in messages})
-    early.keep(tx, order_book.follow(tx, messages + kept))
+    events = [item.event for item in work_items]
+    parked = parked_events.unpark(tx, {event.order_id for event in events})
+    parked_events.park(tx, order_store.project(tx, events + parked))
     return []

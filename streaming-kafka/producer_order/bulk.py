@@ -1,6 +1,6 @@
 """Many orders in one request: straight into the log, acknowledged one by one.
 
-Unlike `POST /order` it writes nothing down itself: the orders appear in the order book as they are read from the log.
+Unlike `POST /order` it writes nothing down itself: the orders appear in the order store as they are read from the log.
 So one that Kafka did not acknowledge is not told again. It may be there all the same; its id says which.
 """
 
@@ -8,27 +8,27 @@ import itertools
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from broker.producer import NotSent, Producer
-from campus.forms import Form, ShortOrderForm, bad_request, check, read_order
-from campus.messages import Message, order_placed
+from broker.producer import BrokerDown, Producer
+from campus.events import Event, order_placed
 from campus.orders import Item, Order, drawn
 from campus.problems import Problem
+from campus.schemas import Schema, ShortOrderSchema, bad_request, check, read_order
 from pydantic import Field
 
-MOST = 100_000
+MAX_ORDERS = 100_000
 
 Wanted = tuple[str, list[Item]]
-Count = Annotated[int, Field(strict=True, ge=1, le=MOST)]
+Count = Annotated[int, Field(strict=True, ge=1, le=MAX_ORDERS)]
 
 
-class CountForm(Form):
+class CountSchema(Schema):
     """`{"count": 10000, "seed": 7}`"""
 
     count: Count
     seed: Annotated[int, Field(strict=True, ge=0, le=2**31)] = 1
 
 
-class RepeatForm(ShortOrderForm):
+class RepeatSchema(ShortOrderSchema):
     """`{"count": 10000, "item": "burger", "qty": 1}`: the short form of `POST /order`, so many times."""
 
     count: Count
@@ -42,10 +42,10 @@ def read_bulk(body: Any) -> Iterator[Wanted]:
     if isinstance(body, list):
         return iter(_read_list(body))
     if isinstance(body, dict) and "item" in body:
-        same = check(RepeatForm, body)
+        same = check(RepeatSchema, body)
         return itertools.repeat((same.user_id, [{"sku": same.item, "qty": same.qty}]), same.count)
-    form = check(CountForm, body)
-    return drawn(form.count, form.seed)
+    wanted = check(CountSchema, body)
+    return drawn(wanted.count, wanted.seed)
 
 
 def produce(producer: Producer, wanted: Iterator[Wanted], request_id: str) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def produce(producer: Producer, wanted: Iterator[Wanted], request_id: str) -> di
     """
     ids: list[str] = []
 
-    def events() -> Iterator[Message]:
+    def events() -> Iterator[Event]:
         for user_id, items in wanted:
             order = Order.place(user_id=user_id, items=items, request_id=request_id)
             ids.append(order.order_id)
@@ -64,7 +64,7 @@ def produce(producer: Producer, wanted: Iterator[Wanted], request_id: str) -> di
 
     try:
         troubles = producer.publish(events())
-    except NotSent as error:
+    except BrokerDown as error:
         detail = f"{error}. Nothing was accepted; try again later."
         raise Problem(503, "kafka-unreachable", detail, headers={"Retry-After": "2"}) from None
     unknown = [order_id for order_id, trouble in zip(ids, troubles, strict=True) if trouble]

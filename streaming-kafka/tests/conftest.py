@@ -8,20 +8,21 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import broker.stream
+import broker.transactional_consumer
 import pytest
 from broker import topics
-from broker.stream import Stream
+from broker.transactional_consumer import TransactionalConsumer
 from campus import stock
 from campus.database import Database
+from campus.events import INVENTORY_RESERVED, ORDER_PLACED, Event, new_event
 from campus.faults import CONSUMING, Faults
-from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Message, event
 from campus.orders import IllegalTransition, new_order_id
-from campus.work import Task
+from campus.retry import WorkItem
 from node import Node
 from prometheus_client import CollectorRegistry
-from rig import wait_until
-from rig.postgres import Cluster, PostgresMissing, private_cluster
+from testing import wait_until
+from testing.fakes import FakeClock
+from testing.postgres import Cluster, PostgresMissing, private_cluster
 
 DATA = {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}
 
@@ -54,33 +55,15 @@ def cluster() -> Iterator[Cluster]:
         yield running
 
 
-class Died(BaseException):
-    """What SIGKILL does, as far as a test can stand it: nothing after it is done."""
-
-
-class World:
-    """A clock that only sleeping moves, and death."""
-
-    def __init__(self) -> None:
-        self.now, self.slept = 1000.0, []
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-    def die(self) -> None:
-        raise Died
-
-
 @pytest.fixture
-def world(monkeypatch) -> World:
+def clock(monkeypatch) -> FakeClock:
     """The clock by which messages wait, and by which faults sleep and expire."""
-    made = World()
-    monkeypatch.setattr(broker.stream, "time", SimpleNamespace(monotonic=lambda: made.now))
+    made = FakeClock()
+    monkeypatch.setattr(broker.transactional_consumer, "time", SimpleNamespace(monotonic=lambda: made.now))
     return made
 
 
-class Bench:
+class Harness:
     """Streams of one group of its own, whose work is written down; it begins at what is written from now on.
 
     `broken` orders fail, those of `never` for good; `during` is called in the middle of each batch, within the work.
@@ -88,8 +71,8 @@ class Bench:
 
     _groups = itertools.count()
 
-    def __init__(self, node: Node, folder: Path, world: World) -> None:
-        self.node, self.world, self.group = node, world, f"bench-{next(self._groups)}"
+    def __init__(self, node: Node, folder: Path, clock: FakeClock) -> None:
+        self.node, self.clock, self.group = node, clock, f"bench-{next(self._groups)}"
         self.database = Database(f"sqlite:///{folder}/bench.db", stock.metadata)
         self.faults = self.new_faults()
         self.batches: list[list[str]] = []
@@ -98,35 +81,35 @@ class Bench:
         self.never: set[str] = set()
         self.during: Callable[[], Any] = lambda: None
         self.registry = CollectorRegistry()
-        self.streams: list[Stream] = []
-        self.stream = self.new()
+        self.consumers: list[TransactionalConsumer] = []
+        self.consumer = self.new()
         node.skip(self.group)
 
     def new_faults(self) -> Faults:
         points = ("before_commit", "after_commit", "after_publish")
         return Faults(
-            CONSUMING, points=points, sleep=self.world.sleep, clock=lambda: self.world.now, kill=self.world.die
+            CONSUMING, points=points, sleep=self.clock.sleep, clock=lambda: self.clock.now, kill=self.clock.kill
         )
 
-    def new(self, **options: Any) -> Stream:
+    def new(self, **options: Any) -> TransactionalConsumer:
         """Return another member of the group, with the same database."""
         usual = {"reads": [topics.ORDERS], "registry": CollectorRegistry()}
-        if not self.streams:
+        if not self.consumers:
             usual["registry"] = self.registry
         usual |= {"bootstrap": self.node.bootstrap, "group": self.group, "handle": self._handle}
         usual |= {"database": self.database, "faults": self.faults}
-        self.streams.append(Stream(**usual | options))
-        return self.streams[-1]
+        self.consumers.append(TransactionalConsumer(**usual | options))
+        return self.consumers[-1]
 
-    def _handle(self, tx: Any, tasks: Sequence[Task]) -> list[Message]:
-        self.batches.append([task.message.order_id for task in tasks])
-        self.refusals |= {task.message.order_id: task.refusal for task in tasks}
+    def _handle(self, tx: Any, work_items: Sequence[WorkItem]) -> list[Event]:
+        self.batches.append([item.event.order_id for item in work_items])
+        self.refusals |= {item.event.order_id: item.refusal for item in work_items}
         if bad := self.broken.intersection(self.batches[-1]):
             raise ValueError(f"{min(bad)} is broken")
         if bad := self.never.intersection(self.batches[-1]):
             raise IllegalTransition(f"{min(bad)} contradicts")
         self.during()
-        return [event(INVENTORY_RESERVED, task.message.order_id, DATA) for task in tasks]
+        return [new_event(INVENTORY_RESERVED, item.event.order_id, DATA) for item in work_items]
 
     def place(self, count: int = 1, *, partition: int | None = None) -> list[str]:
         """Write orders into the log and return their ids."""
@@ -134,18 +117,20 @@ class Bench:
         self.node.put(topics.ORDERS, *(placed(order) for order in orders), partition=partition)
         return orders
 
-    def step(self, *, of: Stream | None = None) -> None:
+    def step(self, *, of: TransactionalConsumer | None = None) -> None:
         """Do rounds until one has found something."""
-        wait_until((of or self.stream).step)
+        wait_until((of or self.consumer).step)
 
     def finish(self, *orders: str) -> None:
         """Do rounds until each of these orders has a verdict, and then some more; each must have just one."""
-        wait_until(lambda: [stream.step() for stream in self.streams] and len(self.told(*orders)) >= len(orders))
-        while sum(stream.step() for stream in self.streams):
+        wait_until(
+            lambda: [consumer.step() for consumer in self.consumers] and len(self.emitted(*orders)) >= len(orders)
+        )
+        while sum(consumer.step() for consumer in self.consumers):
             pass
-        assert self.told(*orders) == sorted(orders)
+        assert self.emitted(*orders) == sorted(orders)
 
-    def told(self, *orders: str) -> list[str]:
+    def emitted(self, *orders: str) -> list[str]:
         """Return the orders of which a `read_committed` reader sees a verdict, one for each verdict."""
         return sorted(record.key.decode() for record in self.node.read(topics.INVENTORY, *orders))
 
@@ -159,16 +144,16 @@ class Bench:
         return self.registry.get_sample_value("messages_total", {"group": self.group, "outcome": outcome}) or 0.0
 
 
-def placed(order_id: str) -> Message:
+def placed(order_id: str) -> Event:
     """Return the event that tells of an order."""
-    return event(ORDER_PLACED, order_id, DATA)
+    return new_event(ORDER_PLACED, order_id, DATA)
 
 
 @pytest.fixture
-def bench(node, tmp_path, world) -> Iterator[Bench]:
+def harness(node, tmp_path, clock) -> Iterator[Harness]:
     node.start()
-    made = Bench(node, tmp_path, world)
+    made = Harness(node, tmp_path, clock)
     yield made
-    for stream in made.streams:
-        stream.close()
+    for consumer in made.consumers:
+        consumer.close()
     made.database.close()

@@ -9,22 +9,22 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from analytics_consumer import tally
+from analytics_consumer import counts
 from broker import topics
-from broker.told import Told
-from campus import notices, order_book, stock
+from broker.emitted_events import EmittedEvents
+from campus import notifications, order_store, stock
 from campus.database import Database
-from campus.messages import INVENTORY_RESERVED, NOTIFICATION_SENT, Message, event, order_placed
-from campus.order_book import Debt
+from campus.events import INVENTORY_RESERVED, NOTIFICATION_SENT, Event, new_event, order_placed
+from campus.order_store import PendingStep
 from campus.orders import Order
-from campus.work import Task
+from campus.retry import WorkItem
 from inventory_consumer import app as inventory
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from notification_consumer import app as notification
 from producer_order import app as order_service
-from rig import cost_parts
-from rig.cost_parts import ITEMS, Parts, placed
+from testing import cost_parts
+from testing.cost_parts import ITEMS, Parts, placed
 
 BATCH, COUNTED, BULK = 500, 2000, 10_000
 
@@ -35,7 +35,7 @@ class Acknowledging:
     def __init__(self, _bootstrap: str) -> None:
         self.step = self.check = self.close = lambda: None
 
-    def publish(self, events: Sequence[Message]) -> list[None]:
+    def publish(self, events: Sequence[Event]) -> list[None]:
         """Acknowledge."""
         return [None for _ in events]
 
@@ -50,43 +50,43 @@ def main(bootstrap: str, topic: str) -> None:
 
 
 def _order(folder: str) -> Parts:
-    database = Database(f"sqlite:///{folder}/orders.db", order_book.metadata)
+    database = Database(f"sqlite:///{folder}/orders.db", order_store.metadata)
 
     def place() -> None:
         order = Order.place(user_id="u1", items=ITEMS, request_id="r1")
         with database.transaction() as tx:
-            order_book.place(tx, order, key=None, owed=Debt("tell", "me"))
+            order_store.place(tx, order, key=None, pending_step=PendingStep("publish", "me"))
         order_placed(order)
         with database.transaction() as tx:
-            order_book.settle(tx, order.order_id)
+            order_store.clear_pending(tx, order.order_id)
 
-    def follow() -> None:
+    def project() -> None:
         orders = [placed() for _ in range(BATCH)]
-        told = (_events(orders, kind) for kind in (INVENTORY_RESERVED, NOTIFICATION_SENT))
-        for events in (orders, *told):
+        results = (_events(orders, kind) for kind in (INVENTORY_RESERVED, NOTIFICATION_SENT))
+        for events in (orders, *results):
             with database.transaction() as tx:
-                order_service.follow(tx, [Task(message) for message in events])
+                order_service.project(tx, [WorkItem(message) for message in events])
 
     return {
         "order: written down as owed, and settled (2 commits)": (place, 1),
-        f"order: {BATCH} made up, and followed to notified (3 commits)": (follow, BATCH),
+        f"order: {BATCH} made up, and followed to notified (3 commits)": (project, BATCH),
     }
 
 
 def _consumers(folder: str) -> Parts:
     shelf = Database(f"sqlite:///{folder}/inventory.db", stock.metadata)
-    sent = Database(f"sqlite:///{folder}/notification.db", notices.metadata)
-    counts = Database(f"sqlite:///{folder}/analytics.db", tally.metadata)
-    told = {database: Told(database) for database in (shelf, sent)}
+    sent = Database(f"sqlite:///{folder}/notification.db", notifications.metadata)
+    counted = Database(f"sqlite:///{folder}/analytics.db", counts.metadata)
+    emitted = {database: EmittedEvents(database) for database in (shelf, sent)}
     with shelf.transaction() as tx:
         stock.fill(tx, "100000000")
-    with counts.transaction() as tx:
-        tally.begin_anew(tx, {("t", 0): 0})
+    with counted.transaction() as tx:
+        counts.begin_anew(tx, {("t", 0): 0})
 
-    def work(database: Database, handle: Any, messages: list[Message]) -> None:
+    def work(database: Database, handle: Any, events: list[Event]) -> None:
         with database.transaction() as tx:
-            events = handle(tx, [Task(message) for message in messages])
-            told[database].because(tx, events, {message.order_id: "t/0/0" for message in messages})
+            results = handle(tx, [WorkItem(event) for event in events])
+            emitted[database].emit_once(tx, results, {event.order_id: "t/0/0" for event in events})
 
     def reserve() -> None:
         work(shelf, inventory.reserve, [placed() for _ in range(BATCH)])
@@ -95,10 +95,10 @@ def _consumers(folder: str) -> Parts:
         work(sent, notification.notify, _events([placed() for _ in range(BATCH)], INVENTORY_RESERVED))
 
     def count() -> None:
-        messages = [placed() for _ in range(COUNTED)]
-        with counts.transaction() as tx:
-            tally.count(tx, messages)
-            tally.move(tx, {("t", 0): 1})
+        events = [placed() for _ in range(COUNTED)]
+        with counted.transaction() as tx:
+            counts.count(tx, events)
+            counts.move(tx, {("t", 0): 1})
 
     return {
         f"inventory: {BATCH} made up and reserved (1 commit)": (reserve, BATCH),
@@ -107,8 +107,8 @@ def _consumers(folder: str) -> Parts:
     }
 
 
-def _events(orders: list[Message], kind: str) -> list[Message]:
-    return [event(kind, order.order_id, {"user_id": "u1", "items": ITEMS}) for order in orders]
+def _events(orders: list[Event], kind: str) -> list[Event]:
+    return [new_event(kind, order.order_id, {"user_id": "u1", "items": ITEMS}) for order in orders]
 
 
 @contextlib.contextmanager

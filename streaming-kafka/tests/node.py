@@ -7,14 +7,14 @@ import socket
 from pathlib import Path
 
 from broker import kafka_workarounds, topics
-from campus.messages import Message
+from campus.events import Event
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import MemberToRemove
 from kafka.errors import CoordinatorNotAvailableError
 from kafka.structs import OffsetAndMetadata
 from lab.brokers import probe
 from lab.runtime import install
-from rig import Process, free_port, wait_until
+from testing import Process, free_port, wait_until
 
 PART = Path(__file__).resolve().parents[1]
 
@@ -48,13 +48,13 @@ class Node(Process):
         with contextlib.closing(KafkaConsumer(bootstrap_servers=self.bootstrap)) as consumer:
             return consumer.end_offsets([partition])[partition]
 
-    def put(self, topic: str, *bodies: bytes | Message | None, partition: int | None = None) -> None:
+    def put(self, topic: str, *bodies: bytes | Event | None, partition: int | None = None) -> None:
         """Write messages straight into a topic: events under their order's id, anything else under `k`."""
         with contextlib.closing(
             KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=2**21, partitioner=topics.ByKey())
         ) as producer:
             for body in bodies:
-                key, value = (body.order_id, body.encode()) if isinstance(body, Message) else ("k", body)
+                key, value = (body.order_id, body.encode()) if isinstance(body, Event) else ("k", body)
                 producer.send(topic, value=value, key=key.encode(), partition=partition)
             producer.flush(30)
 

@@ -11,26 +11,23 @@ from pathlib import Path
 import analytics_consumer.app
 import pytest
 import urllib3
-from analytics_consumer.follower import GROUP
+from analytics_consumer.analytics_projection import GROUP
 from broker import topics
 from campus import logs
+from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Event, new_event
 from campus.faults import Faults
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Message, event
 from campus.metrics import metrics
 from flask import Flask
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import MemberToRemove, OffsetSpec
 from kafka.errors import KafkaError, NoError
-from rig import Service, wait_until
-from rig.poison import DATA, POISON
+from testing import Service, wait_until
+from testing.fakes import ProcessKilled
+from testing.invalid_events import DATA, INVALID_EVENTS
 
 PART = Path(__file__).resolve().parents[1]
 PARTITIONS = [TopicPartition(topic, n) for topic in (topics.ORDERS, topics.INVENTORY) for n in range(6)]
 NOON, LATER = "2026-01-31T12:00:59.999999Z", "2026-01-31T12:01:00.000000Z"
-
-
-class Died(BaseException):
-    """What SIGKILL does, as far as a test can stand it: nothing after it is done."""
 
 
 class Analytics:
@@ -76,7 +73,7 @@ class Analytics:
         self.http.delete("/configure")
 
 
-class World:
+class Harness:
     """A log that is empty at first, and what is done to it and to the group."""
 
     def __init__(self, node, folder: Path) -> None:
@@ -107,10 +104,10 @@ class World:
         while self._running:
             self._running.pop().close()
 
-    def die(self) -> None:
-        raise Died
+    def kill(self) -> None:
+        raise ProcessKilled
 
-    def tell(self, *events: Message, at_once: bool = False) -> None:
+    def tell(self, *events: Event, at_once: bool = False) -> None:
         """Write events into their topics under their orders' keys; `at_once`: in one transaction."""
         options = {"partitioner": topics.ByKey(), "transactional_id": "test" if at_once else None}
         with contextlib.closing(KafkaProducer(bootstrap_servers=self.node.bootstrap, **options)) as producer:
@@ -166,28 +163,28 @@ class World:
 
 
 @pytest.fixture
-def world(node, tmp_path, monkeypatch, caplog) -> Iterator[World]:
+def harness(node, tmp_path, monkeypatch, caplog) -> Iterator[Harness]:
     monkeypatch.setattr(logs, "set_up", lambda name: None)
     caplog.set_level("INFO", "campus")
     node.start()
-    made = World(node, tmp_path)
-    harmless = functools.partial(Faults, sleep=made.slept.append, kill=made.die)
+    made = Harness(node, tmp_path)
+    harmless = functools.partial(Faults, sleep=made.slept.append, kill=made.kill)
     monkeypatch.setattr(analytics_consumer.app, "Faults", harmless)
     made.empty()
     yield made
     made.close()
 
 
-def placed(*orders: str, at: str = NOON) -> list[Message]:
-    return [event(ORDER_PLACED, order, DATA, at=at) for order in orders]
+def placed(*orders: str, at: str = NOON) -> list[Event]:
+    return [new_event(ORDER_PLACED, order, DATA, at=at) for order in orders]
 
 
-def reserved(*orders: str) -> list[Message]:
-    return [event(INVENTORY_RESERVED, order, DATA) for order in orders]
+def reserved(*orders: str) -> list[Event]:
+    return [new_event(INVENTORY_RESERVED, order, DATA) for order in orders]
 
 
-def failed(*orders: str) -> list[Message]:
-    return [event(INVENTORY_FAILED, order, {"reason": "unknown_sku"}) for order in orders]
+def failed(*orders: str) -> list[Event]:
+    return [new_event(INVENTORY_FAILED, order, {"reason": "unknown_sku"}) for order in orders]
 
 
 EVENTS = [*placed("o1", "o2", "o3"), *placed("o4", "o5", at=LATER), *reserved("o1", "o2", "o4"), *failed("o3")]
@@ -196,16 +193,16 @@ NOTHING = metrics({}, 0, 0, now=0)["digest"]
 
 
 @pytest.fixture
-def analytics(world) -> Analytics:
+def analytics(harness) -> Analytics:
     """Analytics that has counted EVENTS."""
-    made = world.start()
-    world.tell(*EVENTS)
-    assert world.catch_up(made)["digest"] == COUNTED
+    made = harness.start()
+    harness.tell(*EVENTS)
+    assert harness.catch_up(made)["digest"] == COUNTED
     return made
 
 
-def test_an_empty_log_gives_an_empty_report(world):
-    assert world.start().report()["digest"] == NOTHING
+def test_an_empty_log_gives_an_empty_report(harness):
+    assert harness.start().report()["digest"] == NOTHING
 
 
 def test_it_counts_each_order_in_the_minute_in_which_it_was_placed(analytics):
@@ -214,146 +211,146 @@ def test_it_counts_each_order_in_the_minute_in_which_it_was_placed(analytics):
     assert (report["totalInventoryEvents"], report["inventoryFailed"], report["failureRate"]) == (4, 1, 0.25)
 
 
-def test_what_is_told_again_changes_nothing(world, analytics):
-    world.tell(*EVENTS, *placed("o1", at=LATER), *reserved("o3"), *placed("o6"), *placed("o6"))
-    assert world.catch_up(analytics)["ordersPerMinuteBucket"] == {"2026-01-31T12:00": 4, "2026-01-31T12:01": 2}
+def test_what_is_told_again_changes_nothing(harness, analytics):
+    harness.tell(*EVENTS, *placed("o1", at=LATER), *reserved("o3"), *placed("o6"), *placed("o6"))
+    assert harness.catch_up(analytics)["ordersPerMinuteBucket"] == {"2026-01-31T12:00": 4, "2026-01-31T12:01": 2}
     assert analytics.counted() == (6, 4)
 
 
-def test_a_file_says_the_same_as_the_report(world, analytics):
-    wait_until(lambda: analytics.step() or world.written().get("digest") == COUNTED)
+def test_a_file_says_the_same_as_the_report(harness, analytics):
+    wait_until(lambda: analytics.step() or harness.written().get("digest") == COUNTED)
     now = {"generatedAtUnix": 0}
-    assert world.written() | now == analytics.report() | now
-    world.tell(*placed("o6"))
-    wait_until(lambda: analytics.step() or world.written()["totalOrdersSeen"] == 6)
+    assert harness.written() | now == analytics.report() | now
+    harness.tell(*placed("o6"))
+    wait_until(lambda: analytics.step() or harness.written()["totalOrdersSeen"] == 6)
 
 
-def test_after_a_restart_it_goes_on(world, analytics, caplog):
+def test_after_a_restart_it_goes_on(harness, analytics, caplog):
     analytics.close()
     caplog.clear()
-    again = world.start()
+    again = harness.start()
     assert again.report()["digest"] == COUNTED
-    world.tell(*EVENTS, *placed("o6"))
-    world.catch_up(again)
+    harness.tell(*EVENTS, *placed("o6"))
+    harness.catch_up(again)
     assert again.counted() == (6, 4)
     assert again.messages("done") == len(EVENTS) + 1
     assert "rebuilding" not in caplog.text
 
 
 @pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
-def test_after_a_crash_it_has_counted_everything_once(world, analytics, point, caplog):
+def test_after_a_crash_it_has_counted_everything_once(harness, analytics, point, caplog):
     analytics.configure(crash_point=point)
-    world.tell(*placed("o6", "o7"), *reserved("o6"))
-    with pytest.raises(Died):
-        world.catch_up(analytics)
+    harness.tell(*placed("o6", "o7"), *reserved("o6"))
+    with pytest.raises(ProcessKilled):
+        harness.catch_up(analytics)
     known = analytics.counted()
     analytics.close()
     caplog.clear()
-    again = world.start()
+    again = harness.start()
     assert again.counted() == known
-    world.catch_up(again)
+    harness.catch_up(again)
     assert again.counted() == (7, 5)
     assert "rebuilding" not in caplog.text
 
 
-def test_after_a_reset_to_the_beginning_it_rebuilds_the_same(world, analytics, caplog):
+def test_after_a_reset_to_the_beginning_it_rebuilds_the_same(harness, analytics, caplog):
     analytics.close()
-    world.reset(OffsetSpec.EARLIEST)
-    again = world.start()
+    harness.reset(OffsetSpec.EARLIEST)
+    again = harness.start()
     assert again.report()["digest"] == NOTHING
-    assert world.catch_up(again)["digest"] == COUNTED
+    assert harness.catch_up(again)["digest"] == COUNTED
     assert "rebuilding from the offsets that were set" in caplog.text
 
 
-def test_a_crash_in_a_rebuild_begins_it_anew(world, analytics, monkeypatch):
+def test_a_crash_in_a_rebuild_begins_it_anew(harness, analytics, monkeypatch):
     analytics.close()
-    world.reset(OffsetSpec.EARLIEST)
+    harness.reset(OffsetSpec.EARLIEST)
     with monkeypatch.context() as patch:
-        patch.setattr(KafkaConsumer, "commit", lambda *_, **__: world.die())
-        with pytest.raises(Died):
-            world.start()
-    world.stop()
-    again = world.start()
-    assert world.catch_up(again)["digest"] == COUNTED
+        patch.setattr(KafkaConsumer, "commit", lambda *_, **__: harness.kill())
+        with pytest.raises(ProcessKilled):
+            harness.start()
+    harness.stop()
+    again = harness.start()
+    assert harness.catch_up(again)["digest"] == COUNTED
 
 
-def test_after_a_reset_to_the_end_it_counts_from_there(world, analytics):
-    world.tell(*reserved(*(f"p{n}" for n in range(20))), at_once=True)  # its end is a mark that nobody reads
+def test_after_a_reset_to_the_end_it_counts_from_there(harness, analytics):
+    harness.tell(*reserved(*(f"p{n}" for n in range(20))), at_once=True)  # its end is a mark that nobody reads
     wait_until(lambda: analytics.step() or analytics.counted() == (5, 24))
     analytics.close()
-    world.reset(OffsetSpec.LATEST)
-    again = world.start()
-    assert world.catch_up(again)["digest"] == NOTHING
-    world.tell(*placed("o6"))
-    world.catch_up(again)
+    harness.reset(OffsetSpec.LATEST)
+    again = harness.start()
+    assert harness.catch_up(again)["digest"] == NOTHING
+    harness.tell(*placed("o6"))
+    harness.catch_up(again)
     assert again.counted() == (1, 0)
 
 
-def test_on_another_database_it_counts_everything(world, analytics, caplog):
+def test_on_another_database_it_counts_everything(harness, analytics, caplog):
     analytics.close()
     caplog.clear()
-    other = world.start("other.db")
-    assert world.catch_up(other)["digest"] == COUNTED
+    other = harness.start("other.db")
+    assert harness.catch_up(other)["digest"] == COUNTED
     assert "rebuilding from the beginning" in caplog.text
     other.close()
-    assert world.catch_up(world.start())["digest"] == COUNTED
+    assert harness.catch_up(harness.start())["digest"] == COUNTED
 
 
-def test_after_a_reset_in_its_sleep_it_rebuilds(world, analytics):
-    world.evict()
-    world.reset(OffsetSpec.EARLIEST)
+def test_after_a_reset_in_its_sleep_it_rebuilds(harness, analytics):
+    harness.evict()
+    harness.reset(OffsetSpec.EARLIEST)
     wait_until(lambda: analytics.step() or analytics.report()["digest"] == NOTHING)
-    assert world.catch_up(analytics)["digest"] == COUNTED
+    assert harness.catch_up(analytics)["digest"] == COUNTED
 
 
-def test_it_keeps_its_counts_while_another_member_comes_and_goes(world, analytics):
-    other = KafkaConsumer(topics.ORDERS, topics.INVENTORY, group_id=GROUP, bootstrap_servers=world.node.bootstrap)
+def test_it_keeps_its_counts_while_another_member_comes_and_goes(harness, analytics):
+    other = KafkaConsumer(topics.ORDERS, topics.INVENTORY, group_id=GROUP, bootstrap_servers=harness.node.bootstrap)
     wait_until(lambda: analytics.step() or other.poll(50) or other.assignment())
     wait_until(lambda: analytics.step() or analytics.ready())
     other.close(autocommit=False)
-    world.tell(*placed("o6", "o7", "o8"))
-    world.catch_up(analytics)
+    harness.tell(*placed("o6", "o7", "o8"))
+    harness.catch_up(analytics)
     assert analytics.counted() == (8, 4)
 
 
-def test_what_cannot_be_read_is_skipped_and_left_to_inventory(world, analytics):
-    world.node.put(topics.ORDERS, *POISON)
-    world.node.put(topics.INVENTORY, *POISON[:3], placed("o9")[0].encode())
-    world.tell(*placed("o6"))
-    world.catch_up(analytics)
+def test_what_cannot_be_read_is_skipped_and_left_to_inventory(harness, analytics):
+    harness.node.put(topics.ORDERS, *INVALID_EVENTS)
+    harness.node.put(topics.INVENTORY, *INVALID_EVENTS[:3], placed("o9")[0].encode())
+    harness.tell(*placed("o6"))
+    harness.catch_up(analytics)
     assert analytics.counted() == (6, 4)
-    assert analytics.messages("unreadable") == len(POISON) + 4
-    assert world.node.read(topics.DEAD_LETTERS) == []
+    assert analytics.messages("unreadable") == len(INVALID_EVENTS) + 4
+    assert harness.node.read(topics.DEAD_LETTERS) == []
 
 
-def test_paused_it_takes_nothing_and_stays_in_the_group(world, analytics):
-    members = world.members()
+def test_paused_it_takes_nothing_and_stays_in_the_group(harness, analytics):
+    members = harness.members()
     analytics.configure(paused=True)
-    world.tell(*placed("o6"))
+    harness.tell(*placed("o6"))
     for _ in range(5):
         analytics.step()
-    assert (analytics.counted(), world.members()) == ((5, 4), members)
+    assert (analytics.counted(), harness.members()) == ((5, 4), members)
     analytics.mend()
-    world.catch_up(analytics)
-    assert (analytics.counted(), world.members()) == ((6, 4), members)
+    harness.catch_up(analytics)
+    assert (analytics.counted(), harness.members()) == ((6, 4), members)
 
 
 @pytest.mark.parametrize("mode", ["error", "reject"])
-def test_what_fails_is_counted_when_the_fault_is_gone(world, analytics, mode):
+def test_what_fails_is_counted_when_the_fault_is_gone(harness, analytics, mode):
     analytics.configure(failure_rate=1.0, failure_mode=mode)
-    world.tell(*placed("o6"))
+    harness.tell(*placed("o6"))
     for _ in range(3):
         with pytest.raises(RuntimeError, match="injected"):
             wait_until(analytics.step)
     assert analytics.counted() == (5, 4)
     analytics.mend()
-    world.catch_up(analytics)
+    harness.catch_up(analytics)
     assert analytics.counted() == (6, 4)
 
 
-def test_a_share_of_failures_only_slows_it_down(world, analytics):
+def test_a_share_of_failures_only_slows_it_down(harness, analytics):
     analytics.configure(failure_rate=0.5, seed=7)
-    world.tell(*placed(*(f"p{n}" for n in range(20))))
+    harness.tell(*placed(*(f"p{n}" for n in range(20))))
 
     def step() -> None:
         with contextlib.suppress(RuntimeError):
@@ -362,50 +359,50 @@ def test_a_share_of_failures_only_slows_it_down(world, analytics):
     wait_until(lambda: step() or analytics.counted() == (25, 4))
 
 
-def test_a_held_message_is_counted_when_the_fault_is_gone(world, analytics):
-    members = world.members()
+def test_a_held_message_is_counted_when_the_fault_is_gone(harness, analytics):
+    members = harness.members()
     analytics.configure(failure_rate=1.0, failure_mode="hang")
-    world.tell(*placed("o6"))
+    harness.tell(*placed("o6"))
     for _ in range(5):
         analytics.step()
-    assert (analytics.counted(), world.members()) == ((5, 4), members)
+    assert (analytics.counted(), harness.members()) == ((5, 4), members)
     analytics.mend()
-    world.catch_up(analytics)
+    harness.catch_up(analytics)
     assert analytics.counted() == (6, 4)
 
 
-def test_drop_closes_the_connection_and_it_comes_back(world, analytics):
-    members = world.members()
+def test_drop_closes_the_connection_and_it_comes_back(harness, analytics):
+    members = harness.members()
     analytics.configure(failure_rate=1.0, failure_mode="drop")
-    world.tell(*placed("o6"))
-    wait_until(lambda: analytics.step() or not world.members())
+    harness.tell(*placed("o6"))
+    wait_until(lambda: analytics.step() or not harness.members())
     analytics.mend()
-    world.catch_up(analytics)
+    harness.catch_up(analytics)
     assert analytics.counted() == (6, 4)
-    assert world.members() != members
+    assert harness.members() != members
 
 
 @pytest.mark.parametrize("fault", ["delay", "throttle"])
-def test_a_slow_one_waits_for_each_message(world, analytics, fault):
+def test_a_slow_one_waits_for_each_message(harness, analytics, fault):
     analytics.configure(**{fault: 2.0})
-    world.tell(*placed("o6", "o7"), *reserved("o6"))
-    world.catch_up(analytics)
-    assert (analytics.counted(), world.slept) == ((7, 5), [2.0] * 3)
+    harness.tell(*placed("o6", "o7"), *reserved("o6"))
+    harness.catch_up(analytics)
+    assert (analytics.counted(), harness.slept) == ((7, 5), [2.0] * 3)
 
 
 @pytest.fixture
-def service(world) -> Iterator[Service]:
+def service(harness) -> Iterator[Service]:
     """Analytics as a real process."""
-    metrics_file = str(world.metrics_file)
-    env = {"KAFKA_BOOTSTRAP": world.node.bootstrap, "METRICS_FILE": metrics_file}
-    made = Service(PART, "analytics", world.folder, package="analytics_consumer", **env)
+    metrics_file = str(harness.metrics_file)
+    env = {"KAFKA_BOOTSTRAP": harness.node.bootstrap, "METRICS_FILE": metrics_file}
+    made = Service(PART, "analytics", harness.folder, package="analytics_consumer", **env)
     yield made
     made.kill()
 
 
-def test_the_process_waits_for_kafka_counts_and_survives_a_kill(world, service):
-    world.tell(*EVENTS)
-    world.node.kill()
+def test_the_process_waits_for_kafka_counts_and_survives_a_kill(harness, service):
+    harness.tell(*EVENTS)
+    harness.node.kill()
     service.start()
 
     def waits() -> bool:
@@ -418,14 +415,14 @@ def test_the_process_waits_for_kafka_counts_and_survives_a_kill(world, service):
         return service.call("GET", "/report").json()["digest"] == digest
 
     wait_until(waits)
-    world.node.start()
+    harness.node.start()
     wait_until(service.ready, 60)
     wait_until(lambda: counts(COUNTED))
-    wait_until(lambda: world.written().get("digest") == COUNTED)
+    wait_until(lambda: harness.written().get("digest") == COUNTED)
     service.configure(crash_point="after_commit")
-    world.tell(*placed("o6"))
+    harness.tell(*placed("o6"))
     wait_until(lambda: service.log().count("analytics started") == 2)
-    world.tell(*EVENTS, *placed("o7", at=LATER))
+    harness.tell(*EVENTS, *placed("o7", at=LATER))
     expected = metrics({"2026-01-31T12:00": 4, "2026-01-31T12:01": 3}, 4, 1, now=0)["digest"]
     wait_until(lambda: counts(expected))
     os.kill(service.process.pid, signal.SIGTERM)

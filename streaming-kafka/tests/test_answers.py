@@ -13,17 +13,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from broker.producer import NotSent
-from campus import order_book
+from broker.producer import BrokerDown
+from campus import order_store
 from campus.database import Database
+from campus.events import Event
 from campus.faults import CONSUMING, Faults
-from campus.messages import Message
 from campus.orders import Order
 from campus.pending import LEASE_ROUNDS, PendingSteps
 from campus.problems import Problem
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from producer_order.teller import RETRY_SECONDS, Teller
+from producer_order.order_publisher import RETRY_SECONDS, OrderPublisher
 
 ACKNOWLEDGED, ANSWER_LOST, LOST, REFUSED = "acknowledged", "answer lost", "lost", "refused"
 
@@ -32,7 +32,7 @@ ACKNOWLEDGED, ANSWER_LOST, LOST, REFUSED = "acknowledged", "answer lost", "lost"
 class Call:
     """Somebody who waits for Kafka, until `decide` says what Kafka did."""
 
-    events: list[Message]
+    events: list[Event]
     outcome: str = ""
     goes_on: threading.Event = field(default_factory=threading.Event)
 
@@ -45,13 +45,13 @@ class Kafka:
         self.calls: list[Call] = []
         self.stopped: queue.Queue[Any] = queue.Queue()  # whoever waits, or has ended
 
-    def publish(self, events: Iterable[Message]) -> list[str | None]:
+    def publish(self, events: Iterable[Event]) -> list[str | None]:
         call = Call(list(events))
         self.calls.append(call)
         self.stopped.put(call)
         assert call.goes_on.wait(20)
         if call.outcome == REFUSED:
-            raise NotSent("down")
+            raise BrokerDown("down")
         if call.outcome != LOST:
             self.log += [event.order_id for event in call.events]
         return [None if call.outcome == ACKNOWLEDGED else "no answer"] * len(call.events)
@@ -66,15 +66,15 @@ class Answer:
     order_id: str
 
 
-class World:
+class Harness:
     """Two processes on one database, and what clients were told."""
 
     def __init__(self, folder: Path) -> None:
         self.kafka, self.now = Kafka(), 1000.0
-        self.database = Database(f"sqlite:///{folder}/order.db", order_book.metadata)
+        self.database = Database(f"sqlite:///{folder}/order.db", order_store.metadata)
         self.pending = [PendingSteps(self.database, clock=lambda: self.now) for _ in range(2)]
-        self.tellers = [
-            Teller(database=self.database, pending=pending, producer=self.kafka, faults=Faults(CONSUMING))
+        self.publishers = [
+            OrderPublisher(database=self.database, pending=pending, producer=self.kafka, faults=Faults(CONSUMING))
             for pending in self.pending
         ]
         self.answers: list[Answer] = []
@@ -101,7 +101,7 @@ class World:
     def _answer(self, process: int, key: str | None) -> Answer:
         order = Order.place(user_id="u1", items=[{"sku": "burger", "qty": 1}])
         try:
-            placed = self.tellers[process].place(order, key)
+            placed = self.publishers[process].place(order, key)
         except Problem as problem:
             return Answer(key, problem.status, problem.members["order_id"])
         self.too_early += [placed.order_id] if placed.order_id not in self.kafka.log else []
@@ -118,12 +118,12 @@ class World:
     def background(self, process: int) -> None:
         """Let a process tell what requests have left, after the pause between two tries."""
 
-        def resolve() -> None:
-            with contextlib.suppress(NotSent):
-                self.tellers[process].resolve()
+        def recover() -> None:
+            with contextlib.suppress(BrokerDown):
+                self.publishers[process].recover()
 
         self.now += RETRY_SECONDS
-        self.run(resolve)
+        self.run(recover)
 
     def take_over(self, process: int) -> None:
         """Let a process see the other one stand still for long."""
@@ -150,23 +150,23 @@ class World:
         self.database.close()
 
 
-def check(world: World) -> None:
+def check(harness: Harness) -> None:
     """Raise AssertionError when an answer has turned out not to be true."""
-    with world.database.transaction() as tx:
-        assert order_book.count_pending(tx) == 0
-        kept = {order.order_id for order in order_book.page(tx, after="", limit=1000)}
-    told = set(world.kafka.log)
-    assert not world.too_early, "a 202 for what Kafka has not acknowledged"
-    assert told <= kept, "an order that Kafka has is not known any more"
-    for answer in world.answers:
+    with harness.database.transaction() as tx:
+        assert order_store.count_pending(tx) == 0
+        kept = {order.order_id for order in order_store.page(tx, after="", limit=1000)}
+    in_log = set(harness.kafka.log)
+    assert not harness.too_early, "a 202 for what Kafka has not acknowledged"
+    assert in_log <= kept, "an order that Kafka has is not known any more"
+    for answer in harness.answers:
         if answer.status == 202:
-            assert answer.order_id in told & kept
+            assert answer.order_id in in_log & kept
         elif answer.status == 503:
-            assert answer.order_id not in told | kept, "an order that was refused is told"
+            assert answer.order_id not in in_log | kept, "an order that was refused is told"
         else:
             assert answer.status in (504, 409)
     for key in ("a", "b"):
-        accepted = {answer.order_id for answer in world.answers if answer.key == key and answer.status == 202}
+        accepted = {answer.order_id for answer in harness.answers if answer.key == key and answer.status == 202}
         assert len(accepted) <= 1, "two orders under one key"
 
 
@@ -188,11 +188,11 @@ STEP = (
 @example([("ask", 0, None), ("take_over", 1), ("background", 1), ("decide", 1, ANSWER_LOST), ("decide", 0, REFUSED)])
 def test_an_answer_stays_true(schedule):
     with TemporaryDirectory() as folder:
-        world = World(Path(folder))
+        harness = Harness(Path(folder))
         try:
             for name, *given_with in schedule:
-                getattr(world, name)(*given_with)
-            world.heal()
-            check(world)
+                getattr(harness, name)(*given_with)
+            harness.heal()
+            check(harness)
         finally:
-            world.close()
+            harness.close()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from benchmarks import baselines
 from benchmarks.programs import kafka_drain, kafka_produce
-from campus.messages import ORDER_PLACED, order_placed, read
+from campus.events import ORDER_PLACED, order_placed, parse
 from campus.orders import Order, drawn
 from kafka import KafkaConsumer, TopicPartition
 
@@ -65,7 +65,7 @@ def test_its_events_are_like_a_services():
     user_id, items = next(drawn(1, 1))
     order = Order.place(user_id=user_id, items=items, request_id=str(uuid.uuid4()))
     ours, (key, theirs) = order_placed(order).encode(), kafka_produce.envelope(1)
-    assert read(theirs, ORDER_PLACED).order_id == key.decode()
+    assert parse(theirs, ORDER_PLACED).order_id == key.decode()
     assert json.loads(theirs).keys() == json.loads(ours).keys()
     assert len(theirs) == pytest.approx(len(ours), rel=0.02)
 

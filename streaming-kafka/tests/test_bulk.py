@@ -5,25 +5,25 @@ from types import SimpleNamespace
 
 import pytest
 from broker import producer as producers
-from broker.producer import NotSent, Producer
-from campus.messages import Message
+from broker.producer import BrokerDown, Producer
+from campus.events import Event
 from campus.orders import Order, drawn
 from campus.problems import Problem
 from kafka.errors import KafkaTimeoutError
-from producer_order.bulk import MOST, produce, read_bulk
+from producer_order.bulk import MAX_ORDERS, produce, read_bulk
 
 
 class FakeProducer:
     """Takes every event up to `most`, knows nothing of that one, and takes no more after it."""
 
     def __init__(self, most: int = 1000) -> None:
-        self.most, self.told = most, []
+        self.most, self.published = most, []
 
-    def publish(self, events: Iterable[Message]) -> list[str | None]:
+    def publish(self, events: Iterable[Event]) -> list[str | None]:
         outcomes: list[str | None] = []
         for event in events:
-            self.told.append(event)
-            outcomes.append("no answer" if len(self.told) == self.most else None)
+            self.published.append(event)
+            outcomes.append("no answer" if len(self.published) == self.most else None)
             if outcomes[-1]:
                 break
         return outcomes
@@ -32,8 +32,8 @@ class FakeProducer:
 class NoKafka:
     """Has no connection."""
 
-    def publish(self, events: Iterable[Message]) -> list[str | None]:
-        raise NotSent("down")
+    def publish(self, events: Iterable[Event]) -> list[str | None]:
+        raise BrokerDown("down")
 
 
 def test_a_count_and_a_seed_give_the_same_orders_again():
@@ -65,7 +65,7 @@ def test_a_count_and_an_item_give_so_many_orders_that_are_the_same(quantity):
         ({"count": 2, "item": "burger", "qty": 0}, ["qty"]),
         ({"count": 2, "item": "burger", "qty": 1, "seed": 7}, ["seed"]),
         ({"count": 0}, ["count"]),
-        ({"count": MOST + 1}, ["count"]),
+        ({"count": MAX_ORDERS + 1}, ["count"]),
         ({"count": "10"}, ["count"]),
         ({"count": 10, "seed": -1}, ["seed"]),
         ({"count": 10, "colour": "red"}, ["colour"]),
@@ -85,9 +85,9 @@ def test_all_that_kafka_has_is_acknowledged():
     producer = FakeProducer()
     answer = produce(producer, drawn(20, 1), "r1")
     assert (answer["acknowledged"], answer["unknown"], answer["not_sent"]) == (20, [], 0)
-    assert answer["order_ids"] == [event.order_id for event in producer.told]
-    assert [event.data["user_id"] for event in producer.told] == [user_id for user_id, _ in drawn(20, 1)]
-    assert {event.request_id for event in producer.told} == {"r1"}
+    assert answer["order_ids"] == [event.order_id for event in producer.published]
+    assert [event.data["user_id"] for event in producer.published] == [user_id for user_id, _ in drawn(20, 1)]
+    assert {event.request_id for event in producer.published} == {"r1"}
 
 
 def test_what_nobody_knows_is_named_and_what_was_not_sent_is_counted():
@@ -120,17 +120,17 @@ def answering(*answers: Exception | None) -> Producer:
     return made
 
 
-def events(count: int) -> Iterator[Message]:
+def events(count: int) -> Iterator[Event]:
     return (producers_event(n) for n in range(count))
 
 
-def producers_event(n: int) -> Message:
+def producers_event(n: int) -> Event:
     order = Order.place(user_id=f"u{n}", items=[{"sku": "taco", "qty": 1}])
-    return Message("OrderPlaced", order.order_id, {}, "", f"e{n}")
+    return Event("OrderPlaced", order.order_id, {}, "", f"e{n}")
 
 
 def test_a_producer_takes_no_more_events_after_a_trouble(monkeypatch):
-    monkeypatch.setattr(producers, "MOST_WAITING", 3)
+    monkeypatch.setattr(producers, "MAX_WAITING", 3)
     source = events(100)
     outcomes = answering(None, KafkaTimeoutError("late")).publish(source)
     assert [bool(outcome) for outcome in outcomes] == [False, True, False, False, False]
@@ -140,7 +140,7 @@ def test_a_producer_takes_no_more_events_after_a_trouble(monkeypatch):
 def test_a_producer_that_failed_is_let_go_of():
     made = answering(KafkaTimeoutError("late"))
     assert made.publish(events(1)) == ["KafkaTimeoutError: KafkaTimeoutError: late"]
-    with pytest.raises(NotSent):
+    with pytest.raises(BrokerDown):
         made.check()
 
 

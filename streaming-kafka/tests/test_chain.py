@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import urllib3
 from broker import topics
-from rig import Service, wait_until
-from rig.poison import POISON
+from testing import Service, wait_until
+from testing.invalid_events import INVALID_EVENTS
 
 PART = Path(__file__).resolve().parents[1]
 PACKAGES = {"order": "producer_order", "inventory": "inventory_consumer", "notification": "notification_consumer"}
@@ -122,7 +122,7 @@ def test_without_kafka_orders_are_refused_and_afterwards_accepted_again(chain):
 def test_poison_is_dead_lettered_with_its_reason_and_harms_nobody(chain):
     known = len(chain.node.read(topics.DEAD_LETTERS))
     first = chain.place()
-    chain.node.put(topics.ORDERS, *POISON)
+    chain.node.put(topics.ORDERS, *INVALID_EVENTS)
     last = chain.place()
     for order_id in (first, last):
         chain.becomes(order_id, "notified")
@@ -130,9 +130,9 @@ def test_poison_is_dead_lettered_with_its_reason_and_harms_nobody(chain):
     def groups() -> list[bytes]:
         return [dict(record.headers)["x-group"] for record in chain.node.read(topics.DEAD_LETTERS)[known:]]
 
-    wait_until(lambda: len(groups()) >= 2 * len(POISON))
-    assert groups().count(b"inventory-consumer-group") == len(POISON)
-    assert groups().count(b"order-status-group") == len(POISON)
+    wait_until(lambda: len(groups()) >= 2 * len(INVALID_EVENTS))
+    assert groups().count(b"inventory-consumer-group") == len(INVALID_EVENTS)
+    assert groups().count(b"order-status-group") == len(INVALID_EVENTS)
 
 
 def test_a_failure_is_tried_again_until_it_is_mended(chain):

@@ -7,7 +7,7 @@ import time
 import pytest
 from broker import clients
 from kafka import KafkaAdminClient
-from rig import MARGIN, free_port
+from testing import MARGIN, free_port
 
 
 def test_a_broker_answers(node):

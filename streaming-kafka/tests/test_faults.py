@@ -14,20 +14,21 @@ import notification_consumer.app
 import producer_order.app
 import pytest
 from broker import topics
-from broker.stream import Stream
+from broker.transactional_consumer import TransactionalConsumer
+from campus.events import INVENTORY_RESERVED, ORDER_PLACED, new_event
 from campus.faults import Faults
-from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, event
 from campus.orders import new_order_id
-from conftest import DATA, Died
+from conftest import DATA
 from flask.testing import FlaskClient
 from node import Node
-from rig import wait_until
+from testing import wait_until
+from testing.fakes import ProcessKilled
 
 APPS = {"order": producer_order.app, "inventory": inventory_consumer.app, "notification": notification_consumer.app}
 READS = {"order": topics.ORDERS, "inventory": topics.ORDERS, "notification": topics.INVENTORY}
 EVENTS = {"order": ORDER_PLACED, "inventory": ORDER_PLACED, "notification": INVENTORY_RESERVED}
 DONE = {"inventory": "/reservations", "notification": "/notifications", "order": "/orders"}
-TELLS = {"inventory": topics.INVENTORY, "notification": topics.NOTIFICATIONS}
+EMITS = {"inventory": topics.INVENTORY, "notification": topics.NOTIFICATIONS}
 NO_FAULT = {
     "delay": 0.0,
     "jitter": 0.0,
@@ -62,7 +63,7 @@ class Served:
 
     name: str
     client: FlaskClient
-    stream: Stream
+    consumer: TransactionalConsumer
     loops: list[Any]
     node: Node
     group: str
@@ -73,27 +74,27 @@ class Served:
     def put(self, number: int = 1, *, partition: int | None = None) -> list[str]:
         """Write so many good messages into the topic that it reads; return their orders."""
         orders = [new_order_id() for _ in range(number)]
-        events = [event(EVENTS[self.name], order, DATA) for order in orders]
+        events = [new_event(EVENTS[self.name], order, DATA) for order in orders]
         self.node.put(READS[self.name], *events, partition=partition)
         return orders
 
     def step(self) -> None:
         """Do rounds until one has found something."""
-        wait_until(self.stream.step)
+        wait_until(self.consumer.step)
 
     def finish(self, *orders: str) -> None:
         """Do rounds until all of these are done, each once."""
-        wait_until(lambda: (self.stream.step(), set(self.done()) >= set(orders))[1])
-        while self.stream.step():
+        wait_until(lambda: (self.consumer.step(), set(self.done()) >= set(orders))[1])
+        while self.consumer.step():
             pass
-        assert self.told(*orders) == sorted(orders)
+        assert self.emitted(*orders) == sorted(orders)
 
     def done(self) -> list[str]:
         return sorted(row["order_id"] for row in self.client.get(DONE[self.name]).json[DONE[self.name][1:]])
 
-    def told(self, *orders: str) -> list[str]:
-        """Return the orders of which a `read_committed` reader sees what this service tells."""
-        return sorted(record.key.decode() for record in self.node.read(TELLS[self.name], *orders))
+    def emitted(self, *orders: str) -> list[str]:
+        """Return the orders of which a `read_committed` reader sees what this service emits."""
+        return sorted(record.key.decode() for record in self.node.read(EMITS[self.name], *orders))
 
     def order(self):
         """Send an order, as a client does."""
@@ -104,31 +105,31 @@ _groups = count()
 
 
 @pytest.fixture
-def make(node, tmp_path, monkeypatch, world) -> Iterator[Callable[[str], Served]]:
+def make(node, tmp_path, monkeypatch, clock) -> Iterator[Callable[[str], Served]]:
     """A function that makes a service by name, on its own database; made again, it is the same one, started anew."""
     node.start()
     group, made = f"served-{next(_groups)}", []
     node.skip(group)
 
     def make_one(name: str) -> Served:
-        streams = []
+        consumers = []
 
-        def stream(**options: Any) -> Stream:
-            streams.append(Stream(**options | {"group": group}))
-            return streams[-1]
+        def consumer(**options: Any) -> TransactionalConsumer:
+            consumers.append(TransactionalConsumer(**options | {"group": group}))
+            return consumers[-1]
 
-        faults = functools.partial(Faults, sleep=world.sleep, clock=lambda: world.now, kill=world.die)
+        faults = functools.partial(Faults, sleep=clock.sleep, clock=lambda: clock.now, kill=clock.kill)
         monkeypatch.setattr(APPS[name], "Faults", faults)
-        monkeypatch.setattr(APPS[name], "Stream", stream)
+        monkeypatch.setattr(APPS[name], "TransactionalConsumer", consumer)
         env = {"DATABASE_URL": f"sqlite:///{tmp_path}/{name}.db", "KAFKA_BOOTSTRAP": node.bootstrap}
         app = APPS[name].create_app(env)
-        life = app.extensions["campus"]
-        made.append(life)
-        return Served(name, app.test_client(), streams[0], life.loops, node, group)
+        lifecycle = app.extensions["campus"]
+        made.append(lifecycle)
+        return Served(name, app.test_client(), consumers[0], lifecycle.loops, node, group)
 
     yield make_one
-    for life in made:
-        life.stop()
+    for lifecycle in made:
+        lifecycle.stop()
 
 
 @pytest.fixture(params=["order", "inventory", "notification"])
@@ -137,7 +138,7 @@ def service(request, make) -> Served:
     return make(request.param)
 
 
-@pytest.fixture(params=sorted(TELLS))
+@pytest.fixture(params=sorted(EMITS))
 def consuming(request, make) -> Served:
     """Each of the two services whose only work is that of a consumer."""
     return make(request.param)
@@ -173,15 +174,15 @@ def test_bad_faults_are_refused_and_change_nothing(make, name):
     assert service.client.get("/configure").json == before
 
 
-def test_delay_and_jitter(consuming, world):
+def test_delay_and_jitter(consuming, clock):
     consuming.configure(delay=1, jitter=0.5, seed=1)
     consuming.finish(*consuming.put(10))
-    assert all(0.5 <= seconds <= 1.5 for seconds in world.slept)
-    assert len(set(world.slept)) == 10
+    assert all(0.5 <= seconds <= 1.5 for seconds in clock.slept)
+    assert len(set(clock.slept)) == 10
 
 
-def test_a_delay_ends_the_batch_in_which_it_begins(consuming, world, monkeypatch):
-    faults = consuming.stream._faults
+def test_a_delay_ends_the_batch_in_which_it_begins(consuming, clock, monkeypatch):
+    faults = consuming.consumer._faults
     orders = consuming.put(20, partition=0)
     with monkeypatch.context() as patch:
         patch.setattr(faults, "inject", lambda: faults.configure({"delay": 2}) and None)
@@ -191,22 +192,22 @@ def test_a_delay_ends_the_batch_in_which_it_begins(consuming, world, monkeypatch
     assert len(consuming.done()) == 2
     consuming.client.delete("/configure")
     consuming.finish(*orders)
-    assert world.slept == [2.0]
+    assert clock.slept == [2.0]
 
 
-def test_a_delay_of_the_order_service_is_not_one_of_what_it_follows(orders, world):
+def test_a_delay_of_the_order_service_is_not_one_of_what_it_follows(orders, clock):
     orders.configure(delay=2)
     sent = orders.put(10, partition=0)
     orders.step()
-    assert (orders.done(), world.slept) == (sorted(sent), [])
+    assert (orders.done(), clock.slept) == (sorted(sent), [])
 
 
-def test_a_seed_repeats_which_messages_fail(consuming, world):
+def test_a_seed_repeats_which_messages_fail(consuming, clock):
     runs = []
     for _ in range(2):
         consuming.configure(failure_rate=0.2, failure_mode="drop", seed=3)
         before, orders = consuming.done(), consuming.put(20, partition=0)
-        wait_until(lambda: consuming.stream.step() and consuming.stream._place.consumer is None)
+        wait_until(lambda: consuming.consumer.step() and consuming.consumer._membership.consumer is None)
         runs.append(sum(order in consuming.done() for order in orders))
         consuming.client.delete("/configure")
         consuming.finish(*orders, *before)
@@ -214,14 +215,14 @@ def test_a_seed_repeats_which_messages_fail(consuming, world):
     assert 0 < runs[0] < 20
 
 
-def test_a_message_that_fails_waits_and_does_nothing_until_its_time(consuming, world):
+def test_a_message_that_fails_waits_and_does_nothing_until_its_time(consuming, clock):
     consuming.configure(failure_rate=1)
     sent = consuming.put(2, partition=0)
     consuming.step()
-    assert (consuming.done(), consuming.told(*sent)) == ([], [])
+    assert (consuming.done(), consuming.emitted(*sent)) == ([], [])
     consuming.client.delete("/configure")
-    assert not consuming.stream.step()
-    world.now += 1
+    assert not consuming.consumer.step()
+    clock.now += 1
     consuming.finish(*sent)
 
 
@@ -230,31 +231,31 @@ def test_a_message_that_inventory_rejects_is_told_as_failed(make):
     inventory.configure(failure_rate=1, failure_mode="reject")
     (order,) = inventory.put()
     inventory.finish(order)
-    (told,) = [json.loads(record.value) for record in inventory.node.read(topics.INVENTORY, order)]
-    assert (told["event_type"], told["data"]) == ("InventoryFailed", {"reason": "injected"})
+    (emitted,) = [json.loads(record.value) for record in inventory.node.read(topics.INVENTORY, order)]
+    assert (emitted["event_type"], emitted["data"]) == ("InventoryFailed", {"reason": "injected"})
     assert inventory.client.get("/stock").json["stock"]["burger"]["reserved"] == 0
 
 
-def test_a_student_cannot_be_refused_so_it_is_tried_again(make, world):
+def test_a_student_cannot_be_refused_so_it_is_tried_again(make, clock):
     notification = make("notification")
     notification.configure(failure_rate=1, failure_mode="reject")
     sent = notification.put()
     notification.step()
     assert notification.done() == []
     notification.client.delete("/configure")
-    world.now += 1
+    clock.now += 1
     notification.finish(*sent)
 
 
-def test_a_hanging_message_holds_its_partition_until_the_fault_is_gone(consuming, world):
+def test_a_hanging_message_holds_its_partition_until_the_fault_is_gone(consuming, clock):
     consuming.configure(failure_rate=1, failure_mode="hang")
     held = consuming.put(3, partition=0)
     consuming.step()
     consuming.configure(failure_rate=1e-9)  # nothing else will hang
     others = consuming.put(3, partition=1)
     consuming.finish(*others)
-    world.now += 100
-    assert not consuming.stream.step()
+    clock.now += 100
+    assert not consuming.consumer.step()
     assert consuming.done() == sorted(others)
     consuming.client.delete("/configure")
     consuming.finish(*held)
@@ -266,22 +267,22 @@ def test_a_drop_closes_the_connection_and_what_came_before_it_is_done(consuming)
     consuming.step()
     before = consuming.done()
     assert 0 < len(before) < 20
-    assert consuming.told(*orders) == before
+    assert consuming.emitted(*orders) == before
     with pytest.raises(ConnectionError):
-        consuming.stream.check()
+        consuming.consumer.check()
     consuming.finish(*orders)
 
 
 @pytest.mark.parametrize(
-    ("point", "done", "told"), [("before_commit", 0, 0), ("after_commit", 1, 0), ("after_publish", 1, 1)]
+    ("point", "done", "emitted"), [("before_commit", 0, 0), ("after_commit", 1, 0), ("after_publish", 1, 1)]
 )
-def test_crash_points(consuming, make, point, done, told):
+def test_crash_points(consuming, make, point, done, emitted):
     consuming.configure(crash_point=point)
     sent = consuming.put()
-    with pytest.raises(Died):
+    with pytest.raises(ProcessKilled):
         consuming.step()
-    assert (len(consuming.done()), len(consuming.told(*sent))) == (done, told)
-    consuming.stream.close()
+    assert (len(consuming.done()), len(consuming.emitted(*sent))) == (done, emitted)
+    consuming.consumer.close()
     again = make(consuming.name)
     assert again.client.get("/configure").json["config"] == NO_FAULT
     again.finish(*sent)
@@ -294,7 +295,7 @@ def test_who_is_paused_takes_nothing_and_stays_in_the_group(service, monkeypatch
     service.configure(paused=True)
     service.put()
     for _ in range(3):
-        assert not service.stream.step()
+        assert not service.consumer.step()
     assert (service.node.members(service.group), service.done()) == (before, done)
     service.client.delete("/configure")
     service.step()
@@ -304,10 +305,10 @@ def test_who_is_paused_takes_nothing_and_stays_in_the_group(service, monkeypatch
 def test_a_pause_holds_from_the_next_message_on(consuming, monkeypatch):
     """A poll may be under way when it is configured."""
     sent = consuming.put()
-    consuming.stream._place.join()
-    poll = consuming.stream._place.consumer.poll
+    consuming.consumer._membership.join()
+    poll = consuming.consumer._membership.consumer.poll
     monkeypatch.setattr(
-        consuming.stream._place.consumer,
+        consuming.consumer._membership.consumer,
         "poll",
         lambda **how: (found := poll(**how)) and consuming.configure(paused=True) and found,
     )
@@ -318,24 +319,24 @@ def test_a_pause_holds_from_the_next_message_on(consuming, monkeypatch):
     consuming.finish(*sent)
 
 
-def test_who_is_throttled_rests_after_each_message_and_stays_in_the_group(service, world):
+def test_who_is_throttled_rests_after_each_message_and_stays_in_the_group(service, clock):
     sent = service.put(3, partition=0)
     service.configure(throttle=3)
     for number in (1, 2, 3):
         service.step()
-        assert (len(service.done()), world.slept) == (number, [3.0] * number)
+        assert (len(service.done()), clock.slept) == (number, [3.0] * number)
     assert service.done() == sorted(sent)
     assert len(service.node.members(service.group)) == 1
 
 
-def test_everything_expires(consuming, world):
+def test_everything_expires(consuming, clock):
     consuming.configure(paused=True, expires_in=10)
     sent = consuming.put()
-    world.now += 5
+    clock.now += 5
     assert consuming.client.get("/configure").json["config"]["expires_in"] == 5.0
-    wait_until(lambda: not consuming.stream.step() and consuming.node.members(consuming.group))
+    wait_until(lambda: not consuming.consumer.step() and consuming.node.members(consuming.group))
     assert consuming.done() == []
-    world.now += 5
+    clock.now += 5
     assert consuming.client.get("/configure").json["config"] == NO_FAULT
     consuming.finish(*sent)
 
@@ -373,7 +374,7 @@ def test_a_request_without_an_answer_does_nothing(orders, mode):
 @pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
 def test_the_order_service_crashes_while_it_takes_an_order(orders, make, point):
     orders.configure(crash_point=point)
-    with pytest.raises(Died):
+    with pytest.raises(ProcessKilled):
         orders.order()
     kept = orders.done()
     assert len(kept) == (0 if point == "before_commit" else 1)

@@ -10,10 +10,10 @@ import psutil
 import pytest
 from broker import clients, kafka_workarounds, membership, topics
 from broker.membership import Membership
-from campus.background import Loop
+from campus.loop import Loop
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.structs import MemberState
-from rig import free_port, wait_until
+from testing import free_port, wait_until
 
 _groups = itertools.count()
 
@@ -178,7 +178,7 @@ def in_clients() -> tuple[int, int]:
 @pytest.mark.parametrize("seconds", [8, pytest.param(600, marks=[pytest.mark.long, pytest.mark.timeout(700)])])
 @pytest.mark.parametrize("broker", ["away", "silent"])
 def test_while_there_is_no_broker_nothing_grows(seconds, broker, monkeypatch):
-    monkeypatch.setattr("campus.background.SLOWEST", 0.1)
+    monkeypatch.setattr("campus.loop.MAX_BACKOFF", 0.1)
     monkeypatch.setattr(clients, "ANSWER_SECONDS", 0.1)
     server = clients.socket.create_server(("127.0.0.1", 0))
     port = server.getsockname()[1]

@@ -12,7 +12,7 @@ from campus.orders import new_order_id
 from conftest import placed
 from kafka.errors import KafkaError
 from node import Node
-from rig import wait_until
+from testing import wait_until
 
 PART = Path(__file__).resolve().parents[1]
 LOAD = re.compile(r"Scheduling loading of metadata from (__consumer_offsets-\d+)")

@@ -11,12 +11,12 @@ from signal import SIGCONT, SIGSTOP
 import psutil
 import pytest
 from broker import topics
-from broker.producer import DELIVERY_SECONDS, NotSent, Producer
-from campus.messages import Message, partition_of
+from broker.producer import DELIVERY_SECONDS, BrokerDown, Producer
+from campus.events import Event, partition_of
 from campus.orders import new_order_id
 from confluent_kafka import Producer as Librdkafka
 from conftest import placed
-from rig import MARGIN, wait_until
+from testing import MARGIN, wait_until
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def connect(producer: Producer) -> None:
     """Do rounds until something can be sent."""
 
     def works() -> bool:
-        with contextlib.suppress(NotSent):
+        with contextlib.suppress(BrokerDown):
             producer.step()
             producer.check()
             return True
@@ -42,7 +42,7 @@ def connect(producer: Producer) -> None:
     wait_until(works)
 
 
-def event() -> Message:
+def event() -> Event:
     return placed(new_order_id())
 
 
@@ -76,7 +76,7 @@ def test_a_frozen_broker_leaves_requests_unsure_in_time_and_later_ones_refused(p
         request.join(DELIVERY_SECONDS + MARGIN)
     assert time.monotonic() - began < DELIVERY_SECONDS + MARGIN
     assert [bool(outcome) for [outcome] in outcomes] == [True] * 4
-    with pytest.raises(NotSent):
+    with pytest.raises(BrokerDown):
         producer.publish([event()])
     node.signal(SIGCONT)
     connect(producer)
@@ -101,9 +101,9 @@ def test_absence_leaves_no_threads_and_no_sockets(producer, node, caplog):
         return process.num_threads(), process.num_fds()
 
     def tries() -> None:
-        with contextlib.suppress(NotSent):
+        with contextlib.suppress(BrokerDown):
             producer.publish([event()])
-        with contextlib.suppress(NotSent):
+        with contextlib.suppress(BrokerDown):
             producer.step()
 
     threads, sockets = held()

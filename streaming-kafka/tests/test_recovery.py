@@ -13,7 +13,7 @@ import urllib3
 from broker import topics
 from campus.orders import new_order_id
 from conftest import placed
-from rig import Service, wait_until
+from testing import Service, wait_until
 
 PART = Path(__file__).resolve().parents[1]
 GROUP = "inventory-consumer-group"
@@ -256,7 +256,7 @@ def test_what_is_answered_under_a_key_at_once_is_true_while_kafka_is_away(node, 
         answers.append((key, answer.status, answer.json()["order_id"]))
 
     def orders(status: int) -> set[str]:
-        return {order_id for _, told, order_id in answers if told == status}
+        return {order_id for _, answered, order_id in answers if answered == status}
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(ask, range(8)))
@@ -271,15 +271,15 @@ def test_what_is_answered_under_a_key_at_once_is_true_while_kafka_is_away(node, 
     for key in {key for key, _, _ in answers}:
         assert len({order_id for asked, status, order_id in answers if (asked, status) == (key, 202)}) <= 1
     wait_until(lambda: not pending(order), 60)
-    told = {record.key.decode() for record in node.read(topics.ORDERS) if record.key}  # others' records may have none
-    assert orders(202) | orders(504) <= told
-    assert not orders(503) & told
+    in_log = {record.key.decode() for record in node.read(topics.ORDERS) if record.key}  # others' records may have none
+    assert orders(202) | orders(504) <= in_log
+    assert not orders(503) & in_log
     for order_id in orders(202) | orders(504):
         assert order.call("GET", f"/orders/{order_id}").status == 200
 
 
 def pending(order: Service) -> int:
-    """Return for how many orders something is owed."""
+    """Return for how many orders a step is pending."""
     with sqlite3.connect(order.folder / "order.db") as connection:
         (count,) = connection.execute("SELECT count(*) FROM orders WHERE pending IS NOT NULL").fetchone()
     return count

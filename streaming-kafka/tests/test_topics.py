@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from broker import topics
 from kafka import KafkaAdminClient
-from rig import Service, wait_until
+from testing import Service, wait_until
 
 PART = Path(__file__).resolve().parents[1]
 

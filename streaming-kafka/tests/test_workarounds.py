@@ -19,7 +19,7 @@ from kafka.errors import CorruptRecordError, KafkaError, KafkaTimeoutError, Unsu
 from kafka.net.compat import KafkaNetClient
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata
-from rig import MARGIN, free_port, wait_until
+from testing import MARGIN, free_port, wait_until
 
 FIRST = TopicPartition(topics.ORDERS, 0)
 GROUP = "workarounds"

@@ -7,11 +7,11 @@ from typing import Any
 from campus import stock
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
-from campus.forms import ReleaseForm, ReserveForm, check
-from campus.frame import about, create_service, json_body
 from campus.orders import add_up
-from campus.pages import show_stock
 from campus.problems import Problem
+from campus.schemas import ReleaseSchema, ReserveSchema, check
+from campus.service import bind_order_id, create_service, json_body
+from campus.views import show_stock
 from flask import Flask
 
 STATUS = {stock.UNKNOWN_SKU: 404, stock.INSUFFICIENT_STOCK: 409, stock.INJECTED: 409}
@@ -28,12 +28,12 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     @app.post("/reserve")
     def reserve():
         """Reserve every line of an order or none; a second call answers with the first verdict."""
-        form = check(ReserveForm, json_body())
-        about(form.order_id)
-        items = add_up([{"sku": line.sku, "qty": line.qty} for line in form.items])
+        body = check(ReserveSchema, json_body())
+        bind_order_id(body.order_id)
+        items = add_up([{"sku": line.sku, "qty": line.qty} for line in body.items])
         refusal = faults.inject()
         with database.transaction() as tx:
-            reservation = stock.reserve(tx, form.order_id, items, refuse=refusal)
+            reservation = stock.reserve(tx, body.order_id, items, refuse=refusal)
             faults.crash_at("before_commit")
         faults.crash_at("after_commit")
         return verdict(reservation)
@@ -41,13 +41,13 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     @app.post("/release")
     def release():
         """Give back what an order holds. An order not seen yet is closed: its reservation would come too late."""
-        form = check(ReleaseForm, json_body())
-        about(form.order_id)
+        body = check(ReleaseSchema, json_body())
+        bind_order_id(body.order_id)
         refusal = faults.inject()
         if refusal:
             raise Problem(409, "release-refused", "The release was refused.", reason=refusal)
         with database.transaction() as tx:
-            reservation = stock.release(tx, form.order_id)
+            reservation = stock.release(tx, body.order_id)
             faults.crash_at("before_commit")
         faults.crash_at("after_commit")
         return reservation

@@ -3,32 +3,32 @@
 import os
 from collections.abc import Mapping
 
-from campus import notices
+from campus import notifications
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
-from campus.forms import SendForm, check
-from campus.frame import about, create_service, json_body
-from campus.pages import show_notifications
 from campus.problems import Problem
+from campus.schemas import SendSchema, check
+from campus.service import bind_order_id, create_service, json_body
+from campus.views import show_notifications
 from flask import Flask
 
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the notification service. `env` holds DATABASE_URL."""
-    database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notices.metadata)
+    database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notifications.metadata)
     faults = Faults(ANSWERING)
     app = create_service("notification", faults=faults, ready={"database": database.ping}, closing=[database.close])
 
     @app.post("/send")
     def send():
         """Notify the student; a second call for the same order answers with the first notification."""
-        form = check(SendForm, json_body())
-        about(form.order_id)
+        body = check(SendSchema, json_body())
+        bind_order_id(body.order_id)
         refusal = faults.inject()
         if refusal:
             raise Problem(409, "notification-refused", "The notification was refused.", reason=refusal)
         with database.transaction() as tx:
-            notification = notices.send(tx, form.order_id, form.user_id)
+            notification = notifications.send(tx, body.order_id, body.user_id)
             faults.crash_at("before_commit")
         faults.crash_at("after_commit")
         return notification

@@ -5,20 +5,20 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from campus import order_book
-from campus.background import Loop
+from campus import order_store
 from campus.database import Database, DatabaseDown
 from campus.faults import ANSWERING, Faults
-from campus.forms import read_order
-from campus.frame import about, create_service, idempotency_key, json_body
-from campus.neighbours import Neighbour
+from campus.loop import Loop
 from campus.orders import NOTIFIED, RESERVED, Order
-from campus.pages import count, show_orders
 from campus.pending import RENEW_SECONDS, PendingSteps
 from campus.problems import Problem
+from campus.schemas import read_order
+from campus.service import bind_order_id, create_service, idempotency_key, json_body
+from campus.service_client import ServiceClient
+from campus.views import add_gauge, show_orders
 from flask import Flask, g
 
-from order_service.steps import STEPS, Steps
+from order_service.saga import STEPS, OrderSaga
 
 # Why an order is not reserved → what its client is told. 504 is the only answer that leaves the outcome open.
 REPLIES = {
@@ -42,16 +42,16 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 
     `env` holds DATABASE_URL, INVENTORY_URL, NOTIFICATION_URL and INVENTORY_TIMEOUT_MS.
     """
-    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_book.metadata)
-    inventory = Neighbour(env.get("INVENTORY_URL", "http://127.0.0.1:8001"))
-    notification = Neighbour(env.get("NOTIFICATION_URL", "http://127.0.0.1:8002"))
+    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_store.metadata)
+    inventory = ServiceClient(env.get("INVENTORY_URL", "http://127.0.0.1:8001"))
+    notification = ServiceClient(env.get("NOTIFICATION_URL", "http://127.0.0.1:8002"))
     faults = Faults(ANSWERING | {"timeout"}, timeout=int(env.get("INVENTORY_TIMEOUT_MS", "5000")) / 1000)
     pending = PendingSteps(database)
-    steps = Steps(database=database, pending=pending, inventory=inventory, notification=notification, faults=faults)
-    # Each step has a loop of its own: a neighbour that hangs holds up what waits for it, and nothing else.
+    saga = OrderSaga(database=database, pending=pending, inventory=inventory, notification=notification, faults=faults)
+    # Each step has a loop of its own: a service that hangs holds up what waits for it, and nothing else.
     loops = {"lease": Loop("lease", pending.renew, idle=RENEW_SECONDS)}
     for step in STEPS:
-        loops[step] = Loop(step, partial(steps.resolve, step), waits_until=partial(steps.calls_until, step))
+        loops[step] = Loop(step, partial(saga.reconcile, step), waits_until=partial(saga.calls_until, step))
     app = create_service(
         "order",
         faults=faults,
@@ -68,19 +68,19 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         refusal = faults.inject()
         order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
         with pending.held(order.order_id):
-            placed = steps.place(order, key)
-            about(placed.order_id)
+            placed = saga.place(order, key)
+            bind_order_id(placed.order_id)
             if placed is not order:
                 return answer(placed)
             if refusal:
-                return answer(steps.refuse(order, refusal))
+                return answer(saga.refuse(order, refusal))
             try:
-                return answer(steps.fulfil(order))
+                return answer(saga.run(order))
             except DatabaseDown:  # what came of it is not written down: a loop asks inventory, when it can
                 return answer(order)
 
     show_orders(app, database)
-    count(app, database, "orders_pending", "Orders that are owed work", order_book.count_pending)
+    add_gauge(app, database, "orders_pending", "Orders that are owed work", order_store.count_pending)
     return app
 
 

@@ -1,4 +1,4 @@
-"""The three services of Part A behind Flask's test client; the order service has fake neighbours."""
+"""The three services of Part A behind Flask's test client; the order service has fake services."""
 
 import functools
 import json
@@ -12,35 +12,18 @@ import notification_service.app
 import order_service.app
 import pytest
 from campus.faults import Faults
-from campus.neighbours import Reply
 from campus.problems import CONTENT_TYPE
+from campus.service_client import Reply
 from flask.testing import FlaskClient
+from testing.fakes import FakeClock
 
 AT = "2026-01-31T12:00:00.000001Z"
 STOCK = {"burger": 5, "fries": 5}
 APPS = {"order": order_service.app, "inventory": inventory_service.app, "notification": notification_service.app}
 
 
-class Died(BaseException):
-    """What SIGKILL does, as far as a test can stand it: nothing after it is done."""
-
-
-class World:
-    """A clock that only sleeping moves, and death."""
-
-    def __init__(self) -> None:
-        self.now, self.slept = 1000.0, []
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-    def die(self) -> None:
-        raise Died
-
-
 @dataclass
-class FakeNeighbour:
+class FakeService:
     """Another service: records its calls and gives the answer set for each path; an exception is raised.
 
     An answer may also be a function of the body, or a list of answers to be given one after the other.
@@ -77,9 +60,9 @@ class FakeNeighbour:
 
 
 @pytest.fixture
-def inventory() -> FakeNeighbour:
+def inventory() -> FakeService:
     """An inventory that reserves everything and, asked about a reservation, has never heard of it."""
-    return FakeNeighbour(
+    return FakeService(
         {
             "/reserve": Reply(200, {"status": "reserved", "at": AT}),
             "/release": Reply(200, {"status": "released", "at": AT}),
@@ -89,24 +72,24 @@ def inventory() -> FakeNeighbour:
 
 
 @pytest.fixture
-def notification() -> FakeNeighbour:
+def notification() -> FakeService:
     """A notification service that sends everything."""
-    return FakeNeighbour({"/send": Reply(200, {"at": AT})})
+    return FakeService({"/send": Reply(200, {"at": AT})})
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def make(tmp_path, monkeypatch, world, inventory, notification) -> Callable[..., FlaskClient]:
-    """A function that makes a service by name, on its own database, in the fake world, and returns its client."""
-    faults = functools.partial(Faults, sleep=world.sleep, clock=lambda: world.now, kill=world.die)
+def make(tmp_path, monkeypatch, clock, inventory, notification) -> Callable[..., FlaskClient]:
+    """A function that makes a service by name, on its own database, on a fake clock, and returns its client."""
+    faults = functools.partial(Faults, sleep=clock.sleep, clock=lambda: clock.now, kill=clock.kill)
     for module in APPS.values():
         monkeypatch.setattr(module, "Faults", faults)
     fakes = {"http://inventory": inventory, "http://notification": notification}
-    monkeypatch.setattr(order_service.app, "Neighbour", fakes.__getitem__)
+    monkeypatch.setattr(order_service.app, "ServiceClient", fakes.__getitem__)
     made = []
 
     def make_one(name: str, **env: str) -> FlaskClient:

@@ -17,16 +17,16 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import requests
-from campus import notices, order_book, stock
+from campus import notifications, order_store, stock
 from campus.database import Database
-from campus.forms import read_order
-from campus.neighbours import Neighbour
-from campus.order_book import Debt
+from campus.order_store import PendingStep
 from campus.orders import NOTIFIED, RESERVED, Order, new_order_id
+from campus.schemas import read_order
+from campus.service_client import ServiceClient
 from flask import Flask, request
 from inventory_service.app import create_app
-from rig.cost_parts import ITEMS, TIMES
-from rig.cost_parts import request as request_of
+from testing.cost_parts import ITEMS, TIMES
+from testing.cost_parts import request as request_of
 
 
 def main() -> None:
@@ -53,9 +53,9 @@ def _cost(work: Callable[[], Any]) -> float:
 
 
 def _storage(folder: str) -> dict[str, Callable[[], Any]]:
-    orders = Database(f"sqlite:///{folder}/orders.db", order_book.metadata)
+    orders = Database(f"sqlite:///{folder}/orders.db", order_store.metadata)
     inventory = Database(f"sqlite:///{folder}/inventory.db", stock.metadata)
-    sent = Database(f"sqlite:///{folder}/notification.db", notices.metadata)
+    sent = Database(f"sqlite:///{folder}/notification.db", notifications.metadata)
     with inventory.transaction() as tx:
         stock.fill(tx, "100000000")
 
@@ -63,11 +63,11 @@ def _storage(folder: str) -> dict[str, Callable[[], Any]]:
         placed = Order.place(user_id="u1", items=ITEMS, request_id="r1")
         reserved = placed.advance(RESERVED)
         with orders.transaction() as tx:
-            order_book.place(tx, placed, key=None, owed=Debt("ask", "me"))
+            order_store.place(tx, placed, key=None, pending_step=PendingStep("ask", "me"))
         with orders.transaction() as tx:
-            order_book.save(tx, placed, reserved, step="ask", owed=Debt("notify", "me"))
+            order_store.save(tx, placed, reserved, step="ask", pending_step=PendingStep("notify", "me"))
         with orders.transaction() as tx:
-            order_book.save(tx, reserved, reserved.advance(NOTIFIED), step="notify", owed=None)
+            order_store.save(tx, reserved, reserved.advance(NOTIFIED), step="notify", pending_step=None)
 
     def reserve() -> None:
         with inventory.transaction() as tx:
@@ -75,7 +75,7 @@ def _storage(folder: str) -> dict[str, Callable[[], Any]]:
 
     def send() -> None:
         with sent.transaction() as tx:
-            notices.send(tx, new_order_id(), "u1")
+            notifications.send(tx, new_order_id(), "u1")
 
     return {
         "storage: an order placed, reserved, notified (3 commits)": order,
@@ -108,7 +108,7 @@ def _form() -> dict[str, Any]:
 
 def _clients(port: int) -> dict[str, Callable[[], Any]]:
     url = f"http://127.0.0.1:{port}"
-    neighbour, session, plain = Neighbour(url), requests.Session(), requests.Session()
+    client, session, plain = ServiceClient(url), requests.Session(), requests.Session()
     plain.trust_env = False
     low = HTTPConnection("127.0.0.1", port)
     headers = {"Content-Type": "application/json"}
@@ -120,7 +120,7 @@ def _clients(port: int) -> dict[str, Callable[[], Any]]:
     return {
         "call: requests.Session": lambda: session.post(f"{url}/send", json={"a": 1}, timeout=5).json(),
         "call: requests.Session, trust_env off": lambda: plain.post(f"{url}/send", json={"a": 1}, timeout=5).json(),
-        "call: urllib3, as the services do": lambda: neighbour.post("/send", {"a": 1}, timeout=5, request_id="r"),
+        "call: urllib3, as the services do": lambda: client.post("/send", {"a": 1}, timeout=5, request_id="r"),
         "call: http.client, as the bare baseline does": by_http_client,
     }
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from rig import MARGIN, Service, wait_until
-from rig.postgres import Cluster, PostgresMissing, private_cluster
+from testing import MARGIN, Service, wait_until
+from testing.postgres import Cluster, PostgresMissing, private_cluster
 
 PART = Path(__file__).resolve().parents[1]
 
@@ -26,8 +26,8 @@ class Chain:
         env = {name: {"DATABASE_URL": url} for name, url in (databases or {}).items()}
         self.inventory = Service(PART, "inventory", folder, **env.get("inventory", {}))
         self.notification = Service(PART, "notification", folder, **env.get("notification", {}))
-        neighbours = {"INVENTORY_URL": self.inventory.url, "NOTIFICATION_URL": self.notification.url}
-        self.order = Service(PART, "order", folder, **neighbours, **env.get("order", {}))
+        services = {"INVENTORY_URL": self.inventory.url, "NOTIFICATION_URL": self.notification.url}
+        self.order = Service(PART, "order", folder, **services, **env.get("order", {}))
         self.services = (self.inventory, self.notification, self.order)
 
     def down(self) -> None:
@@ -60,7 +60,7 @@ class Chain:
         """Return what inventory holds for the order: reserved, released, failed or nothing."""
         return self.inventory.call("GET", f"/reservations/{order_id}").json()["status"]
 
-    def notices(self, order_id: str) -> int:
+    def notifications(self, order_id: str) -> int:
         reply = self.notification.call("GET", f"/notifications?order_id={order_id}")
         return len(reply.json()["notifications"])
 
@@ -116,7 +116,7 @@ def test_an_order_goes_through(chain):
     assert (response.status, response.headers["X-Request-ID"]) == (201, "r1")
     assert [step["status"] for step in order["timeline"]] == ["placed", "reserved", "notified"]
     assert chain.holds(order["order_id"]) == "reserved"
-    assert chain.notices(order["order_id"]) == 1
+    assert chain.notifications(order["order_id"]) == 1
     for service in chain.services:
         assert '"request_id":"r1"' in service.log()
 
@@ -145,7 +145,7 @@ def test_a_delay_longer_than_the_timeout_is_504_in_time_and_nothing_stays_reserv
     wait_until(lambda: "order_id" in late_verdict(chain, order_id))
     assert late_verdict(chain, order_id)["status"] == 409
     assert chain.holds(order_id) == "released"
-    assert chain.notices(order_id) == 0
+    assert chain.notifications(order_id) == 0
 
 
 def test_inventory_crashing_after_its_commit_leaves_an_order_that_is_completed(chain):
@@ -155,7 +155,7 @@ def test_inventory_crashing_after_its_commit_leaves_an_order_that_is_completed(c
     order_id = problem(response)["order_id"]
     final = chain.becomes(order_id, "notified")
     assert [step["status"] for step in final["timeline"]] == ["placed", "unknown", "reserved", "notified"]
-    assert (chain.holds(order_id), chain.notices(order_id)) == ("reserved", 1)
+    assert (chain.holds(order_id), chain.notifications(order_id)) == ("reserved", 1)
     assert chain.place().status == 201  # it crashes once
 
 
@@ -165,7 +165,7 @@ def test_inventory_crashing_before_its_commit_leaves_an_order_that_fails(chain):
     assert response.status == 504
     order_id = problem(response)["order_id"]
     chain.becomes(order_id, "failed")
-    assert (chain.holds(order_id), chain.notices(order_id)) == ("released", 0)
+    assert (chain.holds(order_id), chain.notifications(order_id)) == ("released", 0)
 
 
 def test_notification_crashing_after_its_commit_notifies_once(chain):
@@ -174,7 +174,7 @@ def test_notification_crashing_after_its_commit_notifies_once(chain):
     assert (response.status, response.json()["notification"]) == (201, "pending")
     order_id = response.json()["order_id"]
     chain.becomes(order_id, "notified")
-    assert chain.notices(order_id) == 1
+    assert chain.notifications(order_id) == 1
 
 
 def test_the_order_service_killed_while_inventory_works_resolves_the_order_when_it_is_back(chain, background):
@@ -189,7 +189,7 @@ def test_the_order_service_killed_while_inventory_works_resolves_the_order_when_
     status = wait_until(lambda: (s := chain.look(order_id)["status"]) in ("notified", "failed") and s)
     reserved = chain.holds(order_id) == "reserved"
     assert status == ("notified" if reserved else "failed")
-    assert chain.notices(order_id) == reserved
+    assert chain.notifications(order_id) == reserved
 
 
 def test_the_order_service_killed_while_notifying_notifies_when_it_is_back(chain, background):
@@ -203,7 +203,7 @@ def test_the_order_service_killed_while_notifying_notifies_when_it_is_back(chain
     chain.notification.kill()
     chain.up()
     chain.becomes(order_id, "notified")
-    assert (chain.holds(order_id), chain.notices(order_id)) == ("reserved", 1)
+    assert (chain.holds(order_id), chain.notifications(order_id)) == ("reserved", 1)
 
 
 @pytest.mark.parametrize("point", ["before_commit", "after_commit"])
@@ -218,7 +218,7 @@ def test_the_order_service_crashing_itself(chain, point):
     assert len(new) == (point == "after_commit")
     for order_id in new:
         assert chain.becomes(order_id, "failed")["reason"] == "interrupted"
-        assert chain.notices(order_id) == 0
+        assert chain.notifications(order_id) == 0
 
 
 @pytest.mark.parametrize("mode", ["drop", "hang"])
@@ -299,7 +299,7 @@ def test_a_dead_notification_service_is_201_and_the_student_is_told_later(chain)
     for response in responses:
         order_id = response.json()["order_id"]
         chain.becomes(order_id, "notified")
-        assert chain.notices(order_id) == 1
+        assert chain.notifications(order_id) == 1
 
 
 WORK = {
@@ -358,7 +358,7 @@ def test_identical_requests_with_one_key_make_one_order(chain, background):
     (where,) = {response.headers["Location"] for response in responses}
     order_id = where.removeprefix("/orders/")
     assert chain.place(**{"Idempotency-Key": "one"}).json()["order_id"] == order_id
-    assert (chain.holds(order_id), chain.notices(order_id)) == ("reserved", 1)
+    assert (chain.holds(order_id), chain.notifications(order_id)) == ("reserved", 1)
 
 
 def test_a_retry_after_a_504_gets_the_same_order(chain):

@@ -4,7 +4,7 @@ import select
 import socket
 
 import pytest
-from conftest import Died
+from testing.fakes import ProcessKilled
 
 NO_FAULT = {
     "delay": 0.0,
@@ -30,10 +30,10 @@ def remembered(service) -> bool:
     return any(service.client.get(service.remembered[0]).json[name] for name in [service.remembered[0][1:]])
 
 
-def test_without_faults_it_works(service, world):
+def test_without_faults_it_works(service, clock):
     assert service.client.get("/configure").json == {"status": "configured", "config": no_fault(service)}
     assert service.work().status_code == service.done
-    assert world.slept == []
+    assert clock.slept == []
 
 
 def test_configure_merges_and_reset_is_idempotent(service):
@@ -46,24 +46,24 @@ def test_configure_merges_and_reset_is_idempotent(service):
         assert service.client.delete("/configure").json == {"status": "configured", "config": no_fault(service)}
 
 
-def test_delay(service, world):
+def test_delay(service, clock):
     service.configure(delay=2)
     assert service.work().status_code == service.done
-    assert world.slept == [2.0]
+    assert clock.slept == [2.0]
 
 
-def test_jitter(service, world):
+def test_jitter(service, clock):
     service.configure(delay=1, jitter=0.5, seed=1)
     statuses(service, 20)
-    assert all(0.5 <= seconds <= 1.5 for seconds in world.slept)
-    assert len(set(world.slept)) == 20
+    assert all(0.5 <= seconds <= 1.5 for seconds in clock.slept)
+    assert len(set(clock.slept)) == 20
 
 
-def test_looking_is_never_delayed_or_failed(service, world):
+def test_looking_is_never_delayed_or_failed(service, clock):
     service.configure(delay=2, failure_rate=1)
     for path in (*service.remembered, "/health", "/configure", "/metrics"):
         assert service.client.get(path).status_code == 200
-    assert world.slept == []
+    assert clock.slept == []
 
 
 def test_failure_rate_is_a_share(service):
@@ -109,7 +109,7 @@ def test_a_dropped_or_hanging_request_gets_no_answer_and_does_nothing(service, m
 
 def test_a_crash_before_the_commit_leaves_nothing(service, service_of):
     service.configure(crash_point="before_commit")
-    with pytest.raises(Died):
+    with pytest.raises(ProcessKilled):
         service.work()
     again = service_of(service.name)
     assert not remembered(again)
@@ -118,7 +118,7 @@ def test_a_crash_before_the_commit_leaves_nothing(service, service_of):
 
 def test_a_crash_after_the_commit_leaves_the_work_done(service, service_of):
     service.configure(crash_point="after_commit")
-    with pytest.raises(Died):
+    with pytest.raises(ProcessKilled):
         service.work()
     assert remembered(service_of(service.name))
 
@@ -128,18 +128,18 @@ def test_a_release_crashes_too(service_of):
     inventory.work("o1")
     for point, status in (("before_commit", "reserved"), ("after_commit", "released")):
         inventory.configure(crash_point=point)
-        with pytest.raises(Died):
+        with pytest.raises(ProcessKilled):
             inventory.client.post("/release", json={"order_id": "o1"})
         assert inventory.client.get("/reservations/o1").json["status"] == status
 
 
-def test_a_release_obeys_faults_too(service_of, world, problem):
+def test_a_release_obeys_faults_too(service_of, clock, problem):
     inventory = service_of("inventory")
     inventory.work("o1")
     inventory.configure(delay=1, failure_rate=1, failure_mode="reject")
     response = inventory.client.post("/release", json={"order_id": "o1"})
     assert (response.status_code, problem(response)["order_id"]) == (409, "o1")
-    assert world.slept == [1.0]
+    assert clock.slept == [1.0]
     assert inventory.client.get("/reservations/o1").json["status"] == "reserved"
 
 
@@ -151,12 +151,12 @@ def test_a_seed_repeats_what_fails(service):
     assert set(first) == {True, False}
 
 
-def test_everything_expires(service, world):
+def test_everything_expires(service, clock):
     service.configure(failure_rate=1, delay=1, expires_in=10)
-    world.now += 5
+    clock.now += 5
     assert service.client.get("/configure").json["config"]["expires_in"] == 5.0
     assert service.work("o1").status_code == 500
-    world.now += 5
+    clock.now += 5
     assert service.client.get("/configure").json["config"] == no_fault(service)
     assert service.work("o2").status_code == service.done
 

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import order_service.app
-import order_service.steps
+import order_service.saga
 import pytest
-from campus.neighbours import NoAnswer, NotSent, Reply
+from campus.service_client import ConnectFailed, OutcomeUnknown, Reply
 from flask.testing import FlaskClient
-from rig import wait_until
+from testing import wait_until
 
 KEYS = ("breakfast", "lunch", "dinner")
 CLIENTS, ORDERS = 8, 5
@@ -41,7 +41,7 @@ class Unreliable:
         if not self.troubled:
             trouble = "well"
         if trouble == "away":
-            raise NotSent("away")
+            raise ConnectFailed("away")
         if trouble == "late":
             self.late.submit(lambda: (time.sleep(seconds), call()))
         if trouble == "slow":
@@ -49,7 +49,7 @@ class Unreliable:
         if trouble == "done":
             call()
         if trouble in ("late", "lost", "done"):
-            raise NoAnswer(trouble)
+            raise OutcomeUnknown(trouble)
         if trouble == "fails":
             return Reply(500, {})
         answer = call()
@@ -63,8 +63,8 @@ def services(request, make, monkeypatch):
     inventory.post("/stock", json={"sku": "burger", "add": 1000})
     unreliable = Unreliable(inventory, request.param), Unreliable(notification, request.param + 100)
     called = dict(zip(("http://inventory", "http://notification"), unreliable, strict=True))
-    monkeypatch.setattr(order_service.app, "Neighbour", called.__getitem__)
-    monkeypatch.setattr(order_service.steps, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(order_service.app, "ServiceClient", called.__getitem__)
+    monkeypatch.setattr(order_service.saga, "RETRY_SECONDS", 0.02)
     orders = make("order")
     orders.application.extensions["campus"].start()
     return orders, inventory, notification, unreliable
@@ -89,7 +89,7 @@ def test_what_clients_with_one_key_are_told_stays_true(services, problem):
     wait_until(lambda: "orders_pending 0.0" in orders.get("/metrics").text)
     ended = {order["order_id"]: order for order in orders.get("/orders?limit=1000").json["orders"]}
     held = {row["order_id"] for row in inventory.get("/reservations?limit=1000").json["reservations"] if holds(row)}
-    told = [row["order_id"] for row in notification.get("/notifications?limit=1000").json["notifications"]]
+    notified = [row["order_id"] for row in notification.get("/notifications?limit=1000").json["notifications"]]
 
     assert len(answers) == CLIENTS * ORDERS
     for key, answer in answers:
@@ -106,7 +106,7 @@ def test_what_clients_with_one_key_are_told_stays_true(services, problem):
         assert [o["status"] for o in ended.values() if o["user_id"] == key].count("notified") <= 1
     assert {order["status"] for order in ended.values()} <= {"notified", "failed"}
     assert held == {order_id for order_id, order in ended.items() if order["status"] == "notified"}
-    assert sorted(told) == sorted(held)
+    assert sorted(notified) == sorted(held)
 
 
 def holds(reservation: dict) -> bool:

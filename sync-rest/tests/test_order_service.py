@@ -1,9 +1,9 @@
-"""The order service, its neighbours being fakes: what it asks of them, and what it shows."""
+"""The order service, its services being fakes: what it asks of them, and what it shows."""
 
 import pytest
-from campus.neighbours import NoAnswer, NotSent, Reply
 from campus.pending import LEASE_ROUNDS
-from conftest import Died
+from campus.service_client import ConnectFailed, OutcomeUnknown, Reply
+from testing.fakes import ProcessKilled
 
 FULL_FORM = {"user_id": "u1", "items": [{"sku": "soda", "qty": 1}, {"sku": "burger", "qty": 1}]}
 
@@ -52,7 +52,7 @@ def test_an_order_can_be_looked_up_where_location_says(orders):
     assert found.json == {key: value for key, value in response.json.items() if key != "notification"}
 
 
-def test_the_request_id_goes_to_the_neighbours(orders, inventory, notification):
+def test_the_request_id_goes_to_the_services_that_it_calls(orders, inventory, notification):
     place(orders, None, **{"X-Request-ID": "r7"})
     assert [call.request_id for call in (*inventory.calls, *notification.calls)] == ["r7", "r7"]
 
@@ -75,7 +75,12 @@ def test_a_refused_order_is_not_notified(orders, inventory, notification):
 
 
 def test_a_reservation_is_asked_for_once(orders, inventory):
-    for answer in (NotSent("x"), NoAnswer("x"), Reply(500, {}), Reply(409, {"reason": "insufficient_stock"})):
+    for answer in (
+        ConnectFailed("x"),
+        OutcomeUnknown("x"),
+        Reply(500, {}),
+        Reply(409, {"reason": "insufficient_stock"}),
+    ):
         inventory.answers["/reserve"] = answer
         place(orders)
     assert inventory.paths == ["/reserve"] * 4
@@ -137,7 +142,7 @@ def test_a_repeated_refusal_is_refused_alike(orders, inventory):
 
 
 def test_a_repeated_key_after_a_timeout_is_the_same_order(orders, inventory):
-    inventory.answers["/reserve"] = NoAnswer("x")
+    inventory.answers["/reserve"] = OutcomeUnknown("x")
     first, second = (place(orders, None, **{"Idempotency-Key": "k1"}) for _ in range(2))
     assert (first.status_code, second.status_code) == (504, 504)
     assert first.headers["Location"] == second.headers["Location"]
@@ -145,7 +150,7 @@ def test_a_repeated_key_after_a_timeout_is_the_same_order(orders, inventory):
 
 
 def test_a_key_whose_order_reached_nobody_may_be_used_again(orders, inventory):
-    inventory.answers["/reserve"] = [NotSent("x"), Reply(200, {"status": "reserved"})]
+    inventory.answers["/reserve"] = [ConnectFailed("x"), Reply(200, {"status": "reserved"})]
     first, second = (place(orders, None, **{"Idempotency-Key": "k1"}) for _ in range(2))
     assert (first.status_code, second.status_code) == (503, 201)
     assert first.headers["Location"] != second.headers["Location"]
@@ -153,7 +158,7 @@ def test_a_key_whose_order_reached_nobody_may_be_used_again(orders, inventory):
 
 @pytest.mark.parametrize("held", [Reply(404, {}), Reply(200, {"status": "released"})])
 def test_a_key_is_free_again_when_its_order_failed_after_a_timeout(orders, inventory, held):
-    inventory.answers |= {"/reserve": [NoAnswer("x"), Reply(200, {"status": "reserved"})], "/reservations": held}
+    inventory.answers |= {"/reserve": [OutcomeUnknown("x"), Reply(200, {"status": "reserved"})], "/reservations": held}
     first = place(orders, None, **{"Idempotency-Key": "k1"})
     rounds(orders)
     assert orders.get(first.headers["Location"]).json["status"] == "failed"
@@ -164,7 +169,7 @@ def test_a_key_is_free_again_when_its_order_failed_after_a_timeout(orders, inven
 
 def test_a_verdict_that_came_too_late_is_the_answer_of_its_key(orders, inventory):
     refused = Reply(200, {"status": "failed", "reason": "insufficient_stock"})
-    inventory.answers |= {"/reserve": NoAnswer("x"), "/reservations": refused}
+    inventory.answers |= {"/reserve": OutcomeUnknown("x"), "/reservations": refused}
     first = place(orders, None, **{"Idempotency-Key": "k1"})
     rounds(orders)
     second = place(orders, None, **{"Idempotency-Key": "k1"})
@@ -193,7 +198,7 @@ def test_orders_survive_a_restart(orders, make):
 
 def test_a_restart_resolves_what_was_left(orders, make):
     orders.post("/configure", json={"crash_point": "after_commit"})
-    with pytest.raises(Died):
+    with pytest.raises(ProcessKilled):
         place(orders)
     again = make("order")
     rounds(again)
@@ -210,6 +215,6 @@ def test_readiness_needs_the_database_and_every_loop(orders):
 
 
 def test_metrics_count_what_is_owed(orders, notification):
-    notification.answers["/send"] = NotSent("x")
+    notification.answers["/send"] = ConnectFailed("x")
     place(orders)
     assert "orders_pending 1.0" in orders.get("/metrics").text

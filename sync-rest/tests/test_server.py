@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from campus.problems import CONTENT_TYPE
-from rig import MARGIN, Service, wait_until
+from testing import MARGIN, Service, wait_until
 
 PART = Path(__file__).resolve().parents[1]
 CONTROL = ["GET /configure", "DELETE /configure", "GET /health", "GET /ready", "GET /metrics"]
@@ -80,8 +80,8 @@ def problem(connection: socket.socket) -> int:
     """Read an answer that must be a problem, after which the connection is closed; return its status."""
     status, headers, body = answer(connection)
     assert headers["Content-Type"] == CONTENT_TYPE
-    told = json.loads(body)
-    assert (told["status"], told["request_id"]) == (status, headers["X-Request-ID"])
+    problem = json.loads(body)
+    assert (problem["status"], problem["request_id"]) == (status, headers["X-Request-ID"])
     assert connection.recv(1) == b""
     return status
 

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from campus import order_book
+from campus import order_store
 from campus.database import DatabaseDown
-from campus.neighbours import NoAnswer, NotSent, Reply
+from campus.service_client import ConnectFailed, OutcomeUnknown, Reply
 
 GOOD = {"item": "burger", "qty": 1}
 REFUSED = {
@@ -14,8 +14,8 @@ REFUSED = {
     "injected refusal": (Reply(409, {"reason": "injected"}), 409, "failed"),
     "inventory answered 500": (Reply(500, {"detail": "x"}), 502, "unknown"),
     "inventory answered 503": (Reply(503, {}), 502, "unknown"),
-    "inventory cannot be reached": (NotSent("x"), 503, "failed"),
-    "inventory did not answer in time": (NoAnswer("x"), 504, "unknown"),
+    "inventory cannot be reached": (ConnectFailed("x"), 503, "failed"),
+    "inventory did not answer in time": (OutcomeUnknown("x"), 504, "unknown"),
     "inventory answered 200 and no reservation": (Reply(200, {"status": "released"}), 504, "unknown"),
     "something else answered 200": (Reply(200, {}), 504, "unknown"),
 }
@@ -41,11 +41,13 @@ def test_an_order_that_is_not_reserved(orders, inventory, notification, problem,
 
 
 def test_an_unreachable_inventory_says_when_to_try_again(orders, inventory):
-    inventory.answers["/reserve"] = NotSent("x")
+    inventory.answers["/reserve"] = ConnectFailed("x")
     assert int(orders.post("/order", json=GOOD).headers["Retry-After"]) > 0
 
 
-@pytest.mark.parametrize("answer", [NotSent("x"), NoAnswer("x"), Reply(500, {}), Reply(409, {"reason": "injected"})])
+@pytest.mark.parametrize(
+    "answer", [ConnectFailed("x"), OutcomeUnknown("x"), Reply(500, {}), Reply(409, {"reason": "injected"})]
+)
 def test_a_failed_notification_is_201_and_pending(orders, notification, answer):
     notification.answers["/send"] = answer
     response = orders.post("/order", json=GOOD)
@@ -107,16 +109,16 @@ def test_an_order_that_is_still_worked_on_is_504_for_its_repetition(orders, inve
 
 def test_an_outcome_that_cannot_be_written_down_is_504_and_found_out_later(orders, inventory, problem, monkeypatch):
     """A 503 would say that nothing happened; inventory has reserved."""
-    save = order_book.save
+    save = order_store.save
 
     def down(*_args, **_options):
         raise DatabaseDown("the disk is full")
 
-    monkeypatch.setattr(order_book, "save", down)
+    monkeypatch.setattr(order_store, "save", down)
     response = orders.post("/order", json=GOOD)
     assert response.status_code == 504
     assert problem(response)["order_status"] == "placed"
-    monkeypatch.setattr(order_book, "save", save)
+    monkeypatch.setattr(order_store, "save", save)
     inventory.answers["/reservations"] = Reply(200, {"status": "reserved"})
     for loop in orders.application.extensions["campus"].loops:
         loop.round(0.0)

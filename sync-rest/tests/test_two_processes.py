@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from rig import Service, wait_until
 from test_chain import PART, Chain, postgresql
+from testing import Service, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,8 @@ def running(tmp_path_factory) -> Iterator[tuple[Chain, Service]]:
         database = stack.enter_context(postgresql(stack).database())
         chain = Chain(tmp_path_factory.mktemp("one"), {"order": database})
         folder: Path = tmp_path_factory.mktemp("two")
-        neighbours = {"INVENTORY_URL": chain.inventory.url, "NOTIFICATION_URL": chain.notification.url}
-        second = Service(PART, "order", folder, DATABASE_URL=database, **neighbours)
+        services = {"INVENTORY_URL": chain.inventory.url, "NOTIFICATION_URL": chain.notification.url}
+        second = Service(PART, "order", folder, DATABASE_URL=database, **services)
         for stop in (chain.down, second.kill):
             stack.callback(stop)
         chain.up()
@@ -75,8 +75,8 @@ def test_a_process_that_was_frozen_goes_on_with_what_another_made_of_its_order(b
             alive=second,
         )
         os.killpg(chain.order.process.pid, signal.SIGCONT)
-        told = answer.result(30)
+        answered = answer.result(30)
     assert chain.becomes(order_id, final["status"]) == final
-    assert told.status in ((201, 504) if final["status"] == "notified" else (504,))
+    assert answered.status in ((201, 504) if final["status"] == "notified" else (504,))
     assert (chain.holds(order_id) == "reserved") == (final["status"] == "notified")
-    assert chain.notices(order_id) == (final["status"] == "notified")
+    assert chain.notifications(order_id) == (final["status"] == "notified")

@@ -1,9 +1,9 @@
 """The order service of Parts B and C without storage and without publishing: the same app factory, rules and answer."""
 
 from campus.faults import ANSWERING, Faults
-from campus.forms import read_order
-from campus.frame import about, create_service, idempotency_key, json_body
 from campus.orders import Order
+from campus.schemas import read_order
+from campus.service import bind_order_id, create_service, idempotency_key, json_body
 from flask import Flask, g
 
 
@@ -19,7 +19,7 @@ def create_app() -> Flask:
         idempotency_key()
         faults.inject()
         order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
-        about(order.order_id)
+        bind_order_id(order.order_id)
         return order.as_dict(), 202, {"Location": f"/orders/{order.order_id}"}
 
     return app

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from campus import gunicorn_conf, jsons
-from campus.messages import partition_of
+from campus.events import partition_of
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 

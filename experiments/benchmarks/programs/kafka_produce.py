@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from campus import gunicorn_conf, jsons
-from campus.messages import ORDER_PLACED, partition_of
+from campus.events import ORDER_PLACED, partition_of
 
 WARM_UP = 1000
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import urllib3
 from campus import jsons
-from campus.neighbours import Neighbour, Reply
+from campus.service_client import Reply, ServiceClient
 from order_service import app
 
 
-class Pooled(Neighbour):
+class Pooled(ServiceClient):
     """Calls another service over a pool. For the bench: it does not say whether a failed call was sent."""
 
     def __init__(self, url: str) -> None:
@@ -23,5 +23,5 @@ class Pooled(Neighbour):
         return Reply(reply.status, jsons.loads(reply.data))
 
 
-app.Neighbour = Pooled
+app.ServiceClient = Pooled
 create_app = app.create_app

@@ -10,7 +10,7 @@ import time
 
 import pika
 from campus import gunicorn_conf
-from campus.messages import ORDER_PLACED, event
+from campus.events import ORDER_PLACED, new_event
 from campus.orders import Order
 from pika.adapters.select_connection import SelectConnection
 
@@ -41,7 +41,7 @@ class Drain:
 
     def _fill(self, _frame) -> None:
         order = Order.place(user_id="bench", items=[{"sku": "burger", "qty": 1}], request_id="0" * 36)
-        body = event(ORDER_PLACED, order.order_id, {"user_id": order.user_id, "items": order.items}).encode()
+        body = new_event(ORDER_PLACED, order.order_id, {"user_id": order.user_id, "items": order.items}).encode()
         for _ in range(self._count):
             self._publish(SOURCE, body)
 

@@ -37,7 +37,7 @@ def tally(name: str, by: str, fail: float, seed: int | None) -> None:
 
 def count(service: Service, *, by: str = EVENT_TIME, fail: float = 0.0, seed: int | None = None) -> dict[str, Any]:
     """Return the metrics of what is in the log now, each order counted once. Raises LabError."""
-    from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Poison, read
+    from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, InvalidEvent, parse
     from campus.metrics import metrics, minute
 
     expected = {kafka.PLACED: (ORDER_PLACED,), kafka.RESERVED: (INVENTORY_RESERVED, INVENTORY_FAILED)}
@@ -45,8 +45,8 @@ def count(service: Service, *, by: str = EVENT_TIME, fail: float = 0.0, seed: in
     verdicts: dict[str, str] = {}  # order → which
     for record in kafka.read_all(service, list(expected)):
         try:
-            message = read(record.value or b"", *expected[record.topic])
-        except Poison:
+            message = parse(record.value or b"", *expected[record.topic])
+        except InvalidEvent:
             continue
         if record.topic == kafka.PLACED:
             placed.setdefault(message.order_id, minute(message.occurred_at) if by == EVENT_TIME else _this_second())

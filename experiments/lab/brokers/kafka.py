@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from campus.messages import partition_of
+from campus.events import partition_of
 
 from lab.brokers import kafka_client
 from lab.brokers.message import Letter

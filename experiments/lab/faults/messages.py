@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, event
+from campus.events import INVENTORY_RESERVED, ORDER_PLACED, new_event
 
 from lab import client
 from lab.brokers import base
@@ -41,7 +41,7 @@ def place_again(journal: Journal, name: str, orders: list[dict[str, Any]]) -> No
 def _placed(order: dict[str, Any]) -> Letter:
     data = {"user_id": order["user_id"], "items": order["items"]}
     at = order["timeline"][0]["at"]
-    told = event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
+    told = new_event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
     return Letter(told.encode(), told.event_id, {}, key=told.order_id.encode())
 
 
@@ -61,7 +61,7 @@ def poison(journal: Journal, name: str, queue: str) -> int:
 def poisons(expected: str, wrong: str) -> dict[str, bytes]:
     """Return a body for each kind of malformed message, in a queue of `expected` events."""
     data = {"user_id": "nobody", "items": [{"sku": "burger", "qty": 1}]}
-    good = json.loads(event(expected, "poison", data).encode())
+    good = json.loads(new_event(expected, "poison", data).encode())
     raw = {
         "not JSON": b"burger please",
         "empty": b"",

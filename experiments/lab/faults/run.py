@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from campus.messages import INVENTORY_RESERVED, ORDER_PLACED
+from campus.events import INVENTORY_RESERVED, ORDER_PLACED
 
 from lab import client
 from lab.errors import LabError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-import rig
+import testing
 from lab.brokers import kafka, kafka_client
 from lab.brokers.probe import answers
 from lab.checker import predictions
@@ -46,7 +46,7 @@ def expecting(monkeypatch, tmp_path_factory) -> Callable[..., Path]:
 
 def free_ports(count: int) -> list[int]:
     """Return ports on which nobody listens now."""
-    return [rig.free_port() for _ in range(count)]
+    return [testing.free_port() for _ in range(count)]
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def running(tmp_path_factory) -> Iterator[Copy]:
     made.clean()
 
 
-class KafkaNode(rig.Process):
+class KafkaNode(testing.Process):
     """A private Kafka node; its data outlives `kill` and `start`."""
 
     def __init__(self, folder: Path) -> None:
@@ -169,7 +169,7 @@ class KafkaNode(rig.Process):
         """Start it, and wait until it answers."""
         install.ensure("kafka")
         self.run([ROOT / "streaming-kafka/broker/private_node", self._folder], folder=self._folder, env=self._ports)
-        rig.wait_until(lambda: answers(self.service, 1.0), 90, what="Kafka answers", alive=self)
+        testing.wait_until(lambda: answers(self.service, 1.0), 90, what="Kafka answers", alive=self)
 
 
 @pytest.fixture(scope="session")

@@ -100,8 +100,8 @@ def test_it_replaces_what_the_service_has(part):
 
 
 def test_a_diff_to_what_is_not_there_says_so():
-    gone = replace(broken_versions.named("no_release"), replaces=("order_service.steps.Steps.give_up",))
-    with pytest.raises(LabError, match=r"there is no Steps\.give_up in sync-rest/order_service/steps\.py"):
+    gone = replace(broken_versions.named("no_release"), replaces=("order_service.saga.OrderSaga.give_up",))
+    with pytest.raises(LabError, match=r"there is no OrderSaga\.give_up in sync-rest/order_service/saga\.py"):
         gone.diff()
 
 

@@ -24,7 +24,7 @@ from lab.report import chaos as chaos_report
 from lab.report import run as run_report
 from lab.runtime import lifecycle, local, processes
 from lab.services import Service, services_of
-from rig import wait_until
+from testing import wait_until
 
 MANY = [(part, seed, minutes) for part in PARTS for seed in range(8) for minutes in (0.2, 0.8, 3.0)]
 

@@ -17,7 +17,7 @@ from lab.cli.main import COMMANDS, main
 from lab.errors import LabError
 from lab.runtime import lifecycle, processes
 from lab.services import services_of
-from rig import wait_until
+from testing import wait_until
 
 
 def commands() -> list[list[str]]:

@@ -19,7 +19,7 @@ from lab.faults import messages
 from lab.history import sampler, session, snapshot
 from lab.history.recorder import Journal
 from lab.services import Service, services_of
-from rig import wait_until
+from testing import wait_until
 
 ORDERS, INVENTORY = kafka.PLACED, kafka.RESERVED
 GROUP = "inventory-consumer-group"

@@ -16,7 +16,7 @@ from lab.cli.main import main
 from lab.errors import LabError
 from lab.history.recorder import Journal
 from lab.services import Service
-from rig import wait_until
+from testing import wait_until
 
 GROUP, OTHER = "inventory-consumer-group", "order-status-group"
 ORDERS, INVENTORY = kafka.PLACED, kafka.RESERVED

@@ -5,7 +5,7 @@ import sys
 import pytest
 from conftest import Copy
 from lab.runtime import log_keeper, processes
-from rig import Process, free_port, wait_until
+from testing import Process, free_port, wait_until
 
 
 @pytest.mark.parametrize(("most", "kept"), [(100, None), (5, "one\ntwo\n")])

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from lab.runtime import processes
 from lab.runtime.processes import Record
-from rig import wait_until
+from testing import wait_until
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from campus.messages import INVENTORY_RESERVED, ORDER_PLACED, Poison, read
+from campus.events import INVENTORY_RESERVED, ORDER_PLACED, InvalidEvent, parse
 from conftest import ROOT, free_ports
 from lab.brokers import dead_letters, rabbitmq
 from lab.brokers.base import emptied
@@ -18,7 +18,7 @@ from lab.faults import messages
 from lab.history import sampler
 from lab.runtime import install, local, processes
 from lab.services import Service
-from rig import Process, wait_until
+from testing import Process, wait_until
 
 QUEUE, DEAD = "order-placed", "order-placed.dlq"
 
@@ -167,15 +167,15 @@ def test_all_poison_is_poison(expected, wrong):
     kinds = messages.poisons(expected, wrong)
     assert len(kinds) >= 12
     for body in kinds.values():
-        with pytest.raises(Poison):
-            read(body, expected)
+        with pytest.raises(InvalidEvent):
+            parse(body, expected)
 
 
 def test_an_event_published_again_is_the_same_event():
     order = {"order_id": "o1", "user_id": "u1", "items": [{"sku": "soda", "qty": 1}], "request_id": "r1"}
     order["timeline"] = [{"status": "placed", "at": "2026-01-31T12:00:00.000001Z"}]
     letter = messages._placed(order)
-    message = read(letter.body, ORDER_PLACED)
+    message = parse(letter.body, ORDER_PLACED)
     assert (message.event_id, message.request_id) == (letter.message_id, "r1")
     assert message.occurred_at == order["timeline"][0]["at"]
     assert message.data == {"user_id": "u1", "items": order["items"]}
@@ -184,7 +184,7 @@ def test_an_event_published_again_is_the_same_event():
 def test_the_laboratory_names_the_queues_as_the_part_does():
     code = (
         "import json; from broker import topology as t; "
-        "rooms = [t.waiting_room('a', s) for s in t.RETRY_SECONDS]; "
+        "rooms = [t.retry_queue('a', s) for s in t.RETRY_SECONDS]; "
         "print(json.dumps([list(t.QUEUES), t.dead_letters('a'), rooms, t.EXCHANGE]))"
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("common", "async-rabbitmq"))}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from campus.messages import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, event
+from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, new_event
 from click.testing import CliRunner
 from kafka.admin import OffsetSpec, OffsetTimestamp
 from kafka_clients import Member, commit, put, put_committed
@@ -19,7 +19,7 @@ from lab.faults import replay
 from lab.history.recorder import Journal
 from lab.runtime import lifecycle
 from lab.services import Service, services_of
-from rig import wait_until
+from testing import wait_until
 
 GROUP = "inventory-consumer-group"
 ORDERS, INVENTORY = kafka.PLACED, kafka.RESERVED
@@ -207,14 +207,14 @@ def test_what_cannot_be_done_is_said(words, said):
 
 def placed(order: str, at: str) -> bytes:
     data = {"user_id": "u", "items": [{"sku": "burger", "qty": 1}]}
-    return event(ORDER_PLACED, order, data, at=f"2026-01-31T{at}:00.000001Z").encode()
+    return new_event(ORDER_PLACED, order, data, at=f"2026-01-31T{at}:00.000001Z").encode()
 
 
 def verdict(order: str, kind: str = INVENTORY_RESERVED) -> bytes:
     data = (
         {"reason": "unknown_sku"} if kind == INVENTORY_FAILED else {"user_id": "u", "items": [{"sku": "x", "qty": 1}]}
     )
-    return event(kind, order, data).encode()
+    return new_event(kind, order, data).encode()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from lab.history import session, steps
 from lab.history.header import read_header
 from lab.history.recorder import Journal
 from lab.runtime import processes
-from rig import wait_until
+from testing import wait_until
 
 SCRIPTS = sorted((ROOT / "experiments").glob("[abc][0-9]_*.sh"))
 names = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)

@@ -1,0 +1,148 @@
+"""The events that services tell each other, in one envelope, and what is refused as poison.
+
+{"event_id": …, "event_type": "OrderPlaced", "schema_version": 1, "occurred_at": "2026-01-31T12:00:00.000001Z",
+ "order_id": …, "request_id": …, "data": {…}}
+"""
+
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal, NotRequired
+
+import uuid_utils
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from campus import jsons
+from campus.orders import Order, utc_now
+from campus.schemas import MAX_LINES, Name, Schema, StoredQuantity, errors_of
+
+ORDER_PLACED, NOTIFICATION_SENT = "OrderPlaced", "NotificationSent"
+INVENTORY_RESERVED, INVENTORY_FAILED = "InventoryReserved", "InventoryFailed"
+SCHEMA_VERSION = 1
+_NAMESPACE = uuid_utils.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+
+Instant = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$")]
+
+
+class InvalidEvent(Exception):
+    """Bytes that are no message of ours, and will not become one by trying again; its text says why."""
+
+
+# The rules are those of typed dictionaries, not of forms: every consumer checks every event, and takes no objects.
+_RULES = Schema.model_config
+
+
+class Envelope(TypedDict):
+    """What every message has."""
+
+    __pydantic_config__ = _RULES
+    event_id: Name
+    event_type: Literal["OrderPlaced", "InventoryReserved", "InventoryFailed", "NotificationSent"]
+    schema_version: Literal[1]
+    occurred_at: Instant
+    order_id: Name
+    request_id: NotRequired[Annotated[str, Field(strict=True, max_length=128)] | None]
+    data: dict[str, Any]
+
+
+class _Line(TypedDict):
+    __pydantic_config__ = _RULES
+    sku: Name
+    qty: StoredQuantity
+
+
+class _Ordered(TypedDict):
+    __pydantic_config__ = _RULES
+    user_id: Name
+    items: Annotated[list[_Line], Field(min_length=1, max_length=MAX_LINES)]
+
+
+class _Failed(TypedDict):
+    __pydantic_config__ = _RULES
+    reason: Name
+
+
+class _Notified(TypedDict):
+    __pydantic_config__ = _RULES
+    user_id: Name
+
+
+_ENVELOPE = TypeAdapter(Envelope)
+_DATA = {
+    ORDER_PLACED: TypeAdapter(_Ordered),
+    INVENTORY_RESERVED: TypeAdapter(_Ordered),
+    INVENTORY_FAILED: TypeAdapter(_Failed),
+    NOTIFICATION_SENT: TypeAdapter(_Notified),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event about one order."""
+
+    event_type: str
+    order_id: str
+    data: dict[str, Any]
+    occurred_at: str
+    event_id: str
+    request_id: str | None = None
+
+    def encode(self) -> bytes:
+        """Return the envelope as JSON."""
+        return jsons.dumps(
+            {
+                "event_id": self.event_id,
+                "event_type": self.event_type,
+                "schema_version": SCHEMA_VERSION,
+                "occurred_at": self.occurred_at,
+                "order_id": self.order_id,
+                "request_id": self.request_id,
+                "data": self.data,
+            }
+        )
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return in which of so many partitions of a log the events with this key are.
+
+    It is the CRC-32 of the key, as librdkafka computes it (its partitioner `consistent`). Java's murmur2 would do as
+    well; in Python it takes a fifth of all that producing takes.
+    """
+    return zlib.crc32(key) % partitions
+
+
+def new_event(
+    event_type: str, order_id: str, data: dict[str, Any], *, request_id: str | None = None, at: str | None = None
+) -> Event:
+    """Return an event that occurred at `at` (now if not given).
+
+    Its id follows from the order and the type (a UUIDv5, RFC 9562): told again, it is recognised as the same event.
+    """
+    event_id = str(uuid_utils.uuid5(_NAMESPACE, f"{order_id}/{event_type}"))
+    return Event(event_type, order_id, data, at or utc_now(), event_id, request_id)
+
+
+def order_placed(order: Order) -> Event:
+    """Return the event that tells of a new order: the same whenever it is told."""
+    data = {"user_id": order.user_id, "items": order.items}
+    return new_event(ORDER_PLACED, order.order_id, data, request_id=order.request_id, at=order.timeline[0]["at"])
+
+
+def parse(body: bytes, *expected: str) -> Event:
+    """Return the event of one of the expected types. Raises InvalidEvent, which says what is wrong."""
+    try:
+        envelope = _ENVELOPE.validate_python(jsons.loads(body))
+        if envelope["event_type"] not in expected:
+            raise InvalidEvent(f"{envelope['event_type']} is not expected here, but {' or '.join(expected)}")
+        _DATA[envelope["event_type"]].validate_python(envelope["data"])
+    except ValidationError as error:
+        raise InvalidEvent("; ".join(f"{e['field']}: {e['why']}" for e in errors_of(error))) from None
+    except ValueError as error:
+        raise InvalidEvent(f"this is not JSON: {error}") from None
+    try:
+        datetime.fromisoformat(envelope["occurred_at"])
+    except ValueError as error:
+        raise InvalidEvent(f"occurred_at: {error}") from None
+    del envelope["schema_version"]
+    return Event(**envelope)

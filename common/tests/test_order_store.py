@@ -1,0 +1,267 @@
+"""The order service's memory: orders, the steps that are pending, Idempotency-Keys, and the events that it follows."""
+
+import threading
+
+import pytest
+from campus import order_store
+from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Event, new_event, order_placed
+from campus.order_store import PendingStep
+from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, UNKNOWN, IllegalTransition, Order
+from campus.problems import Problem
+
+BURGER = [{"sku": "burger", "qty": 1}]
+
+
+class Store:
+    """The functions of order_store, each in a transaction of its own."""
+
+    def __init__(self, database) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str):
+        def call(*args, **options):
+            with self._database.transaction() as tx:
+                return getattr(order_store, name)(tx, *args, **options)
+
+        return call
+
+    def place_new(
+        self, *, key: str | None = None, pending_step: PendingStep | None = None, user_id: str = "u1"
+    ) -> Order:
+        order = Order.place(user_id=user_id, items=BURGER, request_id="r1")
+        return self.place(order, key=key, pending_step=pending_step)
+
+
+@pytest.fixture
+def store(open_database):
+    return Store(open_database(order_store.metadata))
+
+
+ME, OTHER = "me", "other"
+
+
+def pending_step(step: str, owner: str = ME) -> PendingStep:
+    return PendingStep(step, owner)
+
+
+def due(store, step: str, *, owner: str = ME, after: str = "", limit: int = 9) -> list[str]:
+    return [order.order_id for order in store.due(owner=owner, step=step, after=after, limit=limit)]
+
+
+def test_an_order_is_found_as_it_was_placed(store):
+    order = store.place_new()
+    assert store.find(order.order_id) == order
+    assert store.find("nothing") is None
+
+
+def test_the_next_state_is_written_with_its_timeline_and_reason(store):
+    placed = store.place_new(pending_step=pending_step("ask"))
+    failed = placed.advance(FAILED, reason="unknown_sku")
+    assert store.save(placed, failed, step="ask", pending_step=None)
+    assert store.find(placed.order_id) == failed
+
+
+def test_a_state_that_was_left_cannot_be_left_again(store):
+    placed = store.place_new(pending_step=pending_step("ask"))
+    reserved = placed.advance(RESERVED)
+    assert store.save(placed, reserved, step="ask", pending_step=pending_step("notify"))
+    assert not store.save(placed, placed.advance(FAILED), step="ask", pending_step=pending_step("release"))
+    assert store.find(placed.order_id) == reserved
+    assert (due(store, "notify"), due(store, "release")) == ([placed.order_id], [])
+
+
+def test_a_step_that_is_not_pending_any_more_changes_nothing(store):
+    """Two processes took the step: one had decided meanwhile that the order must be released."""
+    placed = store.place_new(pending_step=pending_step("ask"))
+    unknown = placed.advance(UNKNOWN)
+    assert store.save(placed, unknown, step="ask", pending_step=pending_step("ask"))
+    assert store.save(unknown, unknown, step="ask", pending_step=pending_step("release", OTHER))
+    assert not store.save(unknown, unknown.advance(RESERVED), step="ask", pending_step=pending_step("notify"))
+    assert store.find(placed.order_id) == unknown
+    assert due(store, "release", owner=OTHER) == [placed.order_id]
+
+
+def test_a_step_is_pending_until_a_state_has_none(store):
+    placed = store.place_new(pending_step=pending_step("ask"))
+    assert due(store, "ask") == [placed.order_id]
+    reserved = placed.advance(RESERVED)
+    store.save(placed, reserved, step="ask", pending_step=pending_step("notify"))
+    assert (due(store, "ask"), due(store, "notify")) == ([], [placed.order_id])
+    store.save(reserved, reserved.advance(NOTIFIED), step="notify", pending_step=None)
+    assert due(store, "notify") == []
+    assert store.count_pending() == 0
+
+
+def test_a_settled_order_has_no_step(store):
+    order = store.place_new(pending_step=pending_step("tell"))
+    store.clear_pending(order.order_id)
+    assert (due(store, "tell"), store.count_pending()) == ([], 0)
+
+
+def test_a_process_sees_its_own_steps_oldest_first_and_page_by_page(store):
+    ids = [store.place_new(pending_step=pending_step("ask")).order_id for _ in range(3)]
+    store.place_new(pending_step=pending_step("ask", OTHER))
+    assert due(store, "ask") == ids
+    assert due(store, "ask", limit=2) == ids[:2]
+    assert due(store, "ask", after=ids[1], limit=2) == ids[2:]
+
+
+def test_only_the_owner_forgets_an_order(store):
+    order = store.place_new(pending_step=pending_step("tell"))
+    assert not store.forget(order.order_id, owner=OTHER)
+    assert store.find(order.order_id) == order
+    assert store.forget(order.order_id, owner=ME)
+    assert store.find(order.order_id) is None
+
+
+def test_the_same_key_and_body_give_the_same_order(store):
+    first = store.place_new(key="k1", pending_step=pending_step("ask"))
+    assert store.place_new(key="k1", pending_step=pending_step("ask")) == first
+    assert store.count_pending() == 1
+
+
+def test_the_same_key_with_another_body_is_refused(store):
+    first = store.place_new(key="k1")
+    with pytest.raises(Problem) as caught:
+        store.place_new(key="k1", user_id="u2")
+    assert (caught.value.status, caught.value.members) == (422, {"order_id": first.order_id})
+    assert len(store.page(after="", limit=9)) == 1
+
+
+def test_a_repeated_key_shows_the_order_as_it_is_now(store):
+    placed = store.place_new(key="k1", pending_step=pending_step("ask"))
+    store.save(placed, placed.advance(RESERVED), step="ask", pending_step=None)
+    assert store.place_new(key="k1").status == RESERVED
+
+
+def test_orders_without_a_key_are_different_orders(store):
+    assert store.place_new().order_id != store.place_new().order_id
+    assert len(store.page(after="", limit=9)) == 2
+
+
+def test_a_forgotten_key_makes_a_new_order(store):
+    first = store.place_new(key="k1")
+    store.forget_key(first.order_id)
+    assert store.place_new(key="k1").order_id != first.order_id
+    assert store.find(first.order_id) == first
+
+
+def test_threads_with_one_key_make_one_order(store):
+    placed, start = [], threading.Barrier(8)
+
+    def place() -> None:
+        start.wait()
+        placed.append(store.place_new(key="k1"))
+
+    threads = [threading.Thread(target=place) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(placed) == 8
+    assert len({order.order_id for order in placed}) == 1
+    assert len(store.page(after="", limit=9)) == 1
+
+
+def test_pages_are_oldest_first_and_can_be_of_one_status(store):
+    orders = [store.place_new(pending_step=pending_step("ask")) for _ in range(5)]
+    store.save(orders[1], orders[1].advance(RESERVED), step="ask", pending_step=None)
+    ids = [order.order_id for order in orders]
+    assert [order.order_id for order in store.page(after="", limit=3)] == ids[:3]
+    assert [order.order_id for order in store.page(after=ids[2], limit=3)] == ids[3:]
+    assert [order.order_id for order in store.page(after="", limit=9, status=RESERVED)] == [ids[1]]
+    assert [order.order_id for order in store.page(after=ids[1], limit=1, status=PLACED)] == [ids[2]]
+
+
+def test_what_is_owed_survives_opening_again(open_database):
+    order = Store(open_database(order_store.metadata)).place_new(key="k1", pending_step=pending_step("ask"))
+    again = Store(open_database(order_store.metadata))
+    assert due(again, "ask") == [order.order_id]
+    assert again.place_new(key="k1") == order
+
+
+AT = "2026-01-31T12:00:00.000001Z"
+
+
+def result_event(event_type: str, order: Order, *, at: str | None = None, **data) -> Event:
+    return new_event(event_type, order.order_id, data or {"user_id": "u1"}, at=at)
+
+
+def states(order: Order) -> list[str]:
+    return [step["status"] for step in order.timeline]
+
+
+def test_events_bring_an_order_to_its_end(store):
+    order = store.place_new()
+    store.project([result_event(INVENTORY_RESERVED, order, at=AT)])
+    assert store.find(order.order_id).timeline[-1] == {"status": RESERVED, "at": AT}
+    store.project([result_event(NOTIFICATION_SENT, order)])
+    assert states(store.find(order.order_id)) == [PLACED, RESERVED, NOTIFIED]
+
+
+def test_a_failure_is_followed_with_its_reason(store):
+    order = store.place_new()
+    store.project([result_event(INVENTORY_FAILED, order, reason="unknown_sku")])
+    found = store.find(order.order_id)
+    assert (found.status, found.reason) == (FAILED, "unknown_sku")
+
+
+def test_events_that_overtook_each_other_in_a_batch_are_put_in_order(store):
+    one, two = store.place_new(), store.place_new()
+    store.project(
+        [
+            result_event(NOTIFICATION_SENT, one),
+            result_event(INVENTORY_RESERVED, two),
+            result_event(INVENTORY_RESERVED, one),
+        ]
+    )
+    assert states(store.find(one.order_id)) == [PLACED, RESERVED, NOTIFIED]
+    assert states(store.find(two.order_id)) == [PLACED, RESERVED]
+
+
+def test_an_event_that_is_told_again_changes_nothing(store):
+    order = store.place_new()
+    store.project([result_event(INVENTORY_RESERVED, order), result_event(INVENTORY_RESERVED, order)])
+    store.project([result_event(NOTIFICATION_SENT, order)])
+    before = store.find(order.order_id)
+    store.project([result_event(NOTIFICATION_SENT, order, at=AT), result_event(INVENTORY_RESERVED, order, at=AT)])
+    assert store.find(order.order_id) == before
+
+
+@pytest.mark.parametrize(
+    ("earlier", "event_type"),
+    [([INVENTORY_FAILED], INVENTORY_RESERVED), ([INVENTORY_RESERVED], INVENTORY_FAILED)],
+)
+def test_an_event_that_does_not_follow_is_refused_and_the_whole_batch_with_it(store, earlier, event_type):
+    order, other = store.place_new(), store.place_new()
+    store.project([result_event(kind, order, reason="unknown_sku") for kind in earlier])
+    before = store.find(order.order_id)
+    with pytest.raises(IllegalTransition):
+        store.project([result_event(INVENTORY_RESERVED, other), result_event(event_type, order, reason="unknown_sku")])
+    assert store.find(order.order_id) == before
+    assert store.find(other.order_id) == other
+
+
+def test_events_that_come_too_early_are_given_back_and_the_others_projected(store):
+    order, other, stranger = store.place_new(), store.place_new(), Order.place(user_id="u1", items=BURGER)
+    early = [result_event(INVENTORY_RESERVED, stranger), result_event(NOTIFICATION_SENT, order)]
+    assert store.project([*early, result_event(INVENTORY_RESERVED, other)]) == early
+    assert states(store.find(other.order_id)) == [PLACED, RESERVED]
+    assert store.find(order.order_id) == order
+    store.project([result_event(INVENTORY_RESERVED, order), *early[1:]])
+    assert states(store.find(order.order_id)) == [PLACED, RESERVED, NOTIFIED]
+
+
+def test_an_order_and_all_that_became_of_it_are_followed_together(store):
+    order = Order.place(user_id="u1", items=BURGER, request_id="r1")
+    results = [result_event(INVENTORY_RESERVED, order, at=AT), result_event(NOTIFICATION_SENT, order, at=AT)]
+    assert store.project([*results, order_placed(order)]) == []
+    assert store.find(order.order_id) == order.advance(RESERVED, at=AT).advance(NOTIFIED, at=AT)
+
+
+def test_an_order_that_another_process_writes_meanwhile_is_followed_all_the_same(store, monkeypatch):
+    order, look = store.place_new(), order_store._by_ids
+    first = iter([[]])
+    monkeypatch.setattr(order_store, "_by_ids", lambda tx, ids: next(first, look(tx, ids)))
+    assert store.project([order_placed(order), result_event(INVENTORY_RESERVED, order)]) == []
+    assert store.find(order.order_id).status == RESERVED

@@ -1,0 +1,191 @@
+"""Follows the topics and counts. Where it is in them is written down with the counts, in the same transaction.
+
+Kafka gets the same offsets afterwards, so that the lag can be seen and an operator can reset them. Each goes there with
+a mark: the id of the database's state, and the offset itself, since a reset may change the offset alone. When this
+process gets partitions, the marks say whether Kafka's offsets are still those of its counts. If they are, the database
+says where to go on. If not, all counts are thrown away.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from broker import clients, topics
+from broker.membership import Membership
+from campus.database import Database
+from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Event, InvalidEvent
+from campus.faults import Drop, Faults, Hang
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+from prometheus_client import CollectorRegistry, Counter
+
+from analytics_consumer import counts
+
+log = logging.getLogger("campus")
+
+GROUP = "analytics-consumer-group"
+EXPECTED = {topics.ORDERS: (ORDER_PLACED,), topics.INVENTORY: (INVENTORY_RESERVED, INVENTORY_FAILED)}
+BATCH = 2000
+FETCH_BYTES = 2**20  # of one partition at a time: who reads a whole log again should not ask for it in small pieces
+KAFKA_MS = 3000
+SHOW_SECONDS = 1.0
+
+Offsets = dict[TopicPartition, int]
+Found = dict[TopicPartition, list[Any]]
+
+
+class AnalyticsProjection:
+    """Counts as the only member of its group. `step` is one round, with no thread in it.
+
+    `show` is called after work was done: when there is no more of it, and about once a second while there is.
+    """
+
+    def __init__(
+        self,
+        *,
+        bootstrap: str,
+        database: Database,
+        faults: Faults,
+        registry: CollectorRegistry,
+        show: Callable[[], None],
+    ) -> None:
+        self._database, self._faults, self._show = database, faults, show
+        # A dynamic member: joining must be seen, as each time the positions are checked.
+        self._membership = Membership(bootstrap, GROUP, list(EXPECTED), batch_fetches=True, fetch_bytes=FETCH_BYTES)
+        self._checked: tuple | None = None  # the membership whose positions were checked
+        self._state_id = ""
+        self._held = False
+        self._news, self._shown_at = True, 0.0
+        outcomes = Counter("messages", "Messages by outcome", ["group", "outcome"], registry=registry)
+        self._count = lambda outcome, n: outcomes.labels(GROUP, outcome).inc(n)
+
+    def check(self) -> None:
+        """Raise ConnectionError when it is not connected to Kafka, or has no partitions yet."""
+        self._membership.check()
+        if self._checked is None:
+            raise ConnectionError("finding out where to go on")
+
+    def close(self) -> None:
+        """Leave the group and close the connection."""
+        self._checked = None
+        self._membership.let_go(leaves=True)
+
+    def step(self) -> bool:
+        """Count one batch, if there is one; return whether there was. Raises, to be called again, on any trouble."""
+        try:
+            return self._round(self._membership.join())
+        except Drop:
+            self.close()
+            return True
+        except Hang:
+            self._held, self._checked = True, None  # nothing more is taken, for as long as that fault stands
+            return True
+        except KafkaError as error:
+            self._checked = None
+            raise self._membership.lose(error) from error
+        except Exception:
+            self._checked = None  # what was polled and not counted is polled again
+            raise
+
+    def _round(self, consumer: KafkaConsumer) -> bool:
+        self._pause_or_resume(consumer)
+        found = clients.poll(consumer, 1 if self._one_by_one() else BATCH, self._count)
+        if not found:
+            self._membership.see()
+        if self._checked is None or self._checked != _generation(consumer):
+            self._check_positions(consumer)
+            return False  # what was polled is left: it may be from before a reset
+        if found:
+            self._work(consumer, found)
+        if self._news and (not found or time.monotonic() - self._shown_at >= SHOW_SECONDS):
+            self._show()
+            self._news, self._shown_at = False, time.monotonic()
+        return bool(found)
+
+    def _pause_or_resume(self, consumer: KafkaConsumer) -> None:
+        """Stop or go on taking messages, without leaving the group."""
+        self._held = self._held and self._faults.hangs
+        if self._faults.paused or self._held:
+            consumer.pause(*consumer.assignment())
+        else:
+            consumer.resume(*consumer.paused())
+
+    def _one_by_one(self) -> bool:
+        """Whether each message has a fate of its own: in a batch, one that fails would hold up all the others."""
+        return self._faults.slow or self._faults.show()["failure_rate"] > 0
+
+    def _check_positions(self, consumer: KafkaConsumer) -> None:
+        """Go to where the database is; or where Kafka's offsets are not those of its counts, begin anew."""
+        membership, self._checked = _generation(consumer), None
+        if membership is None:
+            return
+        *_, mine = membership
+        committed = {p: consumer.committed(p, metadata=True, timeout_ms=KAFKA_MS) for p in mine}
+        with self._database.transaction() as tx:
+            self._state_id, offsets = counts.where(tx)
+        if committed != self._marked({p: known.offset for p, known in committed.items() if known}):
+            offsets = self._rebuild(consumer, committed)
+        consumer.commit(self._marked({p: offsets[p] for p in mine}), timeout_ms=KAFKA_MS)
+        for partition in mine:
+            consumer.seek(partition, offsets[partition])
+        self._checked = membership
+
+    def _rebuild(self, consumer: KafkaConsumer, committed: dict[TopicPartition, OffsetAndMetadata | None]) -> Offsets:
+        """Throw the counts away and return where to begin: at the offsets that an operator set, or at the beginning."""
+        offsets = consumer.beginning_offsets(list(committed), timeout_ms=KAFKA_MS)
+        known = {p: offset for p, offset in committed.items() if offset}
+        was_reset = any(not offset.metadata.endswith(f"@{offset.offset}") for offset in known.values())
+        if was_reset:
+            offsets |= {p: offset.offset for p, offset in known.items()}
+        origin = {f"{p.topic}/{p.partition}": offset for p, offset in sorted(offsets.items())}
+        log.info(
+            "rebuilding from %s",
+            "the offsets that were set" if was_reset else "the beginning",
+            extra={"fields": origin},
+        )
+        with self._database.transaction() as tx:
+            self._state_id = counts.begin_anew(tx, offsets)
+        self._news = True
+        return offsets
+
+    def _work(self, consumer: KafkaConsumer, found: Found) -> None:
+        """Count a batch in the database, then tell Kafka how far it went."""
+        events = self._read(found)
+        offsets = {partition: records[-1].offset + 1 for partition, records in found.items()}
+        with self._database.transaction() as tx:
+            counts.count(tx, events)
+            counts.move(tx, offsets)
+            self._faults.crash_at("before_commit")
+        self._faults.crash_at("after_commit")
+        self._news = True
+        self._count("done", len(events))
+        self._count("unreadable", sum(map(len, found.values())) - len(events))
+        consumer.commit(self._marked(offsets), timeout_ms=KAFKA_MS)
+        self._faults.crash_at("after_publish")
+        self._faults.rest()
+
+    def _read(self, found: Found) -> list[Event]:
+        """Return what can be read; the rest is skipped: it is the inventory service that dead-letters it."""
+        events = []
+        for partition, records in found.items():
+            for record in records:
+                try:
+                    events.append(clients.parse(record))
+                except InvalidEvent as why:
+                    origin = f"{partition.topic}/{partition.partition}/{record.offset}"
+                    log.warning("skipped", extra={"fields": {"why": str(why), "origin": origin}})
+                    continue
+                if self._faults.inject():
+                    raise RuntimeError("a failure was injected")
+        return events
+
+    def _marked(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, OffsetAndMetadata]:
+        return {p: OffsetAndMetadata(offset, f"{self._state_id}@{offset}", -1) for p, offset in offsets.items()}
+
+
+def _generation(consumer: KafkaConsumer) -> tuple | None:
+    """Return what is another whenever the group was joined anew, also with the same partitions; None before."""
+    member, mine = consumer.group_metadata(), consumer.assignment()
+    return (member.generation_id, member.member_id, mine) if mine and member.generation_id >= 0 else None

@@ -1,0 +1,262 @@
+"""A consumer's work: poll a batch, do it in one database transaction, then publish what follows from it together with
+the offsets in one Kafka transaction.
+
+The database remembers what it has done by order, so a batch that comes again, after a crash between the two commits
+or a rebalance, changes nothing and tells the same events. Who reads `read_committed` sees each of them once.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from campus.database import Database
+from campus.events import Event, InvalidEvent
+from campus.faults import Drop, Faults, Hang
+from campus.orders import utc_now
+from campus.retry import INFRASTRUCTURE, NEVER, RETRY_SECONDS, Handle, WorkItem
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import CommitFailedError
+from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
+from prometheus_client import CollectorRegistry, Counter
+
+from broker import clients, kafka_workarounds, membership, topics
+from broker.dead_letters import DeadLetter, origin
+from broker.emitted_events import EmittedEvents
+from broker.kafka_workarounds import WAIT_SECONDS
+from broker.membership import Membership
+
+log = logging.getLogger("campus")
+
+BATCH = 500  # messages that are worked off together
+LARGE_BATCH = 2000  # a view takes more of them, and writes less
+
+
+@dataclass(slots=True)
+class PausedPartition:
+    """A partition that waits with a message that failed; or that is held, for as long as that fault stands."""
+
+    offset: int
+    until: float = 0.0
+    held: bool = False
+    history: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one round does: work items, messages for the dead-letter topic, and the offsets after them."""
+
+    work_items: list[tuple[Any, WorkItem]] = field(default_factory=list)  # with the record of each
+    dead: list[DeadLetter] = field(default_factory=list)
+    offsets: dict[TopicPartition, OffsetAndMetadata] = field(default_factory=dict)
+    drops: bool = False  # the connection is to be dropped after it
+
+    def ends(self, partition: TopicPartition, offset: int) -> None:
+        """Let the next round begin at this offset of the partition."""
+        self.offsets[partition] = OffsetAndMetadata(offset, "", -1)
+
+
+class TransactionalConsumer:
+    """Works off topics as a member of a group. `step` is one round, with no thread in it.
+
+    `handle(tx, work_items)` does the work of all items in the given transaction and returns the result events. It must
+    give the same answer when a message comes again. With `alone` a second one stands by while the first works, or is
+    ended by `refuse` where it may not even do that (see Membership).
+    """
+
+    def __init__(
+        self,
+        *,
+        bootstrap: str,
+        group: str,
+        reads: Sequence[str],
+        database: Database,
+        faults: Faults,
+        handle: Handle,
+        registry: CollectorRegistry,
+        injects_faults: bool = True,
+        batch_fetches: bool = False,
+        alone: bool = False,
+        refuse: Callable[[str], None] | None = None,
+    ) -> None:
+        self._group = group
+        name = membership.instance(group)
+        self._membership = Membership(
+            bootstrap, group, reads, name=name, alone=alone, refuse=refuse, batch_fetches=batch_fetches
+        )
+        self._database, self._faults, self._handle, self._injects_faults = database, faults, handle, injects_faults
+        self._batch = LARGE_BATCH if batch_fetches else BATCH
+        self._emitted_events = EmittedEvents(database)
+        self._paused: dict[TopicPartition, PausedPartition] = {}
+        outcomes = Counter("messages", "Messages by outcome", ["group", "outcome"], registry=registry)
+        self._count = lambda outcome, n=1: outcomes.labels(group, outcome).inc(n)
+
+    def check(self) -> None:
+        """Raise ConnectionError when there is no connection to Kafka, or no place in the group yet."""
+        self._membership.check()
+
+    def close(self) -> None:
+        """Leave the group and close the connections; what was in hand is left to whoever takes over."""
+        self._membership.let_go(leaves=True)
+
+    def step(self) -> bool:
+        """Work off one batch, if there is one; return whether there was. Raises, to be called again, on any trouble."""
+        try:
+            consumer = self._membership.join()
+            return consumer is not None and self._round(consumer)
+        except Exception as error:
+            # Whatever was polled comes again. This is also the zombie's case: it slept longer than its session, others
+            # have its partitions, and its transaction is refused. It lets go of everything and joins again.
+            raise self._membership.lose(error) from error
+
+    def _round(self, consumer: KafkaConsumer) -> bool:
+        self._pause_and_resume(consumer)
+        found = clients.poll(consumer, 1 if self._slow else self._batch, self._count)
+        member = consumer.group_metadata()  # of now: in this generation the messages are ours
+        if not found:
+            self._membership.see()
+            return False
+        batch = self._read(consumer, found)
+        events = self._commit(consumer, batch)
+        self._publish(batch, events, member)
+        if batch.drops:
+            self._membership.let_go()
+        self._faults.rest()
+        return True
+
+    @property
+    def _slow(self) -> bool:
+        """Whether messages are worked off one by one, so that each is committed when it is done."""
+        return self._faults.slow if self._injects_faults else self._faults.throttle > 0
+
+    def _stopped(self, partitions: Iterable[TopicPartition]) -> set[TopicPartition]:
+        """Return those from which nothing is to be taken now."""
+        now = time.monotonic()
+        paused_now = {p for p, w in self._paused.items() if (self._faults.hangs if w.held else w.until > now)}
+        return {p for p in partitions if self._faults.paused or p in paused_now}
+
+    def _pause_and_resume(self, consumer: KafkaConsumer) -> None:
+        """Stop or go on taking messages, without leaving the group."""
+        stopped, paused = self._stopped(consumer.assignment()), consumer.paused()
+        consumer.pause(*(stopped - paused))
+        consumer.resume(*(paused - stopped))
+
+    def _read(self, consumer: KafkaConsumer, found: dict[TopicPartition, list[Any]]) -> Batch:
+        """Return the batch of what was polled; a partition ends at a message that must wait."""
+        batch = Batch()
+        stopped = self._stopped(found)  # since it was polled, or it was given to us anew, and that takes a pause away
+        for partition, records in found.items():
+            for record in records:
+                if partition in stopped or not self._take(batch, partition, record):
+                    consumer.seek(partition, record.offset)
+                    break
+                batch.ends(partition, record.offset + 1)
+        return batch
+
+    def _take(self, batch: Batch, partition: TopicPartition, record: Any) -> bool:
+        """Put a message into the batch, unless it must wait; return whether it is in."""
+        if self._slow and batch.work_items:
+            return False
+        try:
+            event = clients.parse(record)
+            batch.work_items.append((record, WorkItem(event, self._faults.inject() if self._injects_faults else None)))
+        except InvalidEvent as why:
+            batch.dead.append(DeadLetter(record, str(why)))
+        except Hang:
+            self._paused[partition] = PausedPartition(record.offset, held=True)
+            return False
+        except Drop:
+            batch.drops = True
+            return False
+        except Exception as error:  # an injected failure
+            return self._retry_or_dead_letter(batch, partition, record, error)
+        return True
+
+    def _commit(self, consumer: KafkaConsumer, batch: Batch) -> list[Event]:
+        """Commit the work of all items and return the events that follow; when it fails, item by item."""
+        if not batch.work_items:
+            return []
+        try:
+            return self._work(batch.work_items)
+        except INFRASTRUCTURE:  # no message is to blame
+            raise
+        except Exception:
+            return self._commit_each(consumer, batch)
+
+    def _commit_each(self, consumer: KafkaConsumer, batch: Batch) -> list[Event]:
+        events: list[Event] = []
+        work_items, batch.work_items = batch.work_items, []
+        stopped: dict[TopicPartition, int] = {}
+        for record, item in work_items:
+            partition = _partition(record)
+            if partition in stopped:
+                continue
+            try:
+                events += self._work([(record, item)])
+                batch.work_items.append((record, item))
+            except INFRASTRUCTURE:
+                raise
+            except (*NEVER, InvalidEvent) as error:  # it will not become right by waiting
+                batch.dead.append(DeadLetter(record, f"{type(error).__name__}: {error}"))
+            except Exception as error:
+                if not self._retry_or_dead_letter(batch, partition, record, error):
+                    stopped[partition] = record.offset
+                    batch.ends(partition, record.offset)
+                    consumer.seek(partition, record.offset)
+        batch.dead = [dead for dead in batch.dead if dead.record.offset < stopped.get(_partition(dead.record), 1 << 63)]
+        return events
+
+    def _work(self, work_items: Sequence[tuple[Any, WorkItem]]) -> list[Event]:
+        causation_ids = {item.event.order_id: origin(record) for record, item in reversed(work_items)}
+        with self._database.transaction() as tx:
+            events = self._handle(tx, [item for _, item in work_items])
+            events = self._emitted_events.emit_once(tx, events, causation_ids)
+            self._faults.crash_at("before_commit")
+        self._faults.crash_at("after_commit")
+        return events
+
+    def _retry_or_dead_letter(self, batch: Batch, partition: TopicPartition, record: Any, error: Exception) -> bool:
+        """Let the partition wait with this message; after the last try dead-letter it and return True."""
+        before = self._paused.pop(partition, None)
+        history = before.history if before and before.offset == record.offset else []
+        history.append({"at": utc_now(), "why": f"{type(error).__name__}: {error}"})
+        if len(history) > len(RETRY_SECONDS):
+            why = f"failed {len(history)} times, last: {history[-1]['why']}"
+            batch.dead.append(DeadLetter(record, why, history))
+            return True
+        seconds = RETRY_SECONDS[len(history) - 1]
+        self._count("retried")
+        log.warning("trying again in %d s", seconds, extra={"fields": {"origin": origin(record)} | history[-1]})
+        self._paused[partition] = PausedPartition(record.offset, until=time.monotonic() + seconds, history=history)
+        return False
+
+    def _publish(self, batch: Batch, events: Sequence[Event], member: ConsumerGroupMetadata) -> None:
+        """Tell what follows, and that the batch is done: both or neither."""
+        if not batch.offsets:
+            return
+        if events or batch.dead:
+            self._publish_all(batch, events, member)
+        else:  # without a transaction it is half the work
+            self._membership.consumer.commit(batch.offsets, timeout_ms=int(1000 * WAIT_SECONDS))
+        self._count("done", len(batch.work_items))
+        self._count("dead_lettered", len(batch.dead))
+        for dead in batch.dead:
+            log.error("dead-lettered", extra={"fields": {"why": dead.why, "origin": origin(dead.record)}})
+        self._faults.crash_at("after_publish")
+
+    def _publish_all(self, batch: Batch, events: Sequence[Event], member: ConsumerGroupMetadata) -> None:
+        if member.generation_id < 0:  # in a transaction, Kafka takes offsets without a generation from anybody
+            raise CommitFailedError("this consumer is not in its group any more")
+        producer = self._membership.producer
+        producer.begin_transaction()
+        sent = [producer.send(topics.TOPIC_OF[e.event_type], key=e.order_id.encode(), value=e.encode()) for e in events]
+        sent += [producer.send(topics.DEAD_LETTERS, **dead.for_topic(self._group)) for dead in batch.dead]
+        kafka_workarounds.send_offsets(producer, batch.offsets, member)
+        for future in sent:
+            future.get(WAIT_SECONDS)  # the client would commit a transaction without what it could not deliver
+        kafka_workarounds.commit_transaction(producer)
+
+
+def _partition(record: Any) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)

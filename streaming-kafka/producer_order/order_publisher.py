@@ -1,0 +1,116 @@
+"""How an order gets into the log: written down as owed, told, and settled when Kafka has acknowledged it.
+
+An order belongs to its request until the request ends; then to the background, of this process or, when it is gone, of
+another. So a request that was certainly not sent leaves nothing behind: nobody else has told of its order. One whose
+outcome nobody knows stays owed: it is told again, under the same event id, until Kafka has acknowledged it; whoever
+reads the log knows the repetition.
+"""
+
+import contextlib
+import logging
+
+from broker.producer import BrokerDown, Producer
+from campus import order_store
+from campus.database import Database, DatabaseDown
+from campus.events import order_placed
+from campus.faults import Faults
+from campus.orders import FAILED, Order
+from campus.pending import PendingSteps
+from campus.problems import Problem
+
+log = logging.getLogger("campus")
+
+RETRY_SECONDS = 1.0
+PUBLISH = "publish"
+
+
+class OrderPublisher:
+    """Tells Kafka of orders, for requests and, where they could not finish it, in the background."""
+
+    def __init__(self, *, database: Database, pending: PendingSteps, producer: Producer, faults: Faults) -> None:
+        self._database, self._pending, self._producer, self._faults = database, pending, producer, faults
+
+    def place(self, order: Order, key: str | None) -> Order:
+        """Return the order, or the one its Idempotency-Key made before, once Kafka has it.
+
+        Raises a 503 Problem when nothing was accepted, a 504 Problem when nobody knows, and a 409 Problem when nobody
+        knows yet of the one that was made before.
+        """
+        with self._pending.held(order.order_id):
+            placed = self._write(order, key)
+            if placed is order and order.status != FAILED:
+                self._publish(order)
+        return placed
+
+    def recover(self) -> bool:
+        """Tell again of the orders that requests could not settle; return whether any was settled."""
+        due = list(self._pending.due(PUBLISH))
+        if not due:
+            return False
+        troubles = self._producer.publish([order_placed(order) for order in due])
+        with self._database.transaction() as tx:
+            for order, trouble in zip(due, troubles, strict=False):  # after a trouble the rest was not sent
+                if trouble:
+                    self._pending.postpone(order.order_id, RETRY_SECONDS)
+                else:
+                    order_store.clear_pending(tx, order.order_id)
+        return not all(troubles)
+
+    def _write(self, order: Order, key: str | None) -> Order:
+        """Commit the order as owed; return it, or the one that the key made before."""
+        pending_step = None if order.status == FAILED else self._pending.step(PUBLISH)
+        written = undecided = False
+        try:
+            with self._database.transaction() as tx:
+                placed = order_store.place(tx, order, key=key, pending_step=pending_step)
+                undecided = placed is not order and order_store.is_pending(tx, placed.order_id)
+                self._faults.crash_at("before_commit")
+                written = True
+        except DatabaseDown as error:
+            if written:  # it went away during the commit
+                raise _outcome_unknown(order, f"whether the order was written down: {error}") from error
+            raise
+        self._faults.crash_at("after_commit")
+        if undecided:
+            raise _undecided(placed)
+        return placed
+
+    def _publish(self, order: Order) -> None:
+        try:
+            [trouble] = self._producer.publish([order_placed(order)])
+        except BrokerDown as error:
+            if self._forget(order):
+                raise _not_accepted(order, error) from None
+            trouble = f"{error}; another process may have told of the order"
+        if trouble:
+            raise _outcome_unknown(order, f"whether Kafka has the order: {trouble}")
+        self._faults.crash_at("after_publish")
+        # Kafka has it, and that is what counts: if this cannot be noted, it is told once more.
+        with contextlib.suppress(DatabaseDown), self._database.transaction() as tx:
+            order_store.clear_pending(tx, order.order_id)
+
+    def _forget(self, order: Order) -> bool:
+        """Remove an order that was not sent; return False when another process has taken it over, or nobody knows."""
+        with contextlib.suppress(DatabaseDown), self._database.transaction() as tx:
+            return order_store.forget(tx, order.order_id, owner=self._pending.owner)
+        return False
+
+
+def _not_accepted(order: Order, error: BrokerDown) -> Problem:
+    detail = f"{error}. Nothing was accepted; try again later."
+    return Problem(503, "kafka-unreachable", detail, headers={"Retry-After": "2"}, order_id=order.order_id)
+
+
+def _outcome_unknown(order: Order, what: str) -> Problem:
+    log.warning("nobody knows %s", what, extra={"fields": {"order_id": order.order_id}})
+    detail = "Kafka did not acknowledge the order in time. It is told again until it does; look again."
+    return Problem(504, "kafka-timeout", detail, headers=_look_again(order), order_id=order.order_id)
+
+
+def _undecided(order: Order) -> Problem:
+    detail = "The order of this Idempotency-Key is not acknowledged by Kafka yet; ask again."
+    return Problem(409, "order-undecided", detail, headers=_look_again(order), order_id=order.order_id)
+
+
+def _look_again(order: Order) -> dict[str, str]:
+    return {"Location": f"/orders/{order.order_id}", "Retry-After": "1"}
