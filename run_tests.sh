@@ -114,6 +114,7 @@ need kafka CAMPUS_WITHOUT_KAFKA
 
 step "ruff check" "$bin/ruff" check .
 step "ruff format" "$bin/ruff" format --check .
+step "import-linter" env PYTHONPATH=experiments:common "$bin/lint-imports" --no-cache --no-logo
 step "shellcheck" "$bin/shellcheck" "${shell_files[@]}"
 for suite in common sync-rest async-rabbitmq streaming-kafka experiments/lab; do
   step "$suite/tests" tests "$suite/tests" ${two[@]+"${two[@]}"} "$@"

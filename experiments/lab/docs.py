@@ -1,4 +1,4 @@
-"""Blocks of a Markdown page that quote what was measured.
+"""The project's pages: blocks that quote what was measured.
 
 A block stands between two comments, so a page reads well wherever Markdown does. The first one names a file, from the
 repository's root, and a place in it; what is between it and `<!-- end -->` is replaced by what the file says there.
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.report import index as results_index
 
 BLOCK = re.compile(r"^<!-- quote: ([^#\n]+)#([^\n]+) -->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
 BEGINNING = re.compile(r"^<!-- quote:", re.MULTILINE)
@@ -25,6 +26,8 @@ HEADING = re.compile(r"(#+) (.*)")
 LINK = re.compile(r"```.*?```|`[^`\n]+`|(\]\()([^)\s]+)", re.DOTALL)  # what is in code is none
 ELSEWHERE = re.compile(r"[a-z]+:|/")
 STEP = "— "
+PAGES = ("README.md", "*/README.md", "docs/*.md", "experiments/broken/*.md")
+INDEX = "results/README.md"
 
 
 @dataclass(frozen=True)
@@ -118,3 +121,22 @@ def _links_from(page: Path, source: Path, text: str) -> str:
         return f"{found[1]}{Path(os.path.relpath(there, page.parent)).as_posix()}{mark}{anchor}"
 
     return LINK.sub(link, text)
+
+
+def differences(root: Path) -> Iterator[tuple[Path, str, str]]:
+    """Yield each page that is not up to date: its path, what it should say, and what differs. Raises LabError."""
+    index = root / INDEX
+    made = results_index.write(index.parent)
+    if not index.exists() or index.read_text() != made:
+        yield index, made, "the index of all runs"
+    for page in pages(root):
+        text = page.read_text()
+        made = filled(text, page, root)
+        if made != text:
+            pairs = zip(blocks(text), blocks(made), strict=True)
+            yield page, made, ", ".join(str(is_) for is_, should in pairs if is_ != should)
+
+
+def pages(root: Path) -> list[Path]:
+    """Return the pages that may quote."""
+    return sorted({page for pattern in PAGES for page in root.glob(pattern)} - {root / INDEX})

@@ -48,3 +48,14 @@ def replays(run: Run) -> Iterator[tuple[Report, Report]]:
             before = [r["report"] for r in noted if r["name"] == "before replay" and r["at"] <= e["at"]]
             after = [r["report"] for r in noted if r["name"] == "after replay" and r["at"] <= e["at"]]
             yield from zip(before[-1:], after[-1:], strict=True)
+
+
+def compared(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Return two reports side by side, and whether they are the same, in lines."""
+    names = [*(flat(before) | flat(after)), *UNCOUNTED]
+    one, other = (before | flat(before), after | flat(after))
+    cells = [("", "before", "after"), *((name, str(one.get(name)), str(other.get(name))) for name in names)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+    differ = [name for name in names if one.get(name) != other.get(name) and name != "generatedAtUnix"]
+    return [*lines, f"different: {', '.join(differ)}" if differ else "the same, by digest and in every number"]

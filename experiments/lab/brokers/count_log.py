@@ -1,38 +1,19 @@
-"""`./lab tally`: counts the events in Kafka's log by itself, to be held against what analytics reports.
+"""Counts the events in Kafka's log by itself, to be held against what analytics reports.
 
 It can also count as many do: by the clock on the wall instead of the event's own time, or with failures at random.
 Both give other numbers each time, which is what experiment C3 shows.
 """
 
-import json
 import random
 import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
-import click
-
 from lab.brokers import kafka
-from lab.brokers.lag_table import broker
-from lab.history.recorder import Journal
 from lab.services import Service
 
 EVENT_TIME, WALL_CLOCK = "event-time", "wall-clock"
-
-
-@click.command(hidden=True)
-@click.argument("name")
-@click.option("--by", type=click.Choice([EVENT_TIME, WALL_CLOCK]), default=EVENT_TIME, show_default=True,
-              help="The minute of the event, or the second in which it is read.")  # fmt: skip
-@click.option("--fail", type=click.FloatRange(0, 1), default=0.0, help="Lose this share of the orders at random.")
-@click.option("--seed", type=int, help="Lose the same orders each time.")
-def tally(name: str, by: str, fail: float, seed: int | None) -> None:
-    """Count the events in the log by hand, and note the result under NAME."""
-    report = count(broker(), by=by, fail=fail, seed=seed)
-    if journal := Journal.current():
-        journal.note(type="report", name=name, report=report)
-    click.echo(json.dumps({"name": name} | report))
 
 
 def count(service: Service, *, by: str = EVENT_TIME, fail: float = 0.0, seed: int | None = None) -> dict[str, Any]:

@@ -1,67 +1,16 @@
-"""`./lab dlq`: what lies in the dead-letter queues and why, and sending it back to where it came from."""
+"""What lies in the dead-letter queues, and why."""
 
 import json
-from collections import Counter
 from typing import Any
-
-import click
 
 from lab.brokers import base
 from lab.brokers.message import Letter
 from lab.errors import LabError
-from lab.runtime import lifecycle
 from lab.services import Service
 
 REASON, HISTORY = "x-reason", "x-history"
 GROUP = "x-group"  # who gave up on it, where more than one may
 SHOWN = 400
-
-
-@click.group()
-def dlq() -> None:
-    """Look at dead-lettered messages, and send them back."""
-
-
-@dlq.command("list")
-def list_queues() -> None:
-    """Say how many messages lie in each dead-letter queue, or in the dead-letter topic, and for what."""
-    from rich.console import Console
-    from rich.table import Table
-
-    service = lifecycle.broker_up()
-    broker = base.speaker(service)
-    counts = Counter(queue for queue, _ in letters(service))
-    table = Table("from", "dead-letter queue", "messages")
-    for queue in broker.WORK:
-        table.add_row(queue, broker.dead_letters(queue), str(counts[queue]))
-    Console().print(table)
-
-
-@dlq.command()
-@click.argument("queue", required=False)
-def show(queue: str | None) -> None:
-    """Show dead-lettered messages and why they are.
-
-    Those of QUEUE (order-placed …; in Kafka a topic), or of all queues; they stay where they are.
-    """
-    service = lifecycle.broker_up()
-    found = letters(service, _chosen(service, queue))
-    for name, letter in found:
-        dead = base.speaker(service).dead_letters(name)
-        click.echo("\n".join(described(dead, letter)))
-    click.echo(f"{len(found)} messages")
-
-
-@dlq.command()
-@click.argument("queue", required=False)
-def replay(queue: str | None) -> None:
-    """Send dead-lettered messages back to their queue.
-
-    Those of QUEUE (order-placed …; in Kafka a topic), or of all queues; they are worked on as if they had never failed.
-    """
-    service = lifecycle.broker_up()
-    for name in _chosen(service, queue):
-        click.echo(f"{name}: {base.speaker(service).send_back(service, name)} messages sent back")
 
 
 def letters(service: Service, queues: tuple[str, ...] = ()) -> list[tuple[str, Letter]]:
@@ -97,7 +46,8 @@ def history(letter: Letter) -> list[dict[str, str]]:
         return []
 
 
-def _chosen(service: Service, queue: str | None) -> tuple[str, ...]:
+def queues_of(service: Service, queue: str | None) -> tuple[str, ...]:
+    """Return the queue that a person names, or all work queues. Raises LabError where there is no such queue."""
     work = base.speaker(service).WORK
     if queue is None:
         return work

@@ -1,4 +1,4 @@
-"""`./lab lag`: the table that Kafka's own `kafka-consumer-groups --describe` prints, with two columns more.
+"""The table of lags: the one that Kafka's own `kafka-consumer-groups --describe` prints, with two columns more.
 
 LAG-SECONDS is the age of the oldest record that the group has not read. STATE says where it is going, from two looks:
 
@@ -7,25 +7,14 @@ LAG-SECONDS is the age of the oldest record that the group has not read. STATE s
     STALL   something is left to read, and the group has not moved, or nobody reads
 """
 
-import contextlib
-import csv
-import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-import click
-
-from lab.brokers import kafka, kafka_log
 from lab.brokers.lag import Groups, Place
 from lab.errors import LabError
-from lab.history.recorder import Journal
-from lab.runtime import lifecycle
-from lab.services import Service, services_of
 
-PART = "streaming-kafka"
 BETWEEN_SECONDS, WATCH_SECONDS = 1.0, 2.0
 TABLE = ("group", "topic", "partition", "current-offset", "log-end-offset", "lag", "consumer-id", "host", "client-id",
          "lag-seconds", "state")  # fmt: skip
@@ -39,29 +28,6 @@ class Look:
 
     at: float
     places: Mapping[tuple[str, str, int], Place]
-
-
-@click.command()
-@click.argument("group", required=False)
-@click.option("--watch", is_flag=True, help="Print the table every 2 s, until Ctrl-C.")
-@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated lines, for a program.")
-@click.option("--note", "note_as", metavar="NAME", help="Record it in the history of the run (for experiment scripts).")
-def lag(group: str | None, watch: bool, as_csv: bool, note_as: str | None) -> None:
-    """Show how far behind the consumer groups are, or GROUP alone (Kafka)."""
-    journal = Journal.required() if note_as else None
-    show = _csv_printer() if as_csv else _print_table
-    if wrong := kafka_log.fault(lifecycle.choose().logs(broker(), 500)):
-        click.echo(wrong, err=True)
-    with contextlib.closing(Groups(broker())) as groups:
-        for shown in tables(groups, group, watch=watch):
-            show(shown)
-            if journal:
-                journal.note(type="lag table", name=note_as, rows=[_noted(row) for row in shown])
-
-
-def broker() -> Service:
-    """Return the Kafka of Part C, whether it runs or not."""
-    return services_of(PART)[kafka.NAME]
 
 
 def tables(groups: Groups, group: str | None, *, watch: bool) -> Iterator[list[Row]]:
@@ -119,7 +85,9 @@ def _row(place: Place, now: float, how: str) -> Row:
     return dict(zip(TABLE, values, strict=True))
 
 
-def _noted(row: Row) -> Row:
+def noted(row: Row) -> Row:
+    """Return a row as the history of a run keeps it."""
+
     def known(name: str) -> Any:
         return None if row[name] == "-" else row[name]
 
@@ -134,28 +102,3 @@ def _noted(row: Row) -> Row:
         "state": row["state"],
         "client": known("client-id"),
     }
-
-
-def _print_table(table: Iterable[Row]) -> None:
-    """Print columns as wide as they must be: a lag table is wider than many terminals, and may be cut by none."""
-    lines = [[name.upper() for name in TABLE], *([str(row[name]) for name in TABLE] for row in table)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (
-            text.rjust(width) if name in NUMBERS else text.ljust(width)
-            for name, text, width in zip(TABLE, line, widths, strict=True)
-        )
-        click.echo("  ".join(cells).rstrip())
-    click.echo()
-
-
-def _csv_printer() -> Any:
-    out = csv.DictWriter(sys.stdout, ["at", *TABLE], lineterminator="\n")
-    out.writeheader()
-
-    def show(table: Iterable[Row]) -> None:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        out.writerows({"at": at} | row for row in table)
-        sys.stdout.flush()
-
-    return show

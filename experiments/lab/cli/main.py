@@ -8,17 +8,13 @@ import click
 from lab.errors import LabError
 
 MODULES = {
-    "cli.services": "up down status logs start stop kill pause unpause configure order env",
-    "cli.results": "report summary bench chaos-report",
-    "cli.experiment": "begin load at settle snapshot redeliver poison chaos sample finish",
-    "brokers.dead_letters": "dlq",
-    "brokers.lag_table": "lag",
-    "faults.replay": "replay note-report",
-    "brokers.count_log": "tally",
-    "grading.output": "grade",
-    "comparison.compare": "compare",
-    "cli.readme": "readme",
-    "cli.broken": "versions caught diffs",
+    "services": "up down status logs start stop kill pause unpause configure order env",
+    "experiment": "begin load at settle snapshot redeliver poison chaos sample finish",
+    "kafka": "lag replay note-report tally",
+    "dlq": "dlq",
+    "results": "report summary bench chaos-report compare readme",
+    "grade": "grade",
+    "broken": "versions caught diffs",
 }
 COMMANDS = {name: module for module, names in MODULES.items() for name in names.split()}
 
@@ -34,7 +30,7 @@ class Lab(click.Group):
         """Return the command with this name from its module, where it is called the same."""
         if name not in COMMANDS:
             return None
-        return getattr(import_module(f"lab.{COMMANDS[name]}"), name.replace("-", "_"))
+        return getattr(import_module(f"lab.cli.{COMMANDS[name]}"), name.replace("-", "_"))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lab.paths import RESULTS, ROOT, STATE_DIR, relative
+
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -13,14 +15,14 @@ def report(folders: tuple[Path, ...]) -> None:
     """Make the reports in FOLDERS again from their raw data, byte for byte."""
     from lab.report import run as reports
     from lab.report.format import verdict_sentence
-    from lab.verdict import EXIT_STATUS
+    from lab.verdict import EXIT_STATUS, worst_status
 
-    worst = 0
+    statuses = []
     for folder in folders:
         summary = reports.make(folder)
         click.echo(f"{folder}: {summary['verdict']}: {verdict_sentence(summary)}")
-        worst = max(worst, EXIT_STATUS[summary["verdict"]])
-    sys.exit(worst)
+        statuses.append(EXIT_STATUS[summary["verdict"]])
+    sys.exit(worst_status(statuses))
 
 
 @click.command()
@@ -52,3 +54,52 @@ def bench(what: str, quick: bool) -> None:
     from benchmarks import run as benches
 
     benches.run(what, quick=quick, say=functools.partial(click.echo, err=True))
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="The quick runs under .lab/, not those in results/.")
+@click.option("--check", is_flag=True, help="Write nothing; check that the comparison is what its runs give.")
+def compare(quick: bool, check: bool) -> None:
+    """Compare the runs of experiments/compare.sh.
+
+    Makes the matrix, the page and the pictures in results/comparison/ from the runs below it, byte for byte the same
+    each time. With --check it says whether what lies there is just that, and whether every run keeps its invariants.
+
+    Exit status: 0 all pass, 1 something failed, 2 something cannot be told.
+    """
+    from lab.comparison import compare as comparison
+    from lab.verdict import EXIT_STATUS, PASS, overall
+
+    home = (STATE_DIR / "quick" if quick else RESULTS) / "comparison"
+    if check:
+        wrong = list(comparison.complaints(home))
+        for found, sentence in wrong:
+            click.echo(f"{found}: {sentence}")
+        click.echo(f"{relative(home)}: {len(wrong) or 'nothing'} wrong")
+        sys.exit(EXIT_STATUS[overall([PASS, *(found for found, _ in wrong)])])
+    sys.exit(EXIT_STATUS[comparison.make(home, click.echo)])
+
+
+@click.command()
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Change nothing; name the pages that are not up to date, and exit with 1 if there is one.",
+)
+def readme(check: bool) -> None:
+    """Fill the quoted tables and outputs of all pages, and make results/README.md.
+
+    The text between a `quote` comment and its `end` comment comes from results/. See experiments/lab/docs.py.
+    """
+    from lab import docs
+
+    stale = list(docs.differences(ROOT))
+    for page, text, what in stale:
+        if check:
+            click.echo(f"{page.relative_to(ROOT)} is not up to date: {what}")
+        else:
+            page.write_text(text)
+            click.echo(f"{page.relative_to(ROOT)} is made again: {what}")
+    if not stale:
+        click.echo("every page is up to date")
+    sys.exit(1 if check and stale else 0)

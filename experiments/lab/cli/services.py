@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from lab import client
 from lab.brokers import kafka_log
 from lab.errors import LabError
 from lab.faults import inject
 from lab.runtime import lifecycle
-from lab.services import Service, addresses, part_named, services_of
+from lab.services import addresses, part_named, services_of
 
 
 def say(text: str) -> None:
@@ -61,31 +60,13 @@ def status() -> None:
     for part in parts:
         for service in services_of(part).values():
             state = chosen.state(service)
-            ready, faults = _look(service) if state == "running" else ("no", "")
+            ready, faults = inject.condition(service) if state == "running" else ("no", "")
             name = service.name if len(parts) == 1 else f"{part}/{service.name}"
             port, pid = str(service.port), str(chosen.pid(service) or "")
             table.add_row(name, state, ready, port, pid, faults)
             if service.name == "kafka" and (wrong := kafka_log.fault(chosen.logs(service, 500))):
                 say(wrong)
     Console().print(table)
-
-
-def _look(service: Service) -> tuple[str, str]:
-    if service.is_broker:
-        return "yes" if lifecycle.is_ready(service, timeout=3.0) else "no answer", ""
-    url = service.url
-    answer = client.try_get(f"{url}/ready", timeout=3.0)
-    if answer is None:
-        return "no answer", ""
-    checks = answer.json()["checks"]
-    bad: dict[str, list[str]] = {}
-    for what, said in checks.items():
-        if said != "ok":
-            bad.setdefault(said, []).append(what)
-    config = client.call("GET", f"{url}/configure", headers=inject.token()).json().get("config", {})
-    usual = {"failure_mode": "error", "timeout": config.get("timeout")}
-    faults = [f"{key}={value}" for key, value in config.items() if value and value != usual.get(key)]
-    return "; ".join(f"{', '.join(whats)}: {said}" for said, whats in bad.items()) or "yes", " ".join(faults)
 
 
 @click.command()

@@ -1,70 +1,45 @@
-"""`./lab compare`: sets the runs of the comparison side by side, from their committed raw files and nothing else.
+"""Sets the runs of the comparison side by side, from their committed raw files and nothing else.
 
 A cell is the run of one model under one condition, `results/comparison/PART/CONDITION/`. What is made of all of them
 lies in `results/comparison/`: `matrix.csv`, `summary.json`, `report.md` and a picture of each condition.
 """
 
 import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import click
-
+from lab.comparison import claims, runs
+from lab.comparison import page as comparison_page
+from lab.comparison import plot as comparison_plot
 from lab.comparison.claims import CONDITIONS
+from lab.comparison.page import evidence
 from lab.errors import LabError
-from lab.paths import PARTS, RESULTS, STATE_DIR, relative
-from lab.verdict import FAIL, PASS, UNKNOWN
+from lab.paths import PARTS, relative
+from lab.report import run as run_report
+from lab.report.format import verdict_sentence
+from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 NO_BROKER = ("broker_killed", "sync-rest")
 SCHEMA_VERSION = 1
 Cells = dict[tuple[str, str], Any]  # by (condition, part)
 
 
-@click.command()
-@click.option("--quick", is_flag=True, help="The quick runs under .lab/, not those in results/.")
-@click.option("--check", is_flag=True, help="Write nothing; check that the comparison is what its runs give.")
-def compare(quick: bool, check: bool) -> None:
-    """Compare the runs of experiments/compare.sh.
-
-    Makes the matrix, the page and the pictures in results/comparison/ from the runs below it, byte for byte the same
-    each time. With --check it says whether what lies there is just that, and whether every run keeps its invariants.
-
-    Exit status: 0 all pass, 1 something failed, 2 something cannot be told.
-    """
-    home = (STATE_DIR / "quick" if quick else RESULTS) / "comparison"
-    from lab.verdict import EXIT_STATUS, overall
-
-    if check:
-        wrong = list(complaints(home))
-        for found, sentence in wrong:
-            click.echo(f"{found}: {sentence}")
-        click.echo(f"{relative(home)}: {len(wrong) or 'nothing'} wrong")
-        sys.exit(EXIT_STATUS[overall([PASS, *(found for found, _ in wrong)])])
-    sys.exit(EXIT_STATUS[make(home)])
-
-
-def make(home: Path) -> str:
+def make(home: Path, say: Callable[[str], None] = print) -> str:
     """Write the comparison of the runs in `home` and return its verdict. Raises LabError."""
-    from lab.comparison.page import evidence
-
     cells = _read(home)
     summary = _summarise(cells)
     for name, content in _files(cells, summary).items():
         (home / name).write_bytes(content)
     for each in (*summary["cells"], *summary["claims"]):
         if each["verdict"] != PASS:
-            click.echo(f"  {each['verdict']:7} {each.get('claim') or evidence(each)}")
-    click.echo(f"{summary['verdict']}: {relative(home)}/report.md")
+            say(f"  {each['verdict']:7} {each.get('claim') or evidence(each)}")
+    say(f"{summary['verdict']}: {relative(home)}/report.md")
     return summary["verdict"]
 
 
 def _files(cells: Cells, summary: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the comparison by name."""
-    from lab.comparison import page as comparison_page
-    from lab.comparison import plot as comparison_plot
-
     made = {
         "matrix.csv": comparison_page.as_csv(summary["cells"]).encode(),
         "summary.json": (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode(),
@@ -78,9 +53,6 @@ def _files(cells: Cells, summary: dict[str, Any]) -> dict[str, bytes]:
 
 def complaints(home: Path) -> Iterator[tuple[str, str]]:
     """Yield `(verdict, sentence)` for everything that keeps the comparison from being what it says."""
-    from lab.report.format import verdict_sentence
-    from lab.verdict import overall
-
     try:
         cells = _read(home)
         made = _files(cells, _summarise(cells))
@@ -101,8 +73,6 @@ def complaints(home: Path) -> Iterator[tuple[str, str]]:
 
 def _read(home: Path) -> Cells:
     """Return the cells. Raises LabError when they cannot be compared."""
-    from lab.comparison import runs
-
     places = [(condition, part) for condition in CONDITIONS for part in PARTS]
     read = {place: runs.read(home, place[1], place[0]) for place in places}
     found = {place: cell for place, cell in read.items() if cell is not None}
@@ -122,9 +92,6 @@ def _missing(cells: Cells) -> list[tuple[str, str]]:
 
 
 def _summarise(cells: Cells) -> dict[str, Any]:
-    from lab.comparison import claims
-    from lab.verdict import overall
-
     figures = [cell.figures() for cell in cells.values()]
     first = next(iter(cells.values()))
     quick = first.run.head["quick"]
@@ -150,8 +117,6 @@ def _title(cell: Any) -> str:
 
 def _of_cell(cell: Any) -> dict[str, bytes]:
     """Return the files of a cell's own report in which every figure stands."""
-    from lab.report import run as run_report
-
     return {
         "summary.json": (json.dumps(cell.summary, indent=1, ensure_ascii=False) + "\n").encode(),
         "report.md": run_report.write_report(cell.run, cell.summary).encode(),

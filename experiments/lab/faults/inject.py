@@ -57,6 +57,25 @@ def token() -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"} if secret else {}
 
 
+def condition(service: Service) -> tuple[str, str]:
+    """Return whether a service is ready, or why not, and the faults that it has."""
+    if service.is_broker:
+        return "yes" if lifecycle.is_ready(service, timeout=3.0) else "no answer", ""
+    url = service.url
+    answer = client.try_get(f"{url}/ready", timeout=3.0)
+    if answer is None:
+        return "no answer", ""
+    checks = answer.json()["checks"]
+    bad: dict[str, list[str]] = {}
+    for what, said in checks.items():
+        if said != "ok":
+            bad.setdefault(said, []).append(what)
+    config = client.call("GET", f"{url}/configure", headers=token()).json().get("config", {})
+    usual = {"failure_mode": "error", "timeout": config.get("timeout")}
+    faults = [f"{key}={value}" for key, value in config.items() if value and value != usual.get(key)]
+    return "; ".join(f"{', '.join(whats)}: {said}" for said, whats in bad.items()) or "yes", " ".join(faults)
+
+
 def _asked(method: str, service: Service, **options: Any) -> dict[str, Any]:
     if service.is_broker:
         raise LabError(f"{service.name} is a broker and has no /configure", f"./lab kill {service.name}, pause, stop")

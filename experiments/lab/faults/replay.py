@@ -1,58 +1,21 @@
-"""`./lab replay`: lets a group of Kafka's read again from an earlier offset, and shows what comes of it."""
+"""Lets a group of Kafka's read again from an earlier offset."""
 
-import contextlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import click
-
 from lab import client
-from lab.analysis import reports
-from lab.brokers import kafka_client
 from lab.brokers.lag import Groups
-from lab.brokers.lag_table import PART, broker
 from lab.errors import LabError
 from lab.history.recorder import Journal
 from lab.runtime import lifecycle
 from lab.services import Service, services_of
 
+PART = "streaming-kafka"
 # A member that was killed is one until its session ends, which takes 10 s.
 EMPTY_SECONDS = 13.0
 CAUGHT_UP_SECONDS = 120.0
-ANALYTICS = "analytics"
-
-
-@click.command()
-@click.argument("group")
-@click.option("--to", default="earliest", show_default=True, metavar="WHERE",
-              help="earliest, latest, a time (2026-01-31T12:00:00Z), or an offset.")  # fmt: skip
-def replay(group: str, to: str) -> None:
-    """Let GROUP read its topics again (Kafka): stop its service, reset its offsets, start it, wait until it is done.
-
-    For analytics-consumer-group, the report is shown before and after.
-    """
-    if group not in kafka_client.GROUPS:
-        raise LabError(f"there is no group {group}", f"the groups are: {', '.join(kafka_client.GROUPS)}")
-    target(to)  # what is wrong with it is said before anything is done
-    service = _service(kafka_client.GROUPS[group])
-    shows_report = service.name == ANALYTICS
-    before = noted_report("before replay", service) if shows_report else {}
-    with contextlib.closing(Groups(broker())) as groups:
-        partitions, took = run(groups, group, service, to, say=lambda text: click.echo(f"— {text}"))
-    if shows_report:
-        click.echo("\n".join(compared(before, noted_report("after replay", service))))
-    if journal := Journal.current():
-        journal.note(type="replay", group=group, to=to, partitions=partitions, took=took)
-
-
-@click.command(hidden=True)
-@click.argument("name")
-def note_report(name: str) -> None:
-    """Note under NAME what analytics reports now."""
-    Journal.required()
-    noted_report(name, _service(ANALYTICS))
 
 
 def run(groups: Groups, group: str, service: Service, to: str, *, say: Callable[[str], None]) -> tuple[int, float]:
@@ -109,18 +72,8 @@ def noted_report(name: str, service: Service) -> dict[str, Any]:
     return report
 
 
-def compared(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Return two reports side by side, and whether they are the same, in lines."""
-    names = [*(reports.flat(before) | reports.flat(after)), *reports.UNCOUNTED]
-    one, other = (before | reports.flat(before), after | reports.flat(after))
-    cells = [("", "before", "after"), *((name, str(one.get(name)), str(other.get(name))) for name in names)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
-    differ = [name for name in names if one.get(name) != other.get(name) and name != "generatedAtUnix"]
-    return [*lines, f"different: {', '.join(differ)}" if differ else "the same, by digest and in every number"]
-
-
-def _service(name: str) -> Service:
+def service_named(name: str) -> Service:
+    """Return a service of Part C. Raises LabError."""
     services = services_of(PART)
     if name not in services:
         raise LabError(f"{PART} has no service {name}", f"it has: {', '.join(services)}")

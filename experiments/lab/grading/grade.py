@@ -16,8 +16,8 @@ from benchmarks import report as bench_report
 
 from lab.errors import LabError
 from lab.grading import provenance, reference, rules
+from lab.grading.evidence import CannotTell, Evidence, Exhibit, Wrong
 from lab.grading.repository import Repository
-from lab.grading.rules import CannotTell, Evidence, Exhibit, Wrong
 from lab.history import model as history
 from lab.history.model import HISTORY, SAMPLES, STATE
 from lab.paths import PARTS, ROOT

@@ -12,7 +12,7 @@ from typing import Any
 from campus.orders import drawn
 
 from lab.checker.predictions import text_of
-from lab.grading.rules import LATE_SECONDS, MOST_TOLD, CannotTell, Evidence, Wrong
+from lab.grading.evidence import LATE_SECONDS, MOST_TOLD, CannotTell, Evidence, Wrong
 from lab.history.model import HISTORY, SAMPLES, STATE, Run, seconds_at
 from lab.load import generator
 from lab.load.generator import DEFINITELY_NOT, OK, Plan

@@ -3,7 +3,7 @@
 import difflib
 import re
 
-from lab.grading.rules import LATE_SECONDS, MOST_TOLD, CannotTell, Evidence, Wrong, short
+from lab.grading.evidence import LATE_SECONDS, MOST_TOLD, CannotTell, Evidence, Wrong, short
 from lab.history.steps import Step
 
 START_SECONDS = 30.0  # what a command may take that starts something, or looks twice

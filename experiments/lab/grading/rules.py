@@ -7,104 +7,12 @@ that cannot be decided raises CannotTell. What the run did is in `as_ours`, and 
 
 import difflib
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from lab.checker import predictions
 from lab.errors import LabError
-from lab.history import steps as reference
+from lab.grading.evidence import MOST_TOLD, CannotTell, Evidence, Exhibit, Wrong, own, short
 from lab.history.header import read_header
-from lab.history.model import Run
-from lab.history.steps import Step
-from lab.paths import ROOT
-
-LATE_SECONDS = 2.0  # what a command of a script may take until it has done its work
-MOST_TOLD, SHOWN = 3, 300
-
-Wrong = Iterator[str]
-
-
-class CannotTell(Exception):
-    """A rule that cannot be decided; says why."""
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """The committed files of one run, its script and predictions, and what git knows of how it was made.
-
-    `script_then` is the script as it was at the commit that the run names. `of_ours` says that this commit is one of
-    ours, so that the script was ours, too, whatever became of it since.
-    """
-
-    folder: str
-    files: dict[str, bytes]
-    script: bytes | None
-    script_then: bytes | None
-    predictions: bytes | None
-    in_history: bool
-    of_ours: bool
-    shallow: bool
-
-    @property
-    def experiment(self) -> str:
-        """The experiment, by the folder's name."""
-        return self.folder.rpartition("/")[2]
-
-    @property
-    def part(self) -> str:
-        """The part, by the folder's name."""
-        return self.folder.split("/")[-2]
-
-
-@dataclass
-class Evidence:
-    """An exhibit, read: its run, and what is made from the raw files once more.
-
-    `made` holds the files that `./lab report` makes, and `summary` their figures; empty and None if it cannot.
-    """
-
-    exhibit: Exhibit
-    run: Run
-    made: dict[str, bytes]
-    summary: dict[str, Any] | None
-
-    @property
-    def commit(self) -> str:
-        """The commit that the run names."""
-        return self.run.head["environment"]["commit"]
-
-    @property
-    def script(self) -> str:
-        """The path of its script."""
-        return f"experiments/{self.exhibit.experiment}.sh"
-
-    @cached_property
-    def script_then(self) -> bytes | None:
-        """The script with which it was made, as far as git knows."""
-        if self.exhibit.of_ours:
-            return own(self.script)
-        return self.exhibit.script_then if self.exhibit.in_history else self.exhibit.script
-
-    @cached_property
-    def steps(self) -> list[Step]:
-        """What happened, as the history has it."""
-        return reference.happened(self.run)
-
-    @cached_property
-    def ours(self) -> list[Step] | None:
-        """What happened in our own run, which may be missing; None for a run that was made with another script."""
-        if self.script_then is None or self.script_then != own(self.script):
-            return None
-        return reference.ours(self.exhibit.part, self.exhibit.experiment)
-
-
-def own(path: str) -> bytes | None:
-    """Return our own text of a file; None if we have no such file."""
-    file = ROOT / path
-    return file.read_bytes() if file.is_file() else None
 
 
 def full_run(e: Evidence) -> Wrong:
@@ -189,12 +97,6 @@ def _diff(old: bytes, new: bytes) -> str:
     lines = [line for line in difflib.unified_diff(*texts, n=0, lineterm="") if line[:2] not in ("--", "++", "@@")]
     shown = [f"`{short(line)}`" for line in lines[: 2 * MOST_TOLD]]
     return ", ".join(shown) + (f" and {len(lines) - len(shown)} more" if lines[len(shown) :] else "")
-
-
-def short(text: str | None) -> str:
-    """Return the beginning of a text."""
-    text = text or "nothing"
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 RULES = [full_run, right_version, same_name, commit_is_known, script_is_ours, predictions_are_ours]

@@ -1,5 +1,7 @@
-"""Figures, predictions and verdicts as a person reads them, and tables of Markdown."""
+"""Figures, predictions and verdicts as a person reads them; tables of Markdown and CSV."""
 
+import csv
+import io
 from typing import Any
 
 from lab.verdict import MARK, PASS
@@ -55,3 +57,14 @@ def _tolerance(p: dict[str, Any]) -> str:
     if relative or p["unit"] != "%":
         return p["within"].replace("%", " %")
     return f"{100 * float(p['within']):g} points"
+
+
+def as_csv(rows: list[dict[str, Any]]) -> str:
+    """Return rows as CSV; a column for each name that one of them has."""
+    out = io.StringIO()
+    if rows:
+        columns = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(out, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return out.getvalue()

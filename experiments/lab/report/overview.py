@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.report.format import verdict_sentence
-from lab.verdict import EXIT_STATUS, UNKNOWN
+from lab.verdict import EXIT_STATUS, UNKNOWN, worst_status
 
 
 def show(folders: Iterable[Path]) -> int:
@@ -17,13 +17,13 @@ def show(folders: Iterable[Path]) -> int:
     A folder without a summary is a run that did not finish: `unknown`.
     """
     table = Table("experiment", "verdict", "found")
-    statuses = set()
+    statuses = []
     for folder in folders:
         name, verdict, sentence = _read(folder)
-        statuses.add(EXIT_STATUS[verdict])
+        statuses.append(EXIT_STATUS[verdict])
         table.add_row(name, verdict, sentence)
     Console(width=120).print(table)
-    return 1 if 1 in statuses else max(statuses, default=2)
+    return worst_status(statuses)
 
 
 def _read(folder: Path) -> tuple[str, str, str]:

@@ -3,8 +3,6 @@
 A section appears when the run has something to say there.
 """
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from lab.checker.invariants import check
 from lab.history.model import Run, read
 from lab.report import chaos as chaos_report
 from lab.report import log, plot, queues
-from lab.report.format import prediction_row, shown_time, table, verdict_sentence
+from lab.report.format import as_csv, prediction_row, shown_time, table, verdict_sentence
 from lab.verdict import MARK, UNKNOWN, overall
 
 SCHEMA_VERSION = 2
@@ -27,11 +25,11 @@ def make(folder: Path) -> dict[str, Any]:
     summary = summarise(run)
     (folder / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     (folder / "report.md").write_text(write_report(run, summary))
-    (folder / "completions.csv").write_text(_csv(latency.per_second(run)))
+    (folder / "completions.csv").write_text(as_csv(latency.per_second(run)))
     if run.of_type("depth"):
-        (folder / "depth.csv").write_text(_csv(latency.depths(run)))
+        (folder / "depth.csv").write_text(as_csv(latency.depths(run)))
     if run.of_type("lag"):
-        (folder / "lag.csv").write_text(_csv(lag.rows(run)))
+        (folder / "lag.csv").write_text(as_csv(lag.rows(run)))
     plot.draw(run, folder / "plot.svg")
     return summary
 
@@ -241,13 +239,3 @@ def _again(run: Run, summary: dict[str, Any]) -> str:
         f"`./lab report` with this folder makes this page, `summary.json`, {series} and the plot again from "
         f"`history.jsonl.gz` and `state.jsonl.gz`."
     )
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    out = io.StringIO()
-    if rows:
-        columns = dict.fromkeys(name for row in rows for name in row)
-        writer = csv.DictWriter(out, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return out.getvalue()

@@ -18,7 +18,7 @@ from lab.cli import broken
 from lab.cli import experiment as script_commands
 from lab.errors import LabError
 from lab.grading import grade, rules
-from lab.grading.rules import Exhibit
+from lab.grading.evidence import Exhibit
 from lab.history import model as history
 from lab.history.header import read_header
 from lab.history.model import HISTORY, STATE

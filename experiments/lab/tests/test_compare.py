@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from hand_made import HEAD, Raw, items
+from lab.cli import results
 from lab.comparison import claims, compare, runs
 from lab.errors import LabError
 from lab.history.header import read_header
@@ -281,10 +282,10 @@ def test_a_run_that_is_missing_is_unknown(home):
 
 @pytest.mark.parametrize(("edited", "status"), [(False, 2), (True, 1)])
 def test_the_check_says_it_by_its_status_and_writes_nothing(home, monkeypatch, edited, status):
-    monkeypatch.setattr(compare, "RESULTS", home.parent)
+    monkeypatch.setattr(results, "RESULTS", home.parent)
     if edited:
         (home / "matrix.csv").write_text("nothing")
-    done = CliRunner().invoke(compare.compare, ["--check"])
+    done = CliRunner().invoke(results.compare, ["--check"])
     assert done.exit_code == status, done.output  # 2: some conditions were never run
     assert "unknown: streaming-kafka/delay was not run" in done.output
     assert ("matrix.csv is not what" in done.output) == edited

@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 from campus.orders import drawn
 from click.testing import CliRunner
+from lab.cli.grade import grade as command
 from lab.errors import LabError
-from lab.grading import grade, output, provenance, rubric, rules
+from lab.grading import grade, provenance, rubric, rules
 from lab.grading.grade import Graded
 from lab.grading.repository import Repository
 from lab.history import model as history
@@ -617,7 +618,7 @@ def test_a_section_that_is_missing(clone):
 
 
 def told(*words: Path | str) -> tuple[int, str]:
-    done = CliRunner().invoke(output.grade, [str(word) for word in words])
+    done = CliRunner().invoke(command, [str(word) for word in words])
     return done.exit_code, done.stdout
 
 

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from lab import docs
 from lab.checker import predictions
-from lab.cli import readme
 from lab.paths import PARTS, ROOT
 from lab.services import services_of
 
 CHANGE = re.compile(r"\*\*Change this line\*\* in \[`(.+?)`\]\(\.\./(.+?)\)[^`]*?:\n\n```diff\n-(.+)\n\+(.+)\n```\n")
 LINE_IN_FILE = re.compile(r"`([^`]+)`\s+(?:of\s+`\w+`\s+)?in\s+(?:`\w+`\s+of\s+)?`([\w/.-]+\.(?:py|yml))`")
 GUIDES = {part: ROOT / f"docs/guide-{part}.md" for part in PARTS}
-PAGES = [*readme.pages(ROOT), ROOT / readme.INDEX]
+PAGES = [*docs.pages(ROOT), ROOT / docs.INDEX]
 
 
 def questions(part: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from hand_made import Raw, good
 from lab import docs
-from lab.cli import readme
+from lab.cli import results
 from lab.cli.main import main
 from lab.errors import LabError
 from lab.history import model as history
@@ -62,7 +62,7 @@ def site(tmp_path, monkeypatch) -> Path:
     (run / "report.md").write_text(REPORT)
     (run / "run.log").write_text(LOG)
     (tmp_path / "docs").mkdir()
-    monkeypatch.setattr(readme, "ROOT", tmp_path)
+    monkeypatch.setattr(results, "ROOT", tmp_path)
     return tmp_path
 
 

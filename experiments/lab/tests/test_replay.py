@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from kafka.admin import OffsetSpec, OffsetTimestamp
 from kafka_clients import Member, commit, put, put_committed
 from lab import client as http
+from lab.analysis import reports
 from lab.brokers import count_log, kafka, kafka_client, lag
 from lab.brokers.lag import Groups
 from lab.cli.main import main
@@ -165,8 +166,8 @@ def test_where_to_go():
 def test_two_reports_side_by_side():
     one = {"totalOrdersSeen": 3, "ordersPerMinuteBucket": {"12:00": 3}, "generatedAtUnix": 1, "digest": "a"}
     other = {"totalOrdersSeen": 3, "ordersPerMinuteBucket": {"12:01": 3}, "generatedAtUnix": 2, "digest": "b"}
-    assert replay.compared(one, one | {"generatedAtUnix": 2})[-1] == "the same, by digest and in every number"
-    lines = replay.compared(one, other)
+    assert reports.compared(one, one | {"generatedAtUnix": 2})[-1] == "the same, by digest and in every number"
+    lines = reports.compared(one, other)
     assert lines[-1] == "different: 12:00, 12:01, digest"
     assert ["12:01", "None", "3"] in [line.split() for line in lines]
 

@@ -1,0 +1,55 @@
+"""`./lab dlq`: what lies in the dead-letter queues and why, and sending it back to where it came from."""
+
+from collections import Counter
+
+import click
+
+from lab.brokers import base, dead_letters
+from lab.runtime import lifecycle
+
+
+@click.group()
+def dlq() -> None:
+    """Look at dead-lettered messages, and send them back."""
+
+
+@dlq.command("list")
+def list_queues() -> None:
+    """Say how many messages lie in each dead-letter queue, or in the dead-letter topic, and for what."""
+    from rich.console import Console
+    from rich.table import Table
+
+    service = lifecycle.broker_up()
+    broker = base.speaker(service)
+    counts = Counter(queue for queue, _ in dead_letters.letters(service))
+    table = Table("from", "dead-letter queue", "messages")
+    for queue in broker.WORK:
+        table.add_row(queue, broker.dead_letters(queue), str(counts[queue]))
+    Console().print(table)
+
+
+@dlq.command()
+@click.argument("queue", required=False)
+def show(queue: str | None) -> None:
+    """Show dead-lettered messages and why they are.
+
+    Those of QUEUE (order-placed …; in Kafka a topic), or of all queues; they stay where they are.
+    """
+    service = lifecycle.broker_up()
+    found = dead_letters.letters(service, dead_letters.queues_of(service, queue))
+    for name, letter in found:
+        dead = base.speaker(service).dead_letters(name)
+        click.echo("\n".join(dead_letters.described(dead, letter)))
+    click.echo(f"{len(found)} messages")
+
+
+@dlq.command()
+@click.argument("queue", required=False)
+def replay(queue: str | None) -> None:
+    """Send dead-lettered messages back to their queue.
+
+    Those of QUEUE (order-placed …; in Kafka a topic), or of all queues; they are worked on as if they had never failed.
+    """
+    service = lifecycle.broker_up()
+    for name in dead_letters.queues_of(service, queue):
+        click.echo(f"{name}: {base.speaker(service).send_back(service, name)} messages sent back")

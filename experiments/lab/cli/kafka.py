@@ -1,0 +1,117 @@
+"""The commands on Kafka: how far its groups have read, reading again, and counting by hand what is in the log."""
+
+import contextlib
+import csv
+import json
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from lab.analysis import reports
+from lab.brokers import count_log, kafka, kafka_client, kafka_log, lag_table
+from lab.brokers.count_log import EVENT_TIME, WALL_CLOCK
+from lab.brokers.lag import Groups
+from lab.brokers.lag_table import NUMBERS, TABLE, Row
+from lab.errors import LabError
+from lab.faults import replay as replay_of
+from lab.history.recorder import Journal
+from lab.runtime import lifecycle
+from lab.services import Service
+
+ANALYTICS = "analytics"
+
+
+@click.command()
+@click.argument("group", required=False)
+@click.option("--watch", is_flag=True, help="Print the table every 2 s, until Ctrl-C.")
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated lines, for a program.")
+@click.option("--note", "note_as", metavar="NAME", help="Record it in the history of the run (for experiment scripts).")
+def lag(group: str | None, watch: bool, as_csv: bool, note_as: str | None) -> None:
+    """Show how far behind the consumer groups are, or GROUP alone (Kafka)."""
+    journal = Journal.required() if note_as else None
+    show = _csv_printer() if as_csv else _print_table
+    if wrong := kafka_log.fault(lifecycle.choose().logs(_kafka(), 500)):
+        click.echo(wrong, err=True)
+    with contextlib.closing(Groups(_kafka())) as groups:
+        for shown in lag_table.tables(groups, group, watch=watch):
+            show(shown)
+            if journal:
+                journal.note(type="lag table", name=note_as, rows=[lag_table.noted(row) for row in shown])
+
+
+@click.command()
+@click.argument("group")
+@click.option("--to", default="earliest", show_default=True, metavar="WHERE",
+              help="earliest, latest, a time (2026-01-31T12:00:00Z), or an offset.")  # fmt: skip
+def replay(group: str, to: str) -> None:
+    """Let GROUP read its topics again (Kafka): stop its service, reset its offsets, start it, wait until it is done.
+
+    For analytics-consumer-group, the report is shown before and after.
+    """
+    if group not in kafka_client.GROUPS:
+        raise LabError(f"there is no group {group}", f"the groups are: {', '.join(kafka_client.GROUPS)}")
+    replay_of.target(to)  # what is wrong with it is said before anything is done
+    service = replay_of.service_named(kafka_client.GROUPS[group])
+    shows_report = service.name == ANALYTICS
+    before = replay_of.noted_report("before replay", service) if shows_report else {}
+    with contextlib.closing(Groups(_kafka())) as groups:
+        partitions, took = replay_of.run(groups, group, service, to, say=lambda text: click.echo(f"— {text}"))
+    if shows_report:
+        click.echo("\n".join(reports.compared(before, replay_of.noted_report("after replay", service))))
+    if journal := Journal.current():
+        journal.note(type="replay", group=group, to=to, partitions=partitions, took=took)
+
+
+@click.command(hidden=True)
+@click.argument("name")
+def note_report(name: str) -> None:
+    """Note under NAME what analytics reports now."""
+    Journal.required()
+    replay_of.noted_report(name, replay_of.service_named(ANALYTICS))
+
+
+@click.command(hidden=True)
+@click.argument("name")
+@click.option("--by", type=click.Choice([EVENT_TIME, WALL_CLOCK]), default=EVENT_TIME, show_default=True,
+              help="The minute of the event, or the second in which it is read.")  # fmt: skip
+@click.option("--fail", type=click.FloatRange(0, 1), default=0.0, help="Lose this share of the orders at random.")
+@click.option("--seed", type=int, help="Lose the same orders each time.")
+def tally(name: str, by: str, fail: float, seed: int | None) -> None:
+    """Count the events in the log by hand, and note the result under NAME."""
+    report = count_log.count(_kafka(), by=by, fail=fail, seed=seed)
+    if journal := Journal.current():
+        journal.note(type="report", name=name, report=report)
+    click.echo(json.dumps({"name": name} | report))
+
+
+def _kafka() -> Service:
+    """Return the Kafka of Part C, whether it runs or not."""
+    return replay_of.service_named(kafka.NAME)
+
+
+def _print_table(table: Iterable[Row]) -> None:
+    """Print columns as wide as they must be: a lag table is wider than many terminals, and may be cut by none."""
+    lines = [[name.upper() for name in TABLE], *([str(row[name]) for name in TABLE] for row in table)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (
+            text.rjust(width) if name in NUMBERS else text.ljust(width)
+            for name, text, width in zip(TABLE, line, widths, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+    click.echo()
+
+
+def _csv_printer() -> Any:
+    out = csv.DictWriter(sys.stdout, ["at", *TABLE], lineterminator="\n")
+    out.writeheader()
+
+    def show(table: Iterable[Row]) -> None:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        out.writerows({"at": at} | row for row in table)
+        sys.stdout.flush()
+
+    return show
