@@ -36,7 +36,7 @@ def waited_as_ours(e: Evidence) -> Wrong:
     """Each step during a load was done at the same second as in our run, so each fault window is as long as ours."""
     ours = e.ours or []
     if ours and [step.what for step in ours] != [step.what for step in e.steps]:
-        raise CannotTell("what happened is not what happened in our run, so its times say nothing")
+        raise CannotTell("its steps are not those of our run, so its times cannot be compared")
     before, begun = 0.0, {step.name: step.at for step in e.steps if step.kind == "load"}
     for step, was in zip(ours, e.steps, strict=False):
         if planned := _planned(step, ours):
