@@ -17,6 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from campus import file_lock, jsons
+from campus.checkpoints import MAX_LOG_PAGES, Checkpoints
 from campus.database_errors import CommitUnknown, DatabaseDown, down
 
 LONGEST_WAIT = 5.0  # seconds: for a connection, for a turn, and for the answer to one statement
@@ -35,6 +36,7 @@ class SQLite:
         self._path = None if _in_memory(url) else url.database
         if self._path:
             self._reader = _OneConnection(url, "BEGIN", "query_only=ON")
+            self._checkpoints = Checkpoints(self._path)
             try:
                 file_lock.hold(self._path)
             except OSError as error:
@@ -44,9 +46,13 @@ class SQLite:
         """Do the same as `transaction`: there is one process."""
         return self.transaction()
 
-    def transaction(self) -> contextlib.AbstractContextManager[Connection]:
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
         """Begin, yield the connection, then commit; roll back on any exception."""
-        return self._writer.transaction()
+        with self._writer.transaction() as connection:
+            yield connection
+        if self._path:
+            self._checkpoints.after_commit()
 
     def reading(self) -> contextlib.AbstractContextManager[Connection]:
         """Do the same on a connection that cannot write, and holds up no writer."""
@@ -70,7 +76,8 @@ class _OneConnection:
 
     def __init__(self, url: URL, begin: str, *pragmas: str) -> None:
         self._begin, self._turn = begin, threading.Lock()
-        self._pragmas = "journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={1000 * _LOCKED_SECONDS}", *pragmas
+        waits, log = f"busy_timeout={1000 * _LOCKED_SECONDS}", f"wal_autocheckpoint={MAX_LOG_PAGES}"
+        self._pragmas = "journal_mode=WAL", "synchronous=NORMAL", waits, log, *pragmas
         self._in_memory = _in_memory(url)
         # check_same_thread off: the lock is what keeps threads apart. isolation_level None: we say BEGIN.
         args = {"check_same_thread": False, "isolation_level": None, "timeout": _LOCKED_SECONDS}
