@@ -8,6 +8,7 @@ from lab.errors import LabError
 
 if TYPE_CHECKING:
     import requests
+    from prometheus_client.samples import Sample
 
 
 def call(method: str, url: str, *, timeout: float = 15.0, **options: Any) -> "requests.Response":
@@ -37,14 +38,21 @@ def all_pages(url: str, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def metric(url: str, name: str, **labels: str) -> float | None:
-    """Return a figure of a service's `GET /metrics`, added up over what has these labels; None when nobody can say."""
+def metrics(url: str, *, timeout: float = 2.0) -> "list[Sample] | None":
+    """Return the samples of a service's `GET /metrics`; None when it does not answer."""
     from prometheus_client.parser import text_string_to_metric_families
 
-    answer = try_get(f"{url}/metrics", timeout=2.0)
+    answer = try_get(f"{url}/metrics", timeout=timeout)
     if answer is None or answer.status_code != 200:
         return None
-    samples = (s for family in text_string_to_metric_families(answer.text) for s in family.samples)
+    return [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]
+
+
+def metric(url: str, name: str, **labels: str) -> float | None:
+    """Return a figure of a service's metrics, added up over what has these labels; None when nobody can say."""
+    samples = metrics(url)
+    if samples is None:
+        return None
     total = sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
     return None if math.isnan(total) else total
 

@@ -1,36 +1,21 @@
-"""The broker of a part, whichever it is: the modules `rabbitmq` and `kafka` offer the same functions."""
+"""The broker of a part, whichever it is: the modules `rabbitmq` and `kafka` offer the same names.
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Protocol, cast
+A queue is a topic in Kafka. WORK are the queues that are worked off, PLACED the one with the orders, RESERVED the one
+with what was reserved; COUNTED is by which label, with which values, `messages_total` counts the messages that are
+done. Every function raises LabError for a broker in trouble.
+"""
+
+from collections.abc import Mapping
+from types import ModuleType
 
 from lab.brokers import kafka, lag, rabbitmq
-from lab.brokers.message import Letter
 from lab.errors import LabError
 from lab.services import Service
 
-
-class Broker(Protocol):
-    """What both modules offer; a queue is a topic in Kafka. Every function raises LabError for a broker in trouble."""
-
-    NAME: str
-    WORK: tuple[str, ...]  # the queues that are worked off
-    PLACED: str  # the one with the orders
-    RESERVED: str  # the one with what was reserved
-    COUNTED: tuple[str, tuple[str, ...]]  # by what `messages_total` counts the messages that are done: label, values
-
-    def dead_letters(self, queue: str) -> str: ...
-    def channel(self, service: Service) -> AbstractContextManager[Any]: ...
-    def publish(self, on: Any, queue: str, letters: Sequence[Letter]) -> list[str | None]: ...
-    def letters(self, service: Service, queues: Sequence[str]) -> list[tuple[str, Letter]]: ...
-    def send_back(self, service: Service, queue: str) -> int: ...
-    def empty(self, service: Service) -> None: ...
+_MODULES: dict[str, ModuleType] = {module.NAME: module for module in (rabbitmq, kafka)}
 
 
-_MODULES = {module.NAME: cast(Broker, module) for module in (rabbitmq, kafka)}
-
-
-def speaker(service: Service) -> Broker:
+def speaker(service: Service) -> ModuleType:
     """Return the module that speaks to a broker."""
     return _MODULES[service.name]
 

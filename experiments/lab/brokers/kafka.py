@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.services import Service
 
 if TYPE_CHECKING:  # kafka-python is loaded where it is used: it takes long, and most commands never need it
-    from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+    from kafka import KafkaAdminClient, KafkaProducer
 
 NAME = "kafka"
 WORK = ("order-events", "inventory-events", "notification-events")
@@ -99,13 +99,17 @@ def send_back(service: Service, queue: str) -> int:
 
     They stay in the log of dead letters. How far they were sent back is remembered as the offset of a group.
     """
+    from kafka import TopicPartition
+
     records = list(read_all(service, [DEAD_LETTERS]))
     back = [letter for _, letter in _letters(records, _sent_back(service), (queue,))]
     with channel(service) as on:
         publish(on, queue, back)
     if records:
         with kafka_client.asking(service) as client:
-            kafka_client.move(client, _memory(queue), {_partition(records[-1]): records[-1].offset + 1})
+            last = records[-1]
+            offsets = {TopicPartition(last.topic, last.partition): last.offset + 1}
+            kafka_client.move(client, _memory(queue), offsets)
     return len(back)
 
 
@@ -126,12 +130,6 @@ def _letters(records: Sequence[Any], done: dict[str, int], queues: Sequence[str]
 
 def _topic(origin: str) -> str:
     return origin.partition("/")[0]
-
-
-def _partition(record: Any) -> "TopicPartition":
-    from kafka import TopicPartition
-
-    return TopicPartition(record.topic, record.partition)
 
 
 def _memory(queue: str) -> str:

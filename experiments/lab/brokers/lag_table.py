@@ -18,6 +18,18 @@ from lab.errors import LabError
 BETWEEN_SECONDS, WATCH_SECONDS = 1.0, 2.0
 TABLE = ("group", "topic", "partition", "current-offset", "log-end-offset", "lag", "consumer-id", "host", "client-id",
          "lag-seconds", "state")  # fmt: skip
+KEPT = ("group", "topic", "partition", "current-offset", "log-end-offset", "lag", "lag-seconds", "state", "client-id")
+KEPT_AS = (
+    "group",
+    "topic",
+    "partition",
+    "current",
+    "end",
+    "lag",
+    "lag_seconds",
+    "state",
+    "client",
+)  # by a run's record
 NUMBERS = ("partition", "current-offset", "log-end-offset", "lag", "lag-seconds")
 Row = dict[str, Any]
 
@@ -87,18 +99,4 @@ def _row(place: Place, now: float, how: str) -> Row:
 
 def noted(row: Row) -> Row:
     """Return a row as the history of a run keeps it."""
-
-    def known(name: str) -> Any:
-        return None if row[name] == "-" else row[name]
-
-    return {
-        "group": row["group"],
-        "topic": row["topic"],
-        "partition": row["partition"],
-        "current": known("current-offset"),
-        "end": row["log-end-offset"],
-        "lag": row["lag"],
-        "lag_seconds": known("lag-seconds"),
-        "state": row["state"],
-        "client": known("client-id"),
-    }
+    return {name: None if row[column] == "-" else row[column] for name, column in zip(KEPT_AS, KEPT, strict=True)}

@@ -64,20 +64,10 @@ def _comparing(name: str) -> Callable[..., Any]:
     return functools.wraps(plain)(apply)
 
 
-for _name in (
-    "add",
-    "radd",
-    "sub",
-    "rsub",
-    "mul",
-    "rmul",
-    "truediv",
-    "rtruediv",
-    "floordiv",
-    "rfloordiv",
-    "neg",
-    "abs",
-):
+for _name in ("add", "sub", "mul", "truediv", "floordiv"):
+    for _side in ("", "r"):
+        setattr(Figure, f"__{_side}{_name}__", _computing(f"__{_side}{_name}__"))
+for _name in ("neg", "abs"):
     setattr(Figure, f"__{_name}__", _computing(f"__{_name}__"))
 for _name in ("lt", "le", "gt", "ge"):
     setattr(Figure, f"__{_name}__", _comparing(f"__{_name}__"))

@@ -216,15 +216,12 @@ def story(e: Evidence, subject: str) -> list[str]:
         told.append((op.sent, f"client {op.op} sends {_items(op.items)}"))
         if op.ended is not None:
             told.append((op.ended, f"client {op.op} sees {op.kind} ({op.result})"))
-    for order in orders:
-        for step in order["timeline"]:
-            told.append((_at(e, step["at"]), f"order {order['order_id']} is {step['status']}"))
+    rows = [(step, f"order {order['order_id']} is {step['status']}") for order in orders for step in order["timeline"]]
     for r in e.reservations:
         if r["order_id"] in ids:
-            told.append((_at(e, r["at"]), f"inventory: {r['status']} {_items(r['items'])} for {r['order_id']}"))
-    for n in e.notifications:
-        if n["order_id"] in ids:
-            told.append((_at(e, n["at"]), f"{n['user_id']} is notified of {n['order_id']}"))
+            rows.append((r, f"inventory: {r['status']} {_items(r['items'])} for {r['order_id']}"))
+    rows += [(n, f"{n['user_id']} is notified of {n['order_id']}") for n in e.notifications if n["order_id"] in ids]
+    told += [(seconds_at(e.run, row["at"]), text) for row, text in rows]
     told += _disturbances(e, told)
     return [f"{at:10.3f} s  {text}" for at, text in sorted(told)]
 
@@ -237,10 +234,6 @@ def _disturbances(e: Evidence, told: list[tuple[float, str]]) -> list[tuple[floa
     standing = {w.since for w in e.run.windows if w.since < first and (w.until is None or w.until > first)}
     faults = [f for f in e.run.of_type("fault") if first <= f["at"] <= last or f["at"] in standing]
     return [(f["at"], f"-- {f['verb']} {f['service']} {f.get('value') or ''}".rstrip()) for f in faults]
-
-
-def _at(e: Evidence, utc: str) -> float:
-    return seconds_at(e.run, utc)
 
 
 def _items(items: list[dict[str, Any]]) -> str:

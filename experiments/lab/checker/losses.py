@@ -9,16 +9,16 @@ from lab.history.model import Operation
 def lost(e: Evidence) -> list[str]:
     """Return who was told that an order is accepted, and it is not there, or not done though it says so."""
     done = e.holding_by_order & {n["order_id"] for n in e.notifications}
-    return [op.op for op in e.operations.values() if op.result == "ok" and _is_lost(e, op, done)]
 
+    def is_lost(op: Operation) -> bool:
+        order = e.orders.get(op.order_id or "")
+        if order is None:
+            return True
+        if order["status"] == "failed":
+            return op.kind == "201"  # the client was told that it is reserved
+        return order["status"] == "notified" and op.order_id not in done
 
-def _is_lost(e: Evidence, op: Operation, done: set[str]) -> bool:
-    order = e.orders.get(op.order_id or "")
-    if order is None:
-        return True
-    if order["status"] == "failed":
-        return op.kind == "201"  # the client was told that it is reserved
-    return order["status"] == "notified" and op.order_id not in done
+    return [op.op for op in e.operations.values() if op.result == "ok" and is_lost(op)]
 
 
 def doubled(e: Evidence) -> list[str]:

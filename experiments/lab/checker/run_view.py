@@ -16,18 +16,8 @@ from lab.checker.parts import Backlog, Fault, Lag, Load, Recorded
 from lab.history import model as history
 
 # What `/configure` of a service takes; a test holds it against campus.
-SETTINGS = (
-    "delay",
-    "jitter",
-    "failure_rate",
-    "failure_mode",
-    "crash_point",
-    "paused",
-    "throttle",
-    "timeout",
-    "seed",
-    "expires_in",
-)
+SETTINGS = ("delay", "jitter", "failure_rate", "failure_mode", "crash_point", "paused", "throttle", "timeout", "seed",
+            "expires_in")  # fmt: skip
 DISTURBED = ("killed", "stopped", "frozen", *SETTINGS)
 
 

@@ -5,14 +5,14 @@ done, because another fault is in its way, is noted and left.
 """
 
 import contextlib
-import functools
 import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from campus.events import INVENTORY_RESERVED, ORDER_PLACED
@@ -33,61 +33,65 @@ FLAP = 0.4  # seconds with faults, and seconds without
 
 Say = Callable[[str], None]
 
-_taken: dict[int, Callable[[], None]] = {}  # by the number of the fault: what gives it back
+
+@dataclass
+class Deed:
+    """A fault of a run's schedule that is carried out; `give_back` undoes what it has taken."""
+
+    journal: Journal
+    number: int
+    fault: Fault
+    give_back: Callable[[], None] | None = None
+
+    @property
+    def service(self) -> Service:
+        """The service that meets the fault."""
+        return services_of(self.journal.head["part"])[self.fault.service]
+
+
+Do = Callable[[Deed], str | None]  # returns what is to be said of it
 
 
 def run(journal: Journal, seed: int, minutes: float, say: Say) -> None:
     """Carry out what a seed draws while the load `chaos` runs, then heal everything. Raises LabError."""
     part = journal.head["part"]
     faults = chaos.schedule(part, seed, minutes)
-    journal.note(type="schedule", seed=seed, minutes=minutes, faults=[fault.as_dict() for fault in faults],
-                 kinds=chaos.kinds_of(part))  # fmt: skip
+    drawn = {"faults": [asdict(fault) for fault in faults], "kinds": chaos.kinds_of(part)}
+    journal.note(type="schedule", seed=seed, minutes=minutes, **drawn)
     carry_out(journal, faults, say)
     heal(part, say)
 
 
 def carry_out(journal: Journal, faults: list[Fault], say: Say) -> None:
     """Do each fault at its time and mend it at its time; note what was done."""
-    began = journal.begun(LOAD)
-    stopped = threading.Event()
+    began, over = journal.begun(LOAD), threading.Event()
+
+    def is_over_at(second: float) -> bool:
+        """Wait until that second of the load; return whether the run is over by then."""
+        return over.wait(max(0.0, began + second - journal.now()))
+
+    def play(number: int, fault: Fault) -> None:
+        if is_over_at(fault.at):
+            return
+        deed, since = Deed(journal, number, fault), journal.now()
+        done, said = _tried(DOING[fault.kind], deed)
+        if fault.kind in MENDING:
+            if is_over_at(fault.until):
+                return
+            mended, said_then = _tried(MENDING[fault.kind], deed)
+            done = done and (mended or fault.kind != "crash")  # only then does one know whether it crashed
+            said = said or said_then
+        times = {"began": round(since, 6), "ended": round(journal.now(), 6)}
+        journal.note(type="carried out", fault=number, **times, done=done, said=said)
+        say(f"  {since - began:5.1f} s  {fault.kind} {fault.service}: {said or 'done'}")
+
     with ThreadPoolExecutor(max_workers=len(faults)) as threads:
-        stage = Stage(journal, began, stopped, say)
-        futures = [threads.submit(stage.play, number, fault) for number, fault in enumerate(faults)]
+        futures = [threads.submit(play, number, fault) for number, fault in enumerate(faults)]
         try:
             for future in futures:
                 future.result()
         finally:  # after Ctrl-C nobody waits for what is still to come
-            stopped.set()
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Where faults are played: a run, its clock, and whether it is over."""
-
-    journal: Journal
-    began: float
-    stopped: threading.Event
-    say: Say
-
-    def play(self, number: int, fault: Fault) -> None:
-        """Wait for a fault's time, do it, wait, mend it, and note what came of it."""
-        if self._waited(fault.at):
-            return
-        since = self.journal.now()
-        done, said = _tried(DOING[fault.kind], self.journal, number, fault)
-        if fault.kind in MENDING:
-            if self._waited(fault.until):
-                return
-            mended, said_then = _tried(MENDING[fault.kind], self.journal, number, fault)
-            done = done and (mended or fault.kind != "crash")  # only then does one know whether it crashed
-            said = said or said_then
-        times = {"began": round(since, 6), "ended": round(self.journal.now(), 6)}
-        self.journal.note(type="carried out", fault=number, **times, done=done, said=said)
-        self.say(f"  {since - self.began:5.1f} s  {fault.kind} {fault.service}: {said or 'done'}")
-
-    def _waited(self, seconds: float) -> bool:
-        """Wait until so many seconds of the load have passed; return whether the run is over by then."""
-        return self.stopped.wait(max(0.0, self.began + seconds - self.journal.now()))
+            over.set()
 
 
 def heal(part: str, say: Say) -> None:
@@ -104,72 +108,60 @@ def heal(part: str, say: Say) -> None:
             say(f"  {service.name} cannot be healed: {error}")
 
 
-def _tried(do: Callable[[Journal, int, Fault], str], journal: Journal, number: int, fault: Fault) -> tuple[bool, str]:
+def _tried(do: Do, deed: Deed) -> tuple[bool, str]:
     """Return whether it could be done, and what is to be said of it."""
     try:
-        return True, do(journal, number, fault)
+        return True, do(deed) or ""
     except (LabError, ValueError, KeyError) as error:
         return False, str(error).partition("\n")[0]
 
 
-def _service(journal: Journal, fault: Fault) -> Service:
-    return services_of(journal.head["part"])[fault.service]
+def _act(verb: str, deed: Deed) -> None:
+    inject.act(verb, deed.service)
 
 
-def _act(verb: str, journal: Journal, number: int, fault: Fault) -> str:
-    inject.act(verb, _service(journal, fault))
-    return ""
+def _configure(deed: Deed) -> None:
+    inject.configure(deed.service, deed.fault.settings)
 
 
-def _configure(journal: Journal, number: int, fault: Fault) -> str:
-    inject.configure(_service(journal, fault), fault.settings)
-    return ""
+def _reset(deed: Deed) -> None:
+    inject.reset(deed.service)
 
 
-def _reset(journal: Journal, number: int, fault: Fault) -> str:
-    inject.reset(_service(journal, fault))
-    return ""
-
-
-def _flap(journal: Journal, number: int, fault: Fault) -> str:
+def _flap(deed: Deed) -> str:
     """Let a service lose its connections at every message or request, again and again, with pauses between."""
-    service, end = _service(journal, fault), journal.now() + fault.seconds
-    times = 0
-    while journal.now() < end:
-        inject.configure(service, fault.settings)
+    end, times = deed.journal.now() + deed.fault.seconds, 0
+    while deed.journal.now() < end:
+        _configure(deed)
         time.sleep(FLAP)
-        inject.reset(service)
+        _reset(deed)
         time.sleep(FLAP)
         times += 1
     return f"{times} times"
 
 
-def _take(what: str, journal: Journal, number: int, fault: Fault) -> str:
-    _taken[number] = resources.TAKING[what](_service(journal, fault))
-    journal.note(type="fault", verb="take", service=fault.service, value=what)
-    return ""
+def _take(what: str, deed: Deed) -> None:
+    deed.give_back = resources.TAKING[what](deed.service)
+    deed.journal.note(type="fault", verb="take", service=deed.fault.service, value=what)
 
 
-def _give_back(what: str, journal: Journal, number: int, fault: Fault) -> str:
-    if number not in _taken:
+def _give_back(what: str, deed: Deed) -> None:
+    if deed.give_back is None:
         raise LabError("nothing was taken")
-    _taken.pop(number)()
-    journal.note(type="fault", verb="give back", service=fault.service, value=what)
-    return ""
+    deed.give_back()
+    deed.journal.note(type="fault", verb="give back", service=deed.fault.service, value=what)
 
 
-def _arm(journal: Journal, number: int, fault: Fault) -> str:
+def _arm(deed: Deed) -> None:
     """Tell a service to crash at a point, perhaps before it can answer. Raises LabError when it cannot be asked."""
-    service = _service(journal, fault)
-    inject.configured(service)  # it is there, so it will be told
+    inject.configured(deed.service)  # it is there, so it will be told
     with contextlib.suppress(LabError):
-        inject.configure(service, fault.settings)
-    return ""
+        _configure(deed)
 
 
-def _after_crash(journal: Journal, number: int, fault: Fault) -> str:
+def _after_crash(deed: Deed) -> str:
     """Start the service if it does not come back by itself. Raises LabError when it never came to its crash."""
-    service, chosen = _service(journal, fault), lifecycle.choose()
+    service, chosen = deed.service, lifecycle.choose()
     if chosen.state(service) == "exited":
         inject.act("start", service)
     lifecycle.wait_ready(chosen, service)
@@ -180,64 +172,59 @@ def _after_crash(journal: Journal, number: int, fault: Fault) -> str:
     return "it crashed"
 
 
-def _duplicate(journal: Journal, number: int, fault: Fault) -> str:
-    """Deliver what belongs to some finished orders once more."""
-    services = services_of(journal.head["part"])
-    query = {"status": "notified", "limit": MOST_LISTED}
+def _duplicate(deed: Deed) -> str:
+    """Deliver what belongs to some finished orders once more: by the broker, or by asking for it again."""
+    services = services_of(deed.journal.head["part"])
+    query: dict[str, Any] = {"status": "notified", "limit": MOST_LISTED}
     orders = client.call("GET", f"{services['order'].url}/orders", params=query).json()["orders"]
     if len(orders) < COPIES:
         raise LabError("too few orders are finished")
-    chosen = random.Random(number).sample(orders, COPIES)
-    if fault.service in services and services[fault.service].is_broker:
-        messages.place_again(journal, f"again-{number}", chosen)
+    chosen = random.Random(deed.number).sample(orders, COPIES)
+    if deed.service.is_broker:
+        messages.place_again(deed.journal, f"again-{deed.number}", chosen)
         return f"{COPIES} events published again"
-    return f"{_reserve_again(services['inventory'], chosen)} reservations asked for again"
-
-
-def _reserve_again(inventory: Service, orders: list[dict[str, Any]]) -> int:
-    for order in orders:
+    for order in chosen:
         wanted = {"order_id": order["order_id"], "items": order["items"]}
-        reply = client.call("POST", f"{inventory.url}/reserve", json=wanted)
+        reply = client.call("POST", f"{services['inventory'].url}/reserve", json=wanted)
         if reply.status_code != 200:
             raise LabError(f"a reservation that was asked for again was answered {reply.status_code}")
-    return len(orders)
+    return f"{COPIES} reservations asked for again"
 
 
-def _poison(journal: Journal, number: int, fault: Fault) -> str:
+def _poison(deed: Deed) -> str:
     """Send malformed messages of every kind among the good ones; or malformed requests, where there are no messages."""
-    service = _service(journal, fault)
-    if service.is_broker:
-        kinds = messages.poison(journal, f"poison-{number}", fault.settings["queue"])
+    if deed.service.is_broker:
+        kinds = messages.poison(deed.journal, f"poison-{deed.number}", deed.fault.settings["queue"])
         return f"{kinds} kinds of poison"
-    headers = {"Content-Type": "application/json"}
+    url, headers = f"{deed.service.url}/order", {"Content-Type": "application/json"}
     bodies = messages.poisons(ORDER_PLACED, INVENTORY_RESERVED).values()
-    codes = [client.call("POST", f"{service.url}/order", data=body, headers=headers).status_code for body in bodies]
+    codes = [client.call("POST", url, data=body, headers=headers).status_code for body in bodies]
     if not all(400 <= code < 500 for code in codes):
         raise LabError(f"malformed requests were answered {dict(Counter(codes))}")
     return f"{len(codes)} malformed requests, all refused"
 
 
-DOING: dict[str, Callable[[Journal, int, Fault], str]] = {
-    "kill": functools.partial(_act, "kill"),
-    "broker": functools.partial(_act, "kill"),
-    "broker_frozen": functools.partial(_act, "pause"),
-    "freeze": functools.partial(_act, "pause"),
+DOING: dict[str, Do] = {
+    "kill": partial(_act, "kill"),
+    "broker": partial(_act, "kill"),
+    "broker_frozen": partial(_act, "pause"),
+    "freeze": partial(_act, "pause"),
     "configure": _configure,
     "crash": _arm,
     "duplicates": _duplicate,
     "poison": _poison,
-    "database_away": functools.partial(_take, resources.DATABASE),
-    "disk_full": functools.partial(_take, resources.DISK),
+    "database_away": partial(_take, resources.DATABASE),
+    "disk_full": partial(_take, resources.DISK),
     "flaps": _flap,
 }
-MENDING: dict[str, Callable[[Journal, int, Fault], str]] = {
-    "kill": functools.partial(_act, "start"),
-    "broker": functools.partial(_act, "start"),
-    "broker_frozen": functools.partial(_act, "unpause"),
-    "freeze": functools.partial(_act, "unpause"),
+MENDING: dict[str, Do] = {
+    "kill": partial(_act, "start"),
+    "broker": partial(_act, "start"),
+    "broker_frozen": partial(_act, "unpause"),
+    "freeze": partial(_act, "unpause"),
     "configure": _reset,
     "crash": _after_crash,
-    "database_away": functools.partial(_give_back, resources.DATABASE),
-    "disk_full": functools.partial(_give_back, resources.DISK),
+    "database_away": partial(_give_back, resources.DATABASE),
+    "disk_full": partial(_give_back, resources.DISK),
     "flaps": _reset,
 }

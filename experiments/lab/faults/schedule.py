@@ -4,7 +4,7 @@ Nothing is done here; `chaos_run` carries a schedule out.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import chain, cycle
 from random import Random
 from typing import Any
@@ -55,10 +55,6 @@ class Fault:
     def fails(self) -> bool:
         """Whether messages count what it does as a failed attempt."""
         return self.settings.get("failure_mode") in ("error", "reject")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return asdict(self)
 
 
 def schedule(part: str, seed: int, minutes: float) -> list[Fault]:

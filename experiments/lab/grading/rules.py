@@ -6,8 +6,6 @@ that cannot be decided raises CannotTell. What the run did is in `as_ours`, and 
 """
 
 import difflib
-import tempfile
-from pathlib import Path
 
 from lab.checker import predictions
 from lab.errors import LabError
@@ -42,14 +40,11 @@ def same_name(e: Evidence) -> Wrong:
 
 def _header(exhibit: Exhibit) -> dict[str, str]:
     """Return the title and the sections of a script's first comment."""
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder, f"{exhibit.experiment}.sh")
-        script.write_bytes(exhibit.script or b"")
-        try:
-            title, about = read_header(script)
-        except (LabError, UnicodeDecodeError):
-            return {"title": ""}
-        return {"title": title} | about
+    try:
+        title, about = read_header((exhibit.script or b"").decode(), exhibit.experiment)
+    except (LabError, UnicodeDecodeError):
+        return {"title": ""}
+    return {"title": title} | about
 
 
 def commit_is_known(e: Evidence) -> Wrong:

@@ -1,22 +1,21 @@
 """What the first comment of an experiment's script says of it."""
 
 import re
-from pathlib import Path
 
 from lab.errors import LabError
 
 SECTIONS = ("Shows", "Why", "Not shown", "Takes", "Usage")
 
 
-def read_header(script: Path) -> tuple[str, dict[str, str]]:
+def read_header(text: str, name: str) -> tuple[str, dict[str, str]]:
     """Return the title and the sections of a script's first comment. Raises LabError when it has none."""
     lines = []
-    for line in script.read_text().splitlines()[1:]:
+    for line in text.splitlines()[1:]:
         if not line.startswith("#"):
             break
         lines.append(line.removeprefix("#").strip())
     if not lines:
-        raise LabError(f"{script.name} does not begin with a comment that says what it shows")
+        raise LabError(f"{name} does not begin with a comment that says what it shows")
     about: dict[str, str] = {}
     section = ""
     for line in lines[1:]:

@@ -68,23 +68,15 @@ def _looks(journal: Journal, services: dict[str, Service]) -> Iterator[Callable[
     """Yield what there is to look at."""
     if journal.head.get("traffic"):
         yield traffic.Connections(services).lines
-    broker = base.broker_of(services)
-    if broker is not None:
-        yield {rabbitmq.NAME: _depths, kafka.NAME: _lags}[broker.name](services)
+    if rabbitmq.NAME in services:
+        queues, order = Queues(services[rabbitmq.NAME]), services["order"].url
+        yield lambda: _depths([*queues.depths(), *_outbox(order)])
+    if kafka.NAME in services:
+        yield Lags(services[kafka.NAME]).lines
 
 
-def _depths(services: dict[str, Service]) -> Callable[[], Iterator[Line]]:
-    queues = Queues(services[rabbitmq.NAME])
-
-    def look() -> Iterator[Line]:
-        for queue, ready in (*queues.depths(), *_outbox(services["order"].url)):
-            yield {"type": "depth", "queue": queue, "ready": ready}
-
-    return look
-
-
-def _lags(services: dict[str, Service]) -> Callable[[], Iterator[Line]]:
-    return Lags(services[kafka.NAME]).lines
+def _depths(depths: list[tuple[str, int]]) -> Iterator[Line]:
+    return ({"type": "depth", "queue": queue, "ready": ready} for queue, ready in depths)
 
 
 class Queues:

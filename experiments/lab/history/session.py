@@ -48,7 +48,7 @@ def begin(
     if other is not None and other.pid != owner and other.process() is not None:
         raise LabError(f"another experiment is running (process {other.pid})", "wait for it, or stop it with Ctrl-C")
     processes.save(processes.record_of(owner), RUNNING)
-    title, about = read_header(script)
+    title, about = read_header(script.read_text(), script.name)
     if more and "place" in more:  # one of many runs of the same script
         title = f"{title} ({part})"
     chosen = lifecycle.choose()

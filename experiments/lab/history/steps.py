@@ -70,7 +70,9 @@ def _steps(events: Iterable[dict[str, Any]]) -> list[Step]:
 def _noted(e: dict[str, Any], params: dict[str, dict[str, Any]]) -> tuple[str, str, str] | None:
     kind = e["type"]
     if kind == "begins":
-        return "load", e["phase"], _params(params.get(e["phase"], {}))
+        given = params.get(e["phase"], {}).items()
+        words = (f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in given)
+        return "load", e["phase"], " ".join(words)
     if kind == "fault":
         return e["verb"], e["service"], json.dumps(e["value"]) if "value" in e else ""
     if kind == "replay":
@@ -80,9 +82,3 @@ def _noted(e: dict[str, Any], params: dict[str, dict[str, Any]]) -> tuple[str, s
     if kind in ("snapshot", "lag table", "published"):
         return "publish" if kind == "published" else kind, e["name"], ""
     return ("settle", "", "") if kind == "settled" else None
-
-
-def _params(params: dict[str, Any]) -> str:
-    return " ".join(
-        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items()
-    )

@@ -9,6 +9,7 @@ Connections are those that a service opens to another service or to the broker, 
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,25 +35,16 @@ def note_received(journal: Journal, service: Service) -> None:
 
 def _received(service: Service) -> dict[str, int] | None:
     """Return the messages that a service has received, by endpoint, queue or group; None when it does not answer."""
-    from prometheus_client.parser import text_string_to_metric_families
-
-    answer = client.try_get(f"{service.url}/metrics", timeout=0.5)
-    if answer is None or answer.status_code != 200:
+    samples = client.metrics(service.url, timeout=0.5)
+    if samples is None:
         return None
-    received: dict[str, int] = {}
-    for family in text_string_to_metric_families(answer.text):
-        for sample in family.samples:
-            name = _received_as(sample.labels) if sample.name in METRICS else None
-            if name:
-                received[name] = received.get(name, 0) + int(sample.value)
-    return received
-
-
-def _received_as(labels: Mapping[str, str]) -> str | None:
-    """Return under which name a metric's sample counts; None for what is no message between services."""
-    if "endpoint" in labels:
-        return labels["endpoint"] if labels["endpoint"] in BETWEEN_SERVICES else None
-    return labels.get("queue") or labels.get("group")
+    received: Counter[str] = Counter()
+    for sample in samples:
+        labels = sample.labels
+        name = labels.get("endpoint") or labels.get("queue") or labels.get("group")
+        if sample.name in METRICS and name and ("endpoint" not in labels or name in BETWEEN_SERVICES):
+            received[name] += int(sample.value)
+    return dict(received)
 
 
 class Connections:

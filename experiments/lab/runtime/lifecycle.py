@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from lab import client
 from lab.brokers.base import broker_of
@@ -19,20 +18,7 @@ from lab.services import Service, part_named, services_of
 START_SECONDS = 60.0
 
 
-class Runtime(Protocol):
-    """What a runtime can do; `lab.runtime.local` and `lab.runtime.docker` each say how."""
-
-    name: str
-
-    def create(self, part: str, *, fresh: bool) -> None: ...
-    def start(self, service: Service) -> None: ...
-    def stop(self, service: Service) -> None: ...
-    def signal(self, service: Service, verb: str) -> None: ...
-    def remove(self, part: str, *, keep_brokers: bool = False) -> None: ...
-    def state(self, service: Service) -> str: ...
-    def pid(self, service: Service) -> int | None: ...
-    def logs(self, service: Service, lines: int) -> str: ...
-    def follow_command(self, service: Service, lines: int) -> list[str]: ...
+Runtime = docker.DockerRuntime | LocalRuntime
 
 
 def choose() -> Runtime:

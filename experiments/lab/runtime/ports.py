@@ -3,10 +3,9 @@
 import socket
 
 from lab.errors import LabError
+from lab.paths import PARTS
 from lab.runtime import processes
-from lab.services import Service, services_of
-
-_LETTERS = {"sync-rest": "A", "async-rabbitmq": "B", "streaming-kafka": "C"}
+from lab.services import Service
 
 
 def check_free(service: Service) -> None:
@@ -17,10 +16,6 @@ def check_free(service: Service) -> None:
             probe.bind(("127.0.0.1", service.port))
         except OSError:
             owner = processes.listener(service.port) or "another process"
-            variable = next(v for v in _variables(service.part) if service.name.upper() in v)
+            variable = f"{'ABC'[PARTS.index(service.part)]}_{service.name.upper()}_PORT"
             hint = f"stop it, or choose another port: {variable}={service.port + 100} ./lab up {service.part}"
             raise LabError(f"port {service.port} of {service.name} is taken by {owner}", hint) from None
-
-
-def _variables(part: str) -> list[str]:
-    return [f"{_LETTERS[part]}_{name.upper()}_PORT" for name in services_of(part)]

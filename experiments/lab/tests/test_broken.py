@@ -68,7 +68,7 @@ def test_every_part_has_some_and_all_are_listed():
 def test_a_version_names_what_exists(name):
     variant = broken_versions.named(name)
     script = broken_versions.FOLDER / f"{variant.story}.sh"
-    title, about = read_header(script)
+    title, about = read_header(script.read_text(), script.name)
     assert variant.service in services_of(variant.part)
     assert os.access(script, os.X_OK)
     assert title

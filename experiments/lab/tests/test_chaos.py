@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from collections import Counter
+from dataclasses import asdict
 
 import psutil
 import pytest
@@ -31,7 +32,7 @@ MANY = [(part, seed, minutes) for part in PARTS for seed in range(8) for minutes
 
 def test_a_seed_draws_these_faults_on_every_machine():
     assert [(f.at, f.kind, f.service, f.seconds, f.settings) for f in schedule("streaming-kafka", 1, 0.3)] == EXAMPLE
-    texts = "".join(json.dumps([f.as_dict() for f in schedule(part, 7, 2.0)]) for part in PARTS)
+    texts = "".join(json.dumps([asdict(f) for f in schedule(part, 7, 2.0)]) for part in PARTS)
     assert hashlib.sha256(texts.encode()).hexdigest() == DIGEST
 
 
@@ -46,7 +47,7 @@ DIGEST = "aa3ef65d2f18c720c3c7ced15b1db8ebc5cc6f2fda6aae1f90e988469c5f0a7c"
 
 
 def test_other_seeds_and_parts_draw_others():
-    drawn = [json.dumps([f.as_dict() for f in schedule(part, seed, 0.8)]) for part in PARTS for seed in range(1, 6)]
+    drawn = [json.dumps([asdict(f) for f in schedule(part, seed, 0.8)]) for part in PARTS for seed in range(1, 6)]
     assert len(set(drawn)) == len(drawn)
 
 
@@ -287,12 +288,13 @@ def test_a_service_without_its_database_is_not_ready_and_works_again_afterwards(
     monkeypatch.setattr(local, "STATE_DIR", part_a.root / ".lab")
     services = services_of("sync-rest")
     fault = Fault(0.0, kind, "inventory", 1.0)
-    assert chaos_run.DOING[kind](journal, 0, fault) == ""
+    deed = chaos_run.Deed(journal, 0, fault)
+    chaos_run.DOING[kind](deed)
     try:
         wait_until(lambda: not ready(services["inventory"]))
         assert ready(services["notification"])
     finally:
-        chaos_run.MENDING[kind](journal, 0, fault)
+        chaos_run.MENDING[kind](deed)
     wait_until(lambda: ready(services["inventory"]))
     place(services["order"], 1)
     assert [e["verb"] for e in noted(journal, "fault")] == ["take", "give back"]
@@ -306,25 +308,25 @@ def place(order: Service, count: int) -> None:
 
 def test_what_was_reserved_is_asked_for_again_and_changes_nothing(part_a, journal):
     services = services_of("sync-rest")
-    fault = Fault(0.0, "duplicates", "inventory")
+    deed = chaos_run.Deed(journal, 3, Fault(0.0, "duplicates", "inventory"))
     with pytest.raises(LabError, match="too few orders are finished"):
-        chaos_run._duplicate(journal, 3, fault)
+        chaos_run.DOING["duplicates"](deed)
     place(services["order"], chaos_run.COPIES)
     stock = call("GET", f"{services['inventory'].url}/stock").json()
-    assert chaos_run._duplicate(journal, 3, fault) == "20 reservations asked for again"
+    assert chaos_run.DOING["duplicates"](deed) == "20 reservations asked for again"
     assert call("GET", f"{services['inventory'].url}/stock").json() == stock
 
 
 def test_malformed_requests_are_refused(part_a, journal, monkeypatch):
     url = services_of("sync-rest")["order"].url
     orders = len(call("GET", f"{url}/orders").json()["orders"])
-    fault = Fault(0.0, "poison", "order")
-    assert chaos_run._poison(journal, 0, fault) == "21 malformed requests, all refused"
+    deed = chaos_run.Deed(journal, 0, Fault(0.0, "poison", "order"))
+    assert chaos_run.DOING["poison"](deed) == "21 malformed requests, all refused"
     assert len(call("GET", f"{url}/orders").json()["orders"]) == orders
     fine = json.dumps({"user_id": "chaos-x", "items": items()}).encode()
     monkeypatch.setattr(messages, "poisons", lambda *_: {"no poison at all": fine})
     with pytest.raises(LabError, match=r"malformed requests were answered .201: 1."):
-        chaos_run._poison(journal, 0, fault)
+        chaos_run.DOING["poison"](deed)
 
 
 def breaks(name: str) -> Raw:
@@ -376,7 +378,7 @@ def chaotic(raw: Raw) -> Raw:
     """Add a schedule of two faults, of which one was done."""
     faults = [Fault(0.5, "kill", "inventory", 4.0), Fault(2.0, "configure", "order", 1.0, {"delay": 0.2})]
     raw.add("begins", 1.0, phase="a")
-    raw.add("schedule", 0.9, seed=7, minutes=0.8, faults=[fault.as_dict() for fault in faults])
+    raw.add("schedule", 0.9, seed=7, minutes=0.8, faults=[asdict(fault) for fault in faults])
     raw.add("carried out", 5.5, fault=0, began=1.5, ended=5.5, done=True, said="")
     raw.add("carried out", 4.1, fault=1, began=3.0, ended=4.1, done=False, said="no answer")
     return raw
@@ -409,7 +411,7 @@ def test_a_report_counts_the_kinds_that_could_be_drawn_and_old_ones_those_of_the
     assert list(old) == ["kill", "freeze", "broker", "configure", "crash", "duplicates", "poison"]
     [schedule] = [line for line in raw.events if line["type"] == "schedule"]
     schedule["kinds"] = list(chaos.kinds_of("sync-rest"))
-    schedule["faults"].append(Fault(3.0, "database_away", "order", 1.0).as_dict())
+    schedule["faults"].append(asdict(Fault(3.0, "database_away", "order", 1.0)))
     raw.add("fault", 3.0, verb="take", service="order", value="its database")
     raw.add("fault", 4.0, verb="give back", service="order", value="its database")
     raw.add("carried out", 4.0, fault=2, began=3.0, ended=4.0, done=True, said="")

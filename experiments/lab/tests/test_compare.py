@@ -389,7 +389,7 @@ def test_there_is_a_script_for_each_condition():
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_every_script_says_what_it_is(script):
-    title, about = read_header(script)
+    title, about = read_header(script.read_text(), script.name)
     assert title.startswith("Compared: ")
     assert set(about) == {"Shows", "Why", "Not shown", "Takes", "Usage"}
     assert about["Usage"] == f"experiments/comparison/{script.name} PART [--quick]"

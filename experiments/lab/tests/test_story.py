@@ -23,26 +23,20 @@ SCRIPTS = sorted((ROOT / "experiments").glob("[abc][0-9]_*.sh"))
 names = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 
 
-def write(folder: Path, *lines: str) -> Path:
-    (folder / "x.sh").write_text("\n".join(("#!/usr/bin/env bash", *lines)) + "\n")
-    return folder / "x.sh"
+def test_a_header_has_a_title_and_sections():
+    lines = ("# The title", "#", "# Shows: One thing,", "#   and more.", "# Not shown: A lot.", "", "# Why: no")
+    text = "\n".join(("#!/usr/bin/env bash", *lines))
+    assert read_header(text, "x.sh") == ("The title", {"Shows": "One thing, and more.", "Not shown": "A lot."})
 
 
-def test_a_header_has_a_title_and_sections(tmp_path):
-    script = write(
-        tmp_path, "# The title", "#", "# Shows: One thing,", "#   and more.", "# Not shown: A lot.", "", "# Why: no"
-    )
-    assert read_header(script) == ("The title", {"Shows": "One thing, and more.", "Not shown": "A lot."})
-
-
-def test_a_script_must_have_a_header(tmp_path):
+def test_a_script_must_have_a_header():
     with pytest.raises(LabError, match=r"x.sh does not begin with a comment"):
-        read_header(write(tmp_path, "set -eu", "# too late"))
+        read_header("#!/usr/bin/env bash\nset -eu\n# too late\n", "x.sh")
 
 
 @names
 def test_every_script_says_what_it_is(script):
-    title, about = read_header(script)
+    title, about = read_header(script.read_text(), script.name)
     assert title.startswith(f"{script.name[:2].upper()}: ")
     assert set(about) == {"Shows", "Why", "Not shown", "Takes", "Usage"}
     assert re.search(r"^\d+ s; --quick \d+ s", about["Takes"])
