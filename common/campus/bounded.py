@@ -1,5 +1,6 @@
 """Calls that nobody waits for longer than for so many seconds, whatever they do."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -26,22 +27,22 @@ class Bounded(Generic[T]):
         self._call: Future[T] | None = None
         self._began = 0.0
 
-    def __call__(self) -> T:
-        """Return what the function returns, or raise what it raises. Raises TimeoutError."""
-        return self.begin()()
+    def __call__(self, seconds: float = math.inf) -> T:
+        """Return what the function returns, or raise what it raises. Raises TimeoutError, after `seconds` at most."""
+        return self.begin()(seconds)
 
-    def begin(self) -> Callable[[], T]:
+    def begin(self) -> Callable[..., T]:
         """Begin a call, if none is under way; return the function that waits for its result."""
         with self._lock:
             if self._call is None or self._call.done():
                 self._call, self._began = Future(), time.monotonic()
                 threading.Thread(target=self._run, args=(self._call,), daemon=True).start()
             call, began = self._call, self._began
-        return lambda: self._wait(call, began)
+        return lambda seconds=math.inf: self._wait(call, began, seconds)
 
-    def _wait(self, call: "Future[T]", began: float) -> T:
+    def _wait(self, call: "Future[T]", began: float, seconds: float) -> T:
         try:
-            return call.result(max(0.0, began + self._seconds - time.monotonic()))
+            return call.result(min(seconds, max(0.0, began + self._seconds - time.monotonic())))
         except TimeoutError:
             if not call.done():
                 raise TimeoutError(f"no answer for {time.monotonic() - began:.1f} s") from None

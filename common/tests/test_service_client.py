@@ -179,12 +179,13 @@ def test_silence_means_no_answer_within_the_timeout(connect):
         b"HTTP/1.1 200 OK\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Le",
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}",
     ],
 )
 def test_a_broken_answer_means_no_answer_and_no_second_try(connect, bytes_sent):
     server, client = connect(bytes_sent)
     with pytest.raises(OutcomeUnknown):
-        post(client, timeout=2)
+        post(client, timeout=0.5)
     assert len(server.requests) == 1
 
 
@@ -232,9 +233,8 @@ def test_an_answer_that_trickles_in_means_no_answer_within_the_timeout(head):
         b"HTTP/1.1 200 OK\r\n\r\n" + b" " * 2_000_000,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"200000\r\n" + b" " * 2_097_152,
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(200)) + b"\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}",
     ],
-    ids=["length", "until the end", "chunks", "headers", "less than nothing"],
+    ids=["length", "until the end", "chunks", "headers"],
 )
 def test_too_large_an_answer_means_no_answer(connect, sent):
     _, client = connect(sent)
@@ -285,16 +285,14 @@ def test_the_second_address_is_tried_when_the_first_refuses(connect, monkeypatch
 
 def test_connections_are_kept_for_the_next_caller_whatever_its_thread_and_only_so_many(connect):
     together = threading.Barrier(2 * MAX_KEPT)
-    server, client = connect(*[OK] * (2 * MAX_KEPT + 9))
+    server, client = connect(*[OK] * (4 * MAX_KEPT))
     server.before_answering = together.wait
     with ThreadPoolExecutor(2 * MAX_KEPT) as pool:
         list(pool.map(lambda _: post(client), range(2 * MAX_KEPT)))
     assert server.connections == 2 * MAX_KEPT
-    assert len(client._kept) == MAX_KEPT
-    server.before_answering = lambda: None
-    for _ in range(9):
-        post(client)
-    assert server.connections == 2 * MAX_KEPT
+    with ThreadPoolExecutor(2 * MAX_KEPT) as pool:
+        list(pool.map(lambda _: post(client), range(2 * MAX_KEPT)))
+    assert server.connections == 3 * MAX_KEPT
 
 
 def test_a_connection_that_the_answer_closes_is_not_used_again(connect):

@@ -120,7 +120,7 @@ def _clients(port: int) -> dict[str, Callable[[], Any]]:
     return {
         "call: requests.Session": lambda: session.post(f"{url}/send", json={"a": 1}, timeout=5).json(),
         "call: requests.Session, trust_env off": lambda: plain.post(f"{url}/send", json={"a": 1}, timeout=5).json(),
-        "call: urllib3, as the services do": lambda: client.post("/send", {"a": 1}, timeout=5, request_id="r"),
+        "call: the services' own client": lambda: client.post("/send", {"a": 1}, timeout=5, request_id="r"),
         "call: http.client, as the bare baseline does": by_http_client,
     }
 
