@@ -25,9 +25,9 @@ if [[ ! $seed =~ ^[0-9]+$ || ! ${minutes:-1} =~ ^[0-9.]+$ ]]; then
   echo 'chaos.sh: --seed and --minutes need a number; see --help' >&2
   exit 2
 fi
-# shellcheck disable=SC2034 # story.sh uses them
+# shellcheck disable=SC2034 # experiment.sh uses them
 place=chaos/$part/seed-$seed again="experiments/chaos.sh $part --seed $seed${minutes:+ --minutes $minutes}"
-source "$(dirname "$0")/story.sh" "$part" "${words[@]}"
+source "$(dirname "$0")/experiment.sh" "$part" "${words[@]}"
 
 rate=45
 minutes=${minutes:-$(full_or_quick 0.8 0.25)}

@@ -27,7 +27,7 @@ seconds_of() {
   sed -n "$pattern" "$1"
 }
 
-part_of() { sed -n 's/^source .*story.sh" \([a-z-]*\) .*/\1/p' "$1"; }
+part_of() { sed -n 's/^source .*experiment.sh" \([a-z-]*\) .*/\1/p' "$1"; }
 
 "$root/lab" --version >/dev/null # prepares everything on first use
 export LAB_KEEP_BROKERS=1

@@ -10,7 +10,7 @@
 # Takes: 20 s; 40 s with Kafka
 # Usage: experiments/broken.sh [NAME], for each version that is told by this story
 : "${place:?this story is told by experiments/broken.sh}"
-source "$(dirname "$0")/../story.sh" "$@"
+source "$(dirname "$0")/../experiment.sh" "$@"
 
 broker=rabbitmq
 patience=8 # until everybody is connected again

@@ -13,10 +13,10 @@ case ${1:-} in
     exit 2
     ;;
 esac
-# shellcheck disable=SC2034 # story.sh uses them
+# shellcheck disable=SC2034 # experiment.sh uses them
 place=comparison/$1/$condition again="experiments/comparison/$condition.sh $1" traffic=yes
-# shellcheck source=../story.sh
-source "$(dirname "${BASH_SOURCE[0]}")/../story.sh" "$@"
+# shellcheck source=../experiment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../experiment.sh" "$@"
 
 rate=20
 seconds=$(full_or_quick 42 3)

@@ -9,8 +9,8 @@ from statistics import fmean
 from typing import Any
 
 from lab.analysis import backlog
-from lab.analysis import latency as figures
 from lab.analysis.lag import LagSeries
+from lab.analysis.latency import Latencies, completions, latency
 from lab.checker.figure import Figure, StandIn, attribute, figure
 from lab.history import model as history
 from lab.history.model import seconds_at
@@ -64,17 +64,17 @@ class Load(View):
     achieved = attribute(lambda self: self._phase["achieved"])  # done or accepted, a second
     completed_rate = attribute(lambda self: self._phase["completion"]["achieved"])  # notified, a second
     longest = attribute(lambda self: self._phase["max"])  # latency of the successes
-    mean = attribute(lambda self: fmean(map(figures.latency, self._good())))  # latency of the successes
+    mean = attribute(lambda self: fmean(map(latency, self._good())))  # latency of the successes
 
     @figure
     def percentile(self, share: float, since: float = 0.0, until: float = EVER) -> float | None:
         """Return the latency that this share of the successes stay within: of those meant for `since` to `until`."""
-        return _quantile([figures.latency(op) for op in self._good() if since <= op.intended <= until], share)
+        return _quantile([latency(op) for op in self._good() if since <= op.intended <= until], share)
 
     @figure
     def slower_than(self, seconds: float) -> float:
         """Return the share of the successes that took longer."""
-        return fmean(figures.latency(op) > seconds for op in self._good())
+        return fmean(latency(op) > seconds for op in self._good())
 
     @figure
     def count(self, reply: str) -> int:
@@ -89,13 +89,13 @@ class Load(View):
     @figure
     def error_latency(self, reply: str, share: float) -> float | None:
         """Return the latency that this share of the orders answered so stay within."""
-        return _quantile([figures.latency(op) for op in self._operations() if op.kind == reply], share)
+        return _quantile([latency(op) for op in self._operations() if op.kind == reply], share)
 
     @figure
     def completed(self, share: float) -> float | None:
         """Return the time until the notification that this share of the orders stay within."""
         self.run.held("order", "order")
-        return _quantile([latency for _, latency in figures.completions(self.raw, self._operations())], share)
+        return _quantile([seconds for _, seconds in completions(self.raw, self._operations())], share)
 
     @figure
     def ended_as(self, status: str) -> int:
@@ -225,4 +225,4 @@ def _names(what: str) -> set[str]:
 
 
 def _quantile(seconds: list[float], share: float) -> float | None:
-    return figures.Latencies(seconds).quantile(share)
+    return Latencies(seconds).quantile(share)

@@ -7,8 +7,7 @@ from typing import Any
 
 from campus.metrics import metrics
 
-from lab.analysis import backlog
-from lab.analysis import reports as analytics
+from lab.analysis import backlog, reports
 from lab.checker import losses
 from lab.checker.figure import Figure, StandIn, attribute, figure
 from lab.checker.invariants import Evidence
@@ -68,15 +67,15 @@ class Run(Recorded):
     def report(self, noted: str) -> dict[str, Figure]:
         """Return a report of analytics by the name under which the script noted it: `["totalOrdersSeen"]` …"""
         if self.stand_in:
-            return dict.fromkeys(analytics.flat(metrics({}, 0, 0, now=0)), StandIn(1.0))
-        figures = analytics.flat(analytics.reports(self.raw)[noted])
+            return dict.fromkeys(reports.flat(metrics({}, 0, 0, now=0)), StandIn(1.0))
+        figures = reports.flat(reports.reports(self.raw)[noted])
         return {name: Figure(v, {f'report("{noted}")["{name}"]': v}) for name, v in figures.items()}
 
     @figure
     def report_differences(self, one: str, other: str) -> int:
         """Return how many figures differ between two reports."""
-        reports = analytics.reports(self.raw)
-        return len(analytics.differences(reports[one], reports[other]))
+        noted = reports.reports(self.raw)
+        return len(reports.differences(noted[one], noted[other]))
 
     @figure
     def rows_changed(self, before: str, after: str) -> int:

@@ -1,4 +1,4 @@
-"""The commands that experiment scripts use. A script is a sequence of them; `experiments/story.sh` has the frame."""
+"""The commands that experiment scripts use: each script is a sequence of them, after `experiments/experiment.sh`."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -63,30 +63,15 @@ def begin(
 def load(name: str, part: str | None, **options: float | bool | None) -> None:
     """Send orders to the part that is up, and print the results."""
     from lab.analysis import latency
-    from lab.history import model as history
-    from lab.load import bulk
-    from lab.load import generator as loads
+    from lab.history import loads
+    from lab.load.generator import Plan
     from lab.report.format import shown_time
     from lab.runtime import lifecycle
 
-    plan = loads.Plan(name, **{key: value for key, value in options.items() if value is not None})
-    if plan.loop == "bulk" and (not plan.count or plan.rate or plan.clients or plan.seconds):
-        raise LabError("a bulk load needs --count; it takes only --seed besides")
-    if plan.loop == "open" and not (plan.rate and plan.seconds):
-        raise LabError("an open loop needs --rate and --seconds", "or a closed loop: --clients 8 --count 200")
-    if plan.loop == "closed" and (plan.rate or not (plan.count or plan.seconds)):
-        raise LabError("a closed loop needs --count or --seconds, and takes no --rate")
+    plan = Plan(name, **{key: value for key, value in options.items() if value is not None})
+    plan.check()
     service = lifecycle.find(lifecycle.choose(), f"{part}/order" if part else "order")
-    journal = Journal.current()
-    now = journal.now if journal else loads.monotonic_since(loads.time.monotonic())
-    if journal:
-        journal.note(type="begins", phase=name)
-    drive = bulk.run if plan.loop == "bulk" else loads.run
-    lines, began, until = drive(plan, service.url, now)
-    phase = {"at": round(began, 6), "type": "phase", "phase": name, "params": plan.params(), "until": round(until, 6)}
-    if journal:
-        journal.append(f"load-{name}", [phase, *lines])
-    run = history.Run({}, [phase, *lines])
+    run = loads.run(plan, service.url, Journal.current())
     done = latency.of_phases(run)[name]
     errors = ", ".join(f"{e['count']} × {kind}" for kind, e in done["errors"].items()) or "no errors"
     times = " ".join(f"{key} {shown_time(done[key])}" for key in ("p50", "p95", "p99", "max"))

@@ -17,6 +17,8 @@ from typing import Any
 
 import aiohttp
 
+from lab.errors import LabError
+
 # What a reply says of the order. Anything else (500, 504, no reply) leaves open whether it happened.
 OK = frozenset({200, 201, 202})
 DEFINITELY_NOT = frozenset({400, 404, 409, 413, 415, 422, 429, 502, 503})
@@ -44,6 +46,15 @@ class Plan:
     def loop(self) -> str:
         """How orders follow each other: `open` (scheduled, whatever the server does), `closed` or `bulk`."""
         return "bulk" if self.bulk else "closed" if self.clients else "open"
+
+    def check(self) -> None:
+        """Raise LabError for parameters that do not belong together, as the options of `./lab load`."""
+        if self.loop == "bulk" and (not self.count or self.rate or self.clients or self.seconds):
+            raise LabError("a bulk load needs --count; it takes only --seed besides")
+        if self.loop == "open" and not (self.rate and self.seconds):
+            raise LabError("an open loop needs --rate and --seconds", "or a closed loop: --clients 8 --count 200")
+        if self.loop == "closed" and (self.rate or not (self.count or self.seconds)):
+            raise LabError("a closed loop needs --count or --seconds, and takes no --rate")
 
     def params(self) -> dict[str, Any]:
         """Return what a reader needs to know of the load."""

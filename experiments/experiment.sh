@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The frame of every experiment: sourced first, as in `source "$(dirname "$0")/story.sh" sync-rest "$@"`.
+# The frame of every experiment: sourced first, as in `source "$(dirname "$0")/experiment.sh" sync-rest "$@"`.
 #
 # It answers --help with the script's first comment, starts the part with empty databases, keeps what is printed in
 # run.log, and stops everything at the end, however the script ends. Then the script tells its story with `lab`
