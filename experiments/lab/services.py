@@ -12,6 +12,7 @@ import yaml
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT
 
+DATA_FORMAT = "lab.data-format"  # the label of a volume
 _VARIABLE = re.compile(r"\$\{(\w+)(?:(:?-)([^}]*))?\}")
 
 
@@ -49,6 +50,12 @@ def services_of(part: str, env: Mapping[str, str] = os.environ) -> dict[str, Ser
     path = ROOT / part / "docker-compose.yml"
     described = _fill(yaml.safe_load(path.read_text())["services"], env)
     return {name: _service(part, name, shape, path) for name, shape in described.items()}
+
+
+def data_format(part: str) -> str:
+    """Return the format of the data that the part's services keep, as its Compose file labels the volumes."""
+    path = ROOT / part / "docker-compose.yml"
+    return yaml.safe_load(path.read_text())["x-data"]["labels"][DATA_FORMAT]
 
 
 def addresses(part: str) -> dict[str, str]:

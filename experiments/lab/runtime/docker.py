@@ -6,7 +6,7 @@ import subprocess
 from lab.errors import LabError
 from lab.paths import ROOT
 from lab.runtime import ports, processes
-from lab.services import Service, services_of
+from lab.services import DATA_FORMAT, Service, data_format, services_of
 
 IMAGE = "campus-lab"
 WITHOUT = "or without Docker: LAB_RUNTIME=local ./lab …"
@@ -25,6 +25,18 @@ class DockerRuntime:
             _compose(part, "down", "--volumes", "--remove-orphans")
         _build(part)
         _compose(part, "up", "--no-start", "--no-build", hint=WITHOUT)
+
+    def set_aside(self, part: str) -> str:
+        """Return "": no volume has data of another version of the lab. Raises LabError where one has."""
+        ours = f"label=com.docker.compose.project={_project(part)}"
+        volumes = set(_docker("volume", "ls", "-q", "--filter", ours).stdout.split())
+        good = _docker("volume", "ls", "-q", "--filter", f"label={DATA_FORMAT}={data_format(part)}").stdout.split()
+        if others := sorted(volumes.difference(good)):
+            raise LabError(
+                f"the data of {part} is another version's: Docker's volumes {', '.join(others)}",
+                f"to forget it: ./lab up {part} --fresh",
+            )
+        return ""
 
     def start(self, service: Service) -> None:
         """Start a service, unless it runs. Raises LabError when its port is taken."""

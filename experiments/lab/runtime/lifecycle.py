@@ -43,6 +43,8 @@ def up(
     _check_other(runtime, part)
     if fresh:
         runtime.remove(part, keep_brokers=keep_brokers)
+    elif said := runtime.set_aside(part):
+        say(said)
     try:
         say(f"starting {part} ({runtime.name})")
         broken = broken_versions.chosen()

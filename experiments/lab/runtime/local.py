@@ -14,10 +14,10 @@ from pathlib import Path
 
 from lab.brokers.base import emptied
 from lab.errors import LabError
-from lab.paths import ROOT, STATE_DIR
-from lab.runtime import install, log_keeper, ports, processes
+from lab.paths import ROOT, STATE_DIR, relative
+from lab.runtime import data, install, log_keeper, ports, processes
 from lab.runtime.broken import command_of
-from lab.services import Service, services_of
+from lab.services import Service, data_format, services_of
 
 
 class LocalRuntime:
@@ -31,6 +31,18 @@ class LocalRuntime:
             if self.state(service) == "exited" or not emptied(service):
                 self.stop(service)
                 self._forget(service)
+        if fresh or not data.folder(part).exists():
+            data.mark(part)
+
+    def set_aside(self, part: str) -> str:
+        """Move data that another version of the lab left out of the way; return a sentence about it, "" if none."""
+        if any(self.state(service) != "exited" for service in services_of(part).values()):
+            return ""
+        found, moved = data.found_format(part), data.set_aside_other(part)
+        if moved is None:
+            return ""
+        formats = f"format {found}, and this version has format {data_format(part)}"
+        return f"the data of {part} has {formats}: it is now in {relative(moved)}; delete it if you do not need it"
 
     def start(self, service: Service) -> None:
         """Start a service, unless it runs. Raises LabError when its port is taken."""
@@ -104,7 +116,7 @@ class LocalRuntime:
 
     def _forget(self, service: Service) -> None:
         for volume in service.volumes:
-            shutil.rmtree(STATE_DIR / "data" / service.part / volume, ignore_errors=True)
+            shutil.rmtree(data.folder(service.part) / volume, ignore_errors=True)
         for log in (self.log_file(service), self.log_file(service).with_suffix(".log.1")):
             log.unlink(missing_ok=True)
 
@@ -118,10 +130,10 @@ class LocalRuntime:
         """Return what the Compose file says of a container as it is on this machine."""
         for other in services_of(service.part):
             value = re.sub(rf"(//|@|^){other}:", r"\g<1>127.0.0.1:", value)
-        data = STATE_DIR / "data" / service.part
+        part_data = data.folder(service.part)
         for volume, target in service.volumes.items():
-            (data / volume).mkdir(parents=True, exist_ok=True)
-            value = re.sub(rf"{target}(?=/|$)", str(data / volume), value)
+            (part_data / volume).mkdir(parents=True, exist_ok=True)
+            value = re.sub(rf"{target}(?=/|$)", str(part_data / volume), value)
         return "127.0.0.1" if value == "0.0.0.0" else value
 
 
