@@ -33,6 +33,7 @@ def test_what_cannot_be_reserved_fails_with_its_reason(chain, sku, qty, reason):
     assert chain.becomes(chain.place(sku, qty), "failed")["reason"] == reason
 
 
+@pytest.mark.promise("INV-7")
 @pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_crash_at_any_point_loses_and_doubles_nothing(chain, name, point):
@@ -45,6 +46,7 @@ def test_a_crash_at_any_point_loses_and_doubles_nothing(chain, name, point):
         chain.becomes(order_id, "notified")
 
 
+@pytest.mark.promise("INV-1")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_service_killed_in_the_middle_of_many_orders_loses_and_doubles_nothing(chain, background, name):
     before = len(chain.listed(chain.order, "orders"))
@@ -95,6 +97,7 @@ def test_failing_messages_are_tried_again_and_done_after_the_reset(chain):
         chain.becomes(order_id, "notified")
 
 
+@pytest.mark.promise("b-down", "answers")
 def test_orders_are_accepted_while_the_broker_is_dead_and_done_when_it_is_back(chain, background):
     futures = [background.submit(chain.place) for _ in range(100)]
     chain.node.kill()
@@ -150,6 +153,7 @@ def stock_of(chain: Chain) -> dict:
     return chain.inventory.call("GET", "/stock").json()["stock"]
 
 
+@pytest.mark.promise("INV-2")
 def test_an_order_that_is_delivered_again_takes_nothing_and_the_same_event_is_told_again(chain):
     with overhearing(chain.node, "order.placed") as placed, overhearing(chain.node, "inventory.*") as results:
         order_id = chain.place()
@@ -183,6 +187,7 @@ def test_queues_and_an_exchange_that_are_deleted_are_declared_again(chain):
     chain.becomes(chain.place(), "notified")
 
 
+@pytest.mark.promise("INV-4")
 def test_poison_is_dead_lettered_with_its_reason_and_harms_no_order(chain):
     placed = []
     for poison in INVALID_EVENTS:

@@ -75,6 +75,7 @@ def test_what_comes_back_after_nobody_waits_for_it_is_forgotten(broker, start):
     assert publisher._returned == {}
 
 
+@pytest.mark.promise("limits")
 def test_a_name_that_is_not_resolved_in_time_is_no_wait_without_end(start, monkeypatch):
     forever = threading.Event()
     monkeypatch.setattr(connection, "OPEN_SECONDS", 0.3)
@@ -88,6 +89,7 @@ def test_a_name_that_is_not_resolved_in_time_is_no_wait_without_end(start, monke
         forever.set()
 
 
+@pytest.mark.promise("limits")
 def test_a_server_that_accepts_and_says_nothing_is_given_up(start, monkeypatch):
     monkeypatch.setattr(connection, "OPEN_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server:

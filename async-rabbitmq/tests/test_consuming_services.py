@@ -47,12 +47,14 @@ def test_an_order_that_cannot_be_reserved_fails_with_its_reason(inventory, sku, 
     assert on_hand(inventory) == STOCK
 
 
+@pytest.mark.promise("b-duplicates")
 def test_a_batch_of_orders_is_one_transaction(inventory):
     inventory.take(placed("o1"), placed("o2"), placed("o3", qty=4))
     assert inventory.journal == ["commit", "publish", "ack"]
     assert [published.event_type for published in inventory.events()] == ["InventoryReserved"] * 2 + ["InventoryFailed"]
 
 
+@pytest.mark.promise("b-duplicates")
 def test_an_order_that_comes_again_takes_nothing_and_the_same_event_is_told_again(inventory, make):
     inventory.take(placed("o1"))
     inventory.take(placed("o1"), placed("o1"))
@@ -83,6 +85,7 @@ def test_a_reserved_order_is_notified_and_told(notification):
     assert (sent["order_id"], sent["user_id"]) == ("o1", "u1")
 
 
+@pytest.mark.promise("INV-6")
 def test_an_order_is_notified_once_however_often_it_is_told(notification, make):
     notification.take(reserved("o1"), reserved("o1"))
     again = make("notification")

@@ -32,6 +32,7 @@ def locked(service: Service) -> Iterator[None]:
         other.close()
 
 
+@pytest.mark.promise("infrastructure")
 @pytest.mark.parametrize(
     ("name", "queue"),
     [("inventory", "order-placed"), ("notification", "inventory-reserved"), ("order", "order-status")],
@@ -50,6 +51,7 @@ def test_while_a_database_is_locked_no_message_is_blamed(chain, name, queue):
     assert (outcomes(service, "retried"), dead(chain)) == (before, 0)
 
 
+@pytest.mark.promise("infrastructure")
 def test_a_backlog_is_worked_off_while_connections_drop(chain):
     chain.inventory.configure(paused=True)
     placed = [chain.place() for _ in range(60)]
@@ -60,6 +62,7 @@ def test_a_backlog_is_worked_off_while_connections_drop(chain):
     assert dead(chain) == 0
 
 
+@pytest.mark.promise("progress")
 def test_a_consumer_that_crashes_again_and_again_loses_nothing_and_gets_on(chain):
     chain.inventory.configure(paused=True)
     placed = [chain.place() for _ in range(30)]
@@ -72,6 +75,7 @@ def test_a_consumer_that_crashes_again_and_again_loses_nothing_and_gets_on(chain
     assert dead(chain) == 0
 
 
+@pytest.mark.promise("progress")
 def test_what_can_never_be_applied_is_dead_lettered_at_once_and_holds_up_nobody(chain):
     final = chain.place()
     chain.becomes(final, "notified")

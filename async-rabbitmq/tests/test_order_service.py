@@ -66,6 +66,7 @@ def test_the_event_tells_of_the_order_and_of_the_request(orders):
     assert depth(orders) == 0
 
 
+@pytest.mark.promise("b-accepted")
 def test_an_order_and_its_event_are_one_transaction(orders):
     place(orders)
     assert orders.journal == ["commit"]
@@ -130,6 +131,7 @@ def test_a_bad_body_is_refused_and_nothing_is_told(orders, problem, data, kind, 
     assert depth(orders) == 0
 
 
+@pytest.mark.promise("INV-5")
 def test_an_injected_refusal_is_409_and_tells_nobody(orders, problem):
     orders.configure(failure_rate=1, failure_mode="reject")
     response = place(orders, **{"Idempotency-Key": "k1"})
@@ -142,6 +144,7 @@ def test_an_injected_refusal_is_409_and_tells_nobody(orders, problem):
     assert depth(orders) == 0
 
 
+@pytest.mark.promise("INV-4")
 @pytest.mark.parametrize(("point", "left"), [("before_commit", 0), ("after_commit", 1)])
 def test_a_crash_leaves_the_order_and_its_event_or_neither(orders, make, point, left):
     orders.configure(crash_point=point)

@@ -64,6 +64,7 @@ def harness(tmp_path, clock):
     database.close()
 
 
+@pytest.mark.promise("b-down")
 def test_the_oldest_are_published_first_and_removed_when_they_are_confirmed(harness):
     harness.put(3, 1, 2)
     assert harness.step()
@@ -102,6 +103,7 @@ def test_what_cannot_be_routed_stays_and_is_said(harness):
     assert harness.depth() == 0
 
 
+@pytest.mark.promise("b-down")
 def test_while_the_broker_is_down_everything_stays(harness):
     harness.put(1, 2)
     harness.publisher.down = "the broker is down"

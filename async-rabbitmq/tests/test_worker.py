@@ -115,6 +115,7 @@ def test_a_batch_has_a_limit(harness):
     assert harness.consumer.taken == [BATCH, 1]
 
 
+@pytest.mark.promise("poison")
 def test_poison_is_dead_lettered_at_once_with_its_reason_and_the_others_are_done(harness):
     harness.put("o1")
     harness.consumer.put(b"{not json")
@@ -130,6 +131,7 @@ def test_poison_is_dead_lettered_at_once_with_its_reason_and_the_others_are_done
     assert (harness.count("dead_lettered"), harness.count("done"), harness.count("retried")) == (2, 2, 0)
 
 
+@pytest.mark.promise("retries")
 def test_a_failing_message_waits_longer_each_time_and_is_then_dead_lettered_with_its_history(harness):
     harness.broken = {"o1"}
     headers: dict = {}

@@ -62,6 +62,7 @@ def names(database: Database) -> list[str]:
         return list(tx.execute(select(notes.c.name).order_by(notes.c.name)).scalars())
 
 
+@pytest.mark.promise("infrastructure")
 def test_a_locked_file_is_down_until_it_is_free_again(lite, tmp_path):
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -135,6 +136,7 @@ def test_a_broken_file_is_down(lite, tmp_path):
         write(lite)
 
 
+@pytest.mark.promise("limits")
 def test_a_turn_is_not_waited_for_without_a_limit(lite, monkeypatch):
     monkeypatch.setattr("campus.engines.LONGEST_WAIT", 0.1)
     held, free = threading.Event(), threading.Event()

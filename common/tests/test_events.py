@@ -154,6 +154,7 @@ def read_or_refuse(body: bytes) -> Event | None:
     return None
 
 
+@pytest.mark.promise("poison")
 @given(st.binary() | st.text().map(str.encode) | (JSON | SPOILT).map(lambda v: json.dumps(v).encode()))
 def test_any_bytes_are_a_message_or_poison_and_nothing_else(body):
     message = read_or_refuse(body)

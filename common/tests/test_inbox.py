@@ -68,6 +68,7 @@ def test_old_and_new_events_may_come_together(desk):
     assert results[1] == known
 
 
+@pytest.mark.promise("b-duplicates")
 def test_what_was_rolled_back_is_worked_on_again(desk):
     with pytest.raises(KeyError):
         desk.take(placed("o1"), fail=True)

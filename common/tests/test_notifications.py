@@ -29,6 +29,7 @@ def test_a_notification_is_stored(database):
         assert notifications.page(tx, after="", limit=10) == [sent]
 
 
+@pytest.mark.promise("INV-6")
 def test_a_second_call_answers_with_the_first_notification(database):
     first, second = send(database, "o1", "o1")
     assert first == second

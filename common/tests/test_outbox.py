@@ -72,6 +72,7 @@ def test_the_same_event_waits_once(box):
     assert box.depth() == 1
 
 
+@pytest.mark.promise("b-accepted")
 def test_an_event_is_rolled_back_with_what_it_tells_of(box):
     with pytest.raises(KeyError):
         box.add_and_fail(placed(1))

@@ -76,6 +76,7 @@ def test_the_last_piece_can_be_had(database):
     assert levels(database) == {"burger": (5, 0, 5)}
 
 
+@pytest.mark.promise("a-duplicates")
 def test_a_second_call_answers_with_the_first_verdict(database):
     fill(database, '{"burger": 5}')
     first = reserve(database, "o1", burger=2)
@@ -115,6 +116,7 @@ def test_a_released_order_cannot_reserve_again(database):
     assert levels(database) == {"burger": (5, 5, 0)}
 
 
+@pytest.mark.promise("INV-5")
 def test_a_release_that_comes_first_closes_the_order(database):
     fill(database, '{"burger": 5}')
     assert release(database, "o1")["status"] == stock.RELEASED
@@ -247,6 +249,7 @@ def apply(database: Database, model: Model, operation: tuple) -> tuple[str, str]
     return getattr(model, name)(subject, rest[0])
 
 
+@pytest.mark.promise("INV-3")
 @given(OPERATIONS, st.integers(0, 8))
 def test_any_sequence_of_operations_agrees_with_the_model(database, operations, on_hand):
     fill(database, f'{{"a": {on_hand}, "b": {on_hand}, "c": {on_hand}}}')
@@ -287,6 +290,7 @@ def in_threads(count: int, work) -> list:
     return results
 
 
+@pytest.mark.promise("INV-3")
 def test_concurrent_reservations_never_oversell(database):
     fill(database, '{"a": 20, "b": 1000}')
     numbers = itertools.count()
@@ -299,6 +303,7 @@ def test_concurrent_reservations_never_oversell(database):
     assert levels(database) == {"a": (20, 0, 20), "b": (1000, 960, 40)}
 
 
+@pytest.mark.promise("INV-2")
 def test_concurrent_reservations_of_one_order_take_it_once(database):
     fill(database, '{"a": 20}')
     verdicts = in_threads(8, lambda _: reserve(database, "o1", a=3))
@@ -306,6 +311,7 @@ def test_concurrent_reservations_of_one_order_take_it_once(database):
     assert levels(database) == {"a": (20, 17, 3)}
 
 
+@pytest.mark.promise("INV-3")
 def test_concurrent_reserve_and_release_leave_nothing_half_done(database):
     fill(database, '{"a": 100, "b": 100}')
 

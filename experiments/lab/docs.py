@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import promises
 from lab.errors import LabError
 from lab.report import index as results_index
 
@@ -26,7 +27,7 @@ HEADING = re.compile(r"(#+) (.*)")
 LINK = re.compile(r"```.*?```|`[^`\n]+`|(\]\()([^)\s]+)", re.DOTALL)  # what is in code is none
 ELSEWHERE = re.compile(r"[a-z]+:|/")
 STEP = "— "
-PAGES = ("README.md", "*/README.md", "docs/*.md", "experiments/broken/*.md")
+PAGES = ("*.md", "*/README.md", "docs/*.md", "experiments/broken/*.md")
 INDEX = "results/README.md"
 
 
@@ -131,10 +132,10 @@ def differences(root: Path) -> Iterator[tuple[Path, str, str]]:
         yield index, made, "the index of all runs"
     for page in pages(root):
         text = page.read_text()
-        made = filled(text, page, root)
+        made = promises.filled(filled(text, page, root), page, root)
         if made != text:
             pairs = zip(blocks(text), blocks(made), strict=True)
-            yield page, made, ", ".join(str(is_) for is_, should in pairs if is_ != should)
+            yield page, made, ", ".join(str(is_) for is_, should in pairs if is_ != should) or "the promises"
 
 
 def pages(root: Path) -> list[Path]:

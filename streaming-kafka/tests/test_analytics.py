@@ -237,6 +237,7 @@ def test_after_a_restart_it_goes_on(harness, analytics, caplog):
     assert "rebuilding" not in caplog.text
 
 
+@pytest.mark.promise("INV-8")
 @pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
 def test_after_a_crash_it_has_counted_everything_once(harness, analytics, point, caplog):
     analytics.configure(crash_point=point)
@@ -253,6 +254,7 @@ def test_after_a_crash_it_has_counted_everything_once(harness, analytics, point,
     assert "rebuilding" not in caplog.text
 
 
+@pytest.mark.promise("INV-8")
 def test_after_a_reset_to_the_beginning_it_rebuilds_the_same(harness, analytics, caplog):
     analytics.close()
     harness.reset(OffsetSpec.EARLIEST)

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from broker.producer import BrokerDown
 from campus import order_store
 from campus.database import Database
@@ -181,6 +182,7 @@ STEP = (
 )
 
 
+@pytest.mark.promise("answers")
 @settings(max_examples=60, deadline=None)
 @given(st.lists(STEP, max_size=14))
 @example([("ask", 0, "a"), ("ask", 0, "a"), ("decide", 0, REFUSED)])

@@ -84,6 +84,7 @@ def test_an_unknown_item_fails_the_order(chain):
     assert chain.becomes(chain.place("nosuch"), "failed")["reason"] == "unknown_sku"
 
 
+@pytest.mark.promise("INV-6")
 @pytest.mark.parametrize("name", ["inventory", "notification"])
 @pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
 def test_a_consumer_that_crashes_does_its_work_once(chain, name, point):
@@ -107,6 +108,7 @@ def test_a_killed_consumer_does_its_work_once(chain):
     assert chain.verdicts(*orders) == sorted(orders)
 
 
+@pytest.mark.promise("c-down")
 def test_without_kafka_orders_are_refused_and_afterwards_accepted_again(chain):
     before = chain.place()
     chain.node.kill()
@@ -119,6 +121,7 @@ def test_without_kafka_orders_are_refused_and_afterwards_accepted_again(chain):
     chain.becomes(chain.place(), "notified")
 
 
+@pytest.mark.promise("INV-4")
 def test_poison_is_dead_lettered_with_its_reason_and_harms_nobody(chain):
     known = len(chain.node.read(topics.DEAD_LETTERS))
     first = chain.place()

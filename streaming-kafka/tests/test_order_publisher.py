@@ -70,6 +70,7 @@ def test_an_acknowledged_order_is_owed_nothing(harness):
     assert (len(harness.orders()), harness.pending_steps()) == (1, 0)
 
 
+@pytest.mark.promise("INV-5", "c-down")
 def test_what_was_certainly_not_sent_leaves_nothing_behind(harness):
     harness.producer.answers = [BrokerDown("down")]
     with pytest.raises(Problem) as refused:
@@ -78,6 +79,7 @@ def test_what_was_certainly_not_sent_leaves_nothing_behind(harness):
     assert (harness.orders(), harness.pending_steps()) == ([], 0)
 
 
+@pytest.mark.promise("INV-7")
 def test_an_unknown_outcome_is_told_again_until_it_is_acknowledged(harness):
     harness.producer.answers = ["no answer", "no answer"]
     with pytest.raises(Problem) as unknown:

@@ -52,6 +52,7 @@ def story(order: Order) -> list:
     ]
 
 
+@pytest.mark.promise("INV-1")
 @pytest.mark.parametrize("places", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("batches", ["one by one", "together"])
 def test_whatever_is_read_first_the_order_ends_alike(store, places, batches):

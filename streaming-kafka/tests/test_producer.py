@@ -46,6 +46,7 @@ def event() -> Event:
     return placed(new_order_id())
 
 
+@pytest.mark.promise("c-accepted")
 def test_what_is_acknowledged_is_in_the_log(producer, node):
     events = [event() for _ in range(20)]
     assert producer.publish(events) == [None] * 20
@@ -65,6 +66,7 @@ def test_the_partition_of_a_key_is_that_of_librdkafka(producer, node):
     assert len(set(ours.values())) == 6
 
 
+@pytest.mark.promise("limits")
 def test_a_frozen_broker_leaves_requests_unsure_in_time_and_later_ones_refused(producer, node):
     node.signal(SIGSTOP)
     began = time.monotonic()

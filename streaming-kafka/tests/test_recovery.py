@@ -87,6 +87,7 @@ def all_have_one(node, orders: list[str]) -> None:
     assert verdicts(node, orders) == sorted(orders)
 
 
+@pytest.mark.promise("INV-1")
 def test_killed_half_way_through_ten_thousand_orders(node, inventory):
     orders = place(node, 10_000)
     inventory.start()
@@ -225,6 +226,7 @@ def test_an_order_service_that_crashes_tells_an_order_or_forgets_it(node, order,
     assert verdicts(node, orders) == sorted(orders)
 
 
+@pytest.mark.promise("c-accepted")
 def test_a_broker_that_is_killed_under_traffic_loses_nothing_that_was_acknowledged(node, order):
     accepted, refused, unknown = [], [], []
 

@@ -20,6 +20,7 @@ from testing.invalid_events import INVALID_EVENTS
 ORIGINS = [TopicPartition(topics.ORDERS, n) for n in range(6)]
 
 
+@pytest.mark.promise("c-duplicates")
 def test_a_batch_is_worked_off_and_told_and_its_offsets_are_committed(harness):
     orders = harness.place(20)
     before = sum(harness.node.offsets(harness.group)[tp] for tp in ORIGINS)
@@ -29,6 +30,7 @@ def test_a_batch_is_worked_off_and_told_and_its_offsets_are_committed(harness):
     assert harness.counted("done") == 20
 
 
+@pytest.mark.promise("INV-2")
 def test_an_order_that_is_in_the_log_twice_has_one_verdict(harness):
     (order,) = harness.place()
     harness.node.put(topics.ORDERS, placed(order))
@@ -39,6 +41,7 @@ def test_an_order_that_is_in_the_log_twice_has_one_verdict(harness):
     assert harness.counted("done") == 3
 
 
+@pytest.mark.promise("c-duplicates")
 @pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
 def test_a_crash_loses_nothing_and_doubles_nothing(harness, point):
     orders = harness.place(5, partition=0)
@@ -51,6 +54,7 @@ def test_a_crash_loses_nothing_and_doubles_nothing(harness, point):
     harness.finish(*orders, *harness.place(partition=0))
 
 
+@pytest.mark.promise("retries")
 def test_a_message_that_fails_is_tried_again_ever_later_while_the_others_go_on(harness, clock):
     (bad,) = harness.place(partition=0)
     after = harness.place(2, partition=0)
@@ -107,6 +111,7 @@ def test_a_failing_message_takes_none_of_its_batch_with_it(harness, clock):
     assert len(harness.dead()) == 1
 
 
+@pytest.mark.promise("infrastructure")
 def test_when_the_database_is_full_no_message_is_to_blame(harness):
     harness.finish(*harness.place())
     orders = harness.place(500)
@@ -119,6 +124,7 @@ def test_when_the_database_is_full_no_message_is_to_blame(harness):
     assert (harness.counted("retried"), harness.dead()) == (0, [])
 
 
+@pytest.mark.promise("infrastructure")
 @pytest.mark.parametrize("fault", [DatabaseDown("away"), ConnectionResetError("reset"), OSError("no file is left")])
 def test_a_fault_of_the_infrastructure_is_nobodys_try(harness, fault):
     orders = harness.place(5)
@@ -145,6 +151,7 @@ def test_the_tries_of_a_message_outlive_a_lost_connection(harness, clock):
     assert len(harness.dead()) == 1
 
 
+@pytest.mark.promise("progress")
 def test_what_can_never_be_applied_is_dead_lettered_at_once_and_holds_up_nobody(harness):
     before = harness.place(2, partition=0)
     bad = harness.place(8, partition=0)
@@ -235,6 +242,7 @@ def test_what_cannot_be_delivered_is_not_committed_without_it(harness, monkeypat
     harness.finish(order)
 
 
+@pytest.mark.promise("poison")
 def test_poison_of_every_kind_is_dead_lettered_with_its_origin_and_harms_nobody(harness):
     (first,) = harness.place(partition=0)
     harness.node.put(topics.ORDERS, *INVALID_EVENTS, None, partition=0)
@@ -259,6 +267,7 @@ def test_an_event_in_the_topic_of_other_events_is_poison(harness):
     assert harness.batches == []
 
 
+@pytest.mark.promise("progress")
 def test_more_poison_than_a_batch_holds(harness):
     harness.node.put(topics.ORDERS, *([b"poison"] * 600), partition=0)
     harness.finish(*harness.place(partition=0))
@@ -292,6 +301,7 @@ def test_a_reset_is_refused_while_a_member_is_alive(harness):
         assert harness.node.offsets(harness.group) == before
 
 
+@pytest.mark.promise("c-duplicates")
 @pytest.mark.parametrize("noticed", [False, True], ids=["and does not know", "and has noticed"])
 def test_a_zombie_is_refused_by_its_generation(harness, monkeypatch, noticed):
     monkeypatch.setattr("broker.clients.SESSION_MS", 2000)

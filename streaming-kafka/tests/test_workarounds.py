@@ -109,6 +109,7 @@ def begun(node, name: str) -> KafkaProducer:
     return producer
 
 
+@pytest.mark.promise("limits")
 def test_a_transaction_that_gets_no_answer_has_an_end(node, made):
     offsets = {FIRST: OffsetAndMetadata(0, "", -1)}, ConsumerGroupMetadata(group_id=GROUP)
     producers = [begun(node, name) for name in ("offsets", "commits", "offsets with limit", "commits with limit")]

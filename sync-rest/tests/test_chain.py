@@ -148,6 +148,7 @@ def test_a_delay_longer_than_the_timeout_is_504_in_time_and_nothing_stays_reserv
     assert chain.notifications(order_id) == 0
 
 
+@pytest.mark.promise("INV-1")
 def test_inventory_crashing_after_its_commit_leaves_an_order_that_is_completed(chain):
     chain.inventory.configure(crash_point="after_commit")
     response = chain.place()
@@ -168,6 +169,7 @@ def test_inventory_crashing_before_its_commit_leaves_an_order_that_fails(chain):
     assert (chain.holds(order_id), chain.notifications(order_id)) == ("released", 0)
 
 
+@pytest.mark.promise("INV-6")
 def test_notification_crashing_after_its_commit_notifies_once(chain):
     chain.notification.configure(crash_point="after_commit")
     response = chain.place()
@@ -177,6 +179,7 @@ def test_notification_crashing_after_its_commit_notifies_once(chain):
     assert chain.notifications(order_id) == 1
 
 
+@pytest.mark.promise("INV-7")
 def test_the_order_service_killed_while_inventory_works_resolves_the_order_when_it_is_back(chain, background):
     chain.inventory.configure(delay=2)
     lost = background.submit(chain.place)
@@ -221,6 +224,7 @@ def test_the_order_service_crashing_itself(chain, point):
         assert chain.notifications(order_id) == 0
 
 
+@pytest.mark.promise("INV-7")
 @pytest.mark.parametrize("mode", ["drop", "hang"])
 def test_no_answer_from_inventory_is_504_and_the_order_fails(chain, mode):
     chain.order.configure(timeout=1)
@@ -267,6 +271,7 @@ def test_hanging_requests_free_their_threads_when_their_callers_leave(chain):
     assert chain.place().status == 201
 
 
+@pytest.mark.promise("a-down")
 def test_an_error_of_inventory_is_502_and_the_order_fails(chain):
     chain.inventory.configure(failure_rate=1)
     response = chain.place()
@@ -277,6 +282,7 @@ def test_an_error_of_inventory_is_502_and_the_order_fails(chain):
     assert chain.holds(order_id) == "released"
 
 
+@pytest.mark.promise("a-down")
 def test_a_dead_inventory_is_503_at_once_and_leaves_the_order_service_well(chain):
     chain.place()  # so that there are connections to break
     chain.inventory.kill()
@@ -291,6 +297,7 @@ def test_a_dead_inventory_is_503_at_once_and_leaves_the_order_service_well(chain
     assert chain.place().status == 201
 
 
+@pytest.mark.promise("a-down")
 def test_a_dead_notification_service_is_201_and_the_student_is_told_later(chain):
     chain.notification.kill()
     responses = [chain.place() for _ in range(3)]
@@ -344,6 +351,7 @@ def test_proxies_in_the_environment_are_ignored(chain):
     chain.order.kill()
 
 
+@pytest.mark.promise("INV-2")
 def test_identical_requests_with_one_key_make_one_order(chain, background):
     chain.inventory.configure(delay=0.3)
     start = threading.Barrier(8)

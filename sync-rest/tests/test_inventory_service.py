@@ -52,6 +52,7 @@ def test_a_refusal_says_why_and_takes_nothing(client, problem, lines, status, re
     assert stock(client) == FULL
 
 
+@pytest.mark.promise("INV-2", "a-duplicates")
 def test_a_second_call_answers_with_the_first_verdict(client):
     first = reserve(client, burger=2)
     assert reserve(client, burger=2).json == first.json

@@ -70,6 +70,7 @@ def services(request, make, monkeypatch):
     return orders, inventory, notification, unreliable
 
 
+@pytest.mark.promise("answers")
 def test_what_clients_with_one_key_are_told_stays_true(services, problem):
     orders, inventory, notification, unreliable = services
     answers: list[tuple[str, Any]] = []

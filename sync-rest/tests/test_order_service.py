@@ -66,6 +66,7 @@ def test_calls_wait_as_long_as_configured(make, inventory, notification):
     assert [call.timeout for call in notification.calls] == [1.5, 0.25]
 
 
+@pytest.mark.promise("INV-6")
 def test_a_refused_order_is_not_notified(orders, inventory, notification):
     inventory.answers["/reserve"] = Reply(409, {"reason": "insufficient_stock"})
     response = place(orders)
@@ -127,6 +128,7 @@ def test_either_form_of_the_same_order_is_the_same_body(orders):
     assert place(orders, full, **{"Idempotency-Key": "k1"}).json == short.json
 
 
+@pytest.mark.promise("INV-4")
 def test_the_same_key_with_another_body_does_nothing(orders, inventory):
     place(orders, None, **{"Idempotency-Key": "k1"})
     assert place(orders, FULL_FORM, **{"Idempotency-Key": "k1"}).status_code == 422

@@ -142,6 +142,7 @@ def test_the_decision_to_release_is_written_down_before_it_is_carried_out(harnes
     assert seen == [["release"]]
 
 
+@pytest.mark.promise("INV-5")
 @pytest.mark.parametrize(
     "trouble", [ConnectFailed("x"), OutcomeUnknown("x"), Reply(500, {}), Reply(409, {"reason": "injected"})]
 )
@@ -168,6 +169,7 @@ def test_the_decision_to_release_holds_after_a_restart(harness):
     assert harness.look(order).status == "failed"
 
 
+@pytest.mark.promise("INV-5")
 def test_a_server_error_of_inventory_is_released(harness):
     order = harness.unfinished(Reply(500, {}))
     assert harness.pending_steps() == ["release"]
@@ -188,6 +190,7 @@ def test_an_inventory_that_cannot_tell_is_asked_again(harness):
     assert harness.look(order).status == "reserved"
 
 
+@pytest.mark.promise("a-accepted")
 @pytest.mark.parametrize(
     "trouble", [ConnectFailed("x"), OutcomeUnknown("x"), Reply(500, {}), Reply(409, {"reason": "injected"})]
 )
@@ -223,6 +226,7 @@ def test_a_process_that_may_be_taken_for_dead_leaves_the_notification_to_a_loop(
     assert harness.look(order).status == "notified"
 
 
+@pytest.mark.promise("INV-1")
 @pytest.mark.parametrize(("answer", "end"), [(HOLDS, "notified"), (HELD_NOTHING, "failed"), (NEVER_SEEN, "failed")])
 def test_a_restart_resolves_what_a_killed_process_left(harness, answer, end):
     order = harness.place()  # and here the process was killed
@@ -295,6 +299,7 @@ def test_a_service_that_hangs_holds_up_only_its_own_steps(harness):
     assert harness.look(waiting).status == harness.look(reserved).status == "reserved"
 
 
+@pytest.mark.promise("infrastructure")
 def test_a_database_that_is_away_is_not_blamed_on_an_order(harness, monkeypatch):
     order = harness.unfinished()
     harness.inventory.answers["/reservations"] = HOLDS

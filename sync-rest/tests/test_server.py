@@ -148,6 +148,7 @@ def test_a_check_that_waits_for_a_lock_is_late_alone(service, connect):
     wait_until(service.ready, alive=service)
 
 
+@pytest.mark.promise("limits")
 def test_a_request_has_5_s_for_its_head_and_10_s_for_its_body(service, connect):
     heads = [connect(HALF[what], 30) for what in ("half a request line", "half a head")]
     bodies = [connect(HALF[what], 30) for what in ("half a body", "half a chunk")]

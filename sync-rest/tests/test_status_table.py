@@ -21,6 +21,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.promise("a-accepted")
 def test_reserved_and_notified_is_201(orders):
     response = orders.post("/order", json=GOOD)
     assert response.status_code == 201
@@ -45,6 +46,7 @@ def test_an_unreachable_inventory_says_when_to_try_again(orders, inventory):
     assert int(orders.post("/order", json=GOOD).headers["Retry-After"]) > 0
 
 
+@pytest.mark.promise("a-accepted")
 @pytest.mark.parametrize(
     "answer", [ConnectFailed("x"), OutcomeUnknown("x"), Reply(500, {}), Reply(409, {"reason": "injected"})]
 )

@@ -161,25 +161,25 @@ def replay_rebuilds_the_numbers(e: Evidence) -> Wrong:
             yield name, "it was another number after the replay"
 
 
-RULES: list[Callable[[Evidence], Wrong]] = [
-    acknowledged_orders_end,
-    nothing_reserved_twice,
-    stock_adds_up,
-    nothing_out_of_nowhere,
-    refused_orders_hold_nothing,
-    one_notification_each,
-    open_outcomes_are_resolved,
-]
-RULES_OF_A_LOG = [replay_rebuilds_the_numbers]  # where there is one, and analytics counts what it says
-IDS = tuple(f"INV-{n}" for n, _ in enumerate([*RULES, *RULES_OF_A_LOG], start=1))
+RULES: dict[str, Callable[[Evidence], Wrong]] = {
+    "INV-1": acknowledged_orders_end,
+    "INV-2": nothing_reserved_twice,
+    "INV-3": stock_adds_up,
+    "INV-4": nothing_out_of_nowhere,
+    "INV-5": refused_orders_hold_nothing,
+    "INV-6": one_notification_each,
+    "INV-7": open_outcomes_are_resolved,
+}
+RULES_OF_A_LOG = {"INV-8": replay_rebuilds_the_numbers}  # where there is one, and analytics counts what it says
+IDS = (*RULES, *RULES_OF_A_LOG)
 
 
 def check(run: Run) -> list[Finding]:
     """Decide every invariant. Without the state of a service or broker, or one finished order, nothing is decided."""
     evidence = Evidence(run)
     undecided = _why_undecided(evidence)
-    rules = RULES + (RULES_OF_A_LOG if evidence.reports else [])
-    return [_decide(id, rule, evidence, undecided) for id, rule in zip(IDS, rules, strict=False)]
+    rules = RULES | (RULES_OF_A_LOG if evidence.reports else {})
+    return [_decide(id, rule, evidence, undecided) for id, rule in rules.items()]
 
 
 def _why_undecided(e: Evidence) -> str | None:

@@ -87,7 +87,7 @@ def compare(quick: bool, check: bool) -> None:
     help="Change nothing; name the pages that are not up to date, and exit with 1 if there is one.",
 )
 def readme(check: bool) -> None:
-    """Fill the quoted tables and outputs of all pages, and make results/README.md.
+    """Fill the quoted tables and outputs of all pages, make results/README.md and the table of promises.
 
     The text between a `quote` comment and its `end` comment comes from results/. See experiments/lab/docs.py.
     """

@@ -85,6 +85,7 @@ def lost_an_order(raw):
     raw.remove("order", "o3")
 
 
+@pytest.mark.promise("INV-8")
 @pytest.mark.parametrize(
     "change",
     [
