@@ -193,7 +193,7 @@ def _refusal(reason: Exception) -> str:
     """Return what RabbitMQ refused, and what helps."""
     said = f"RabbitMQ closed the channel: {_plain(reason)}"
     if getattr(reason, "reply_code", 0) == 406 and "inequivalent arg" in said:
-        return f"{said}. It is there in another shape: delete it, or begin with ./lab up async-rabbitmq --fresh"
+        return f"{said}. It exists with other arguments: delete it, or run ./lab up async-rabbitmq --fresh"
     return said
 
 

@@ -160,7 +160,7 @@ class Consumer:
             self._other_since = None
         elif self._other_since is None:
             self._other_since = time.monotonic()
-            log.warning("another consumer has %s; this one waits for it to go", self.queue)
+            log.warning("another consumer has %s; this one waits until it leaves", self.queue)
         elif self._refuse and time.monotonic() - self._other_since > OLD_ONE_SECONDS:
             self._refuse(f"another consumer has the queue {self.queue}, and SQLite is for one process: use PostgreSQL")
 

@@ -85,5 +85,5 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 def project(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Bring the orders to the states that these events tell of. Raises LookupError for one that comes too early."""
     for early in order_store.project(tx, [item.event for item in work_items]):
-        raise LookupError(f"{early.event_type} of order {early.order_id} came before what it follows from")
+        raise LookupError(f"{early.event_type} of order {early.order_id} came before the event that it follows")
     return []

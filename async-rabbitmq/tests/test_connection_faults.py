@@ -148,7 +148,7 @@ def test_a_queue_of_another_shape_is_one_sentence_and_a_slow_retry(broker, start
     try:
         consumer = start(Consumer, QUEUE)
         wait_until(lambda: consumer._connection._pause == connection.MAX_BACKOFF_REFUSED)
-        assert fails(consumer.check, "It is there in another shape: delete it, or begin with ./lab up async-rabbitmq")
+        assert fails(consumer.check, "It exists with other arguments: delete it, or run ./lab up async-rabbitmq")
         assert fails(consumer.check, "'order-placed'")
         assert [record.message for record in caplog.records].count(f"test consumer: {consumer._connection._why}") == 1
     finally:

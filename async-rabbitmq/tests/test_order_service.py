@@ -173,7 +173,9 @@ def test_what_is_told_of_an_unknown_order_is_tried_again_later(orders):
     orders.take(new_event(INVENTORY_FAILED, "stranger", {"reason": "unknown_sku"}))
     (letter,) = orders.publisher.sent
     assert letter.key == "order-status.retry-1s"
-    assert "of order stranger came before what it follows from" in json.loads(letter.headers["x-history"])[0]["why"]
+    assert (
+        "of order stranger came before the event that it follows" in json.loads(letter.headers["x-history"])[0]["why"]
+    )
 
 
 def test_what_overtook_another_event_is_tried_again_later_and_harms_nobody(orders):

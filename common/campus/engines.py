@@ -117,7 +117,7 @@ class _OneConnection:
             if self._connection is not None:
                 self._connection.connection.driver_connection.rollback()
         except sqlite3.Error as failed:
-            fault = fault or DatabaseDown(f"no way back: {failed}")
+            fault = fault or DatabaseDown(f"the rollback failed: {failed}")
         if fault:
             if not self._in_memory:
                 self.close()

@@ -13,7 +13,7 @@ from campus.problems import Problem
 log = logging.getLogger("campus")
 
 _DETAILS = {
-    408: f"A request's head must arrive within {HEAD_SECONDS:.0f} s, its body within {BODY_SECONDS:.0f} s.",
+    408: f"A request's header must arrive within {HEAD_SECONDS:.0f} s, its body within {BODY_SECONDS:.0f} s.",
     413: "The body is too large.",
     431: "The head is too large.",
 }

@@ -113,7 +113,7 @@ def errors_of(error: ValidationError) -> list[dict[str, str]]:
 
 def bad_request(errors: list[dict[str, str]]) -> Problem:
     """Return the 400 Problem for these faulty fields."""
-    return Problem(400, "invalid-request", "The request breaks a rule; see errors.", errors=errors)
+    return Problem(400, "invalid-request", "The request is invalid; see errors.", errors=errors)
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

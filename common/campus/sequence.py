@@ -76,5 +76,5 @@ def after(tx: Connection, table: Table, order_id: str) -> dict[str, Any]:
         return {"b_seq": -1, "b_after": ""}
     number = tx.execute(select(table.c.seq).where(table.c.order_id == order_id)).scalar()
     if number is None:
-        raise bad_request([{"field": "after", "why": "there is no such order here (any more); begin without it"}])
+        raise bad_request([{"field": "after", "why": "there is no such order here (any more); start without it"}])
     return {"b_seq": number, "b_after": order_id}

@@ -190,7 +190,7 @@ def _answer_errors(app: Flask) -> None:
         log.error("database down: %s", error, extra={"fields": {"request_id": g.request_id}})
         status, detail = 503, "The database does not work; try again later."
         if isinstance(error, CommitUnknown):  # 503 would say that nothing was done
-            status, detail = 504, "The database went away at the last moment: nobody knows whether it was done."
+            status, detail = 504, "The connection to the database broke during the commit: the outcome is unknown."
         return problem(Problem(status, "database-down", detail, headers={"Retry-After": "2"}))
 
     @app.errorhandler(Exception)

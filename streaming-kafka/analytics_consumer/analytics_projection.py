@@ -65,7 +65,7 @@ class AnalyticsProjection:
         """Raise ConnectionError when it is not connected to Kafka, or has no partitions yet."""
         self._membership.check()
         if self._checked is None:
-            raise ConnectionError("finding out where to go on")
+            raise ConnectionError("looking for the offsets at which to continue")
 
     def close(self) -> None:
         """Leave the group and close the connection."""

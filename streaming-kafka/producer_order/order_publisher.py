@@ -81,7 +81,7 @@ class OrderPublisher:
         except BrokerDown as error:
             if self._forget(order):
                 raise _not_accepted(order, error) from None
-            trouble = f"{error}; another process may have told of the order"
+            trouble = f"{error}; another process may have published the order"
         if trouble:
             raise _outcome_unknown(order, f"whether Kafka has the order: {trouble}")
         self._faults.crash_at("after_publish")
@@ -102,8 +102,8 @@ def _not_accepted(order: Order, error: BrokerDown) -> Problem:
 
 
 def _outcome_unknown(order: Order, what: str) -> Problem:
-    log.warning("nobody knows %s", what, extra={"fields": {"order_id": order.order_id}})
-    detail = "Kafka did not acknowledge the order in time. It is told again until it does; look again."
+    log.warning("unknown %s", what, extra={"fields": {"order_id": order.order_id}})
+    detail = "Kafka did not acknowledge the order in time. It is published again until Kafka does; ask again."
     return Problem(504, "kafka-timeout", detail, headers=_look_again(order), order_id=order.order_id)
 
 
