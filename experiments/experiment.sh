@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# The frame of every experiment: sourced first, as in `source "$(dirname "$0")/experiment.sh" sync-rest "$@"`.
+# The prelude of every experiment script. A script sources it first: `source "$(dirname "$0")/experiment.sh" sync-rest "$@"`.
 #
-# It answers --help with the script's first comment, starts the part with empty databases, keeps what is printed in
-# run.log, and stops everything at the end, however the script ends. Then the script tells its story with `lab`
-# commands and closes with `finish`, whose exit status is the verdict: 0 pass, 1 fail, 2 unknown.
-# What the script expects is in the file of the same name beside it, as a1_baseline.py: it is tried before anything starts.
-# A script that makes many runs sets `place`, where one goes below results/, and `again`, the command for it, before; and
-# `traffic` to have messages and connections counted.
+# With --help it prints the script's first comment. It starts the part with empty databases, keeps the output in run.log, and
+# stops everything at the end, however the script ends. The script then runs `lab` commands and ends with `finish`. The exit
+# status of `finish` is the verdict: 0 pass, 1 fail, 2 unknown.
+# The predictions are in the Python file of the same name, as a1_baseline.py. They are tried before anything starts.
+# A script that makes many runs first sets `place`, the folder of this run below results/, and `again`, the command that
+# makes it again. It sets `traffic` to count messages and connections.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -19,7 +19,7 @@ lab() { "$root/lab" "$@"; }
 # full_or_quick A B: A in a full run, B with --quick.
 full_or_quick() { if [[ -n $quick ]]; then echo "$2"; else echo "$1"; fi; }
 
-# step TEXT: say what comes now.
+# step TEXT: print what the script does next.
 step() { printf '%s\n' "— $*"; }
 
 # Wait for the loads in the background; a load that failed ends the script.
@@ -28,7 +28,7 @@ wait_for_loads() {
   for load in $(jobs -p); do wait "$load"; done
 }
 
-# One that expects orders that never end sets `patience`, the seconds to wait for them.
+# A script that expects orders that never end sets `patience`, the seconds to wait for them.
 finish() {
   step "waiting until every order is in a final state"
   lab settle ${patience:+--seconds "$patience"}
@@ -59,7 +59,7 @@ done
 trap stop_everything EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-# A script that may not begin (2) has nothing to stop: what runs is another experiment's.
+# Status 2: this script may not begin, because another experiment runs; so there is nothing to stop.
 LAB_RUN=$(lab begin "$script" "$part" --owner $$ ${place:+--place "$place"} ${again:+--again "$again"} ${traffic:+--traffic} $quick) || {
   status=$?
   [[ $status -ne 2 ]] || trap - EXIT
