@@ -4,7 +4,7 @@ The run with the broken version must turn red in what the version names, and in 
 must pass. Every order that was done before the disturbance must be sound in both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from lab.history import model as history
 from lab.history import steps
 from lab.history.model import Run
 from lab.report import run as run_report
-from lab.report.format import prediction_row, table, verdict_sentence
+from lab.report.format import page, prediction_row, verdict_sentence
 from lab.runtime.broken import BrokenVersion
-from lab.verdict import FAIL, MARK, PASS, UNKNOWN, overall
+from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 CALM = "warm-"  # the load before the disturbance
 Said = Iterator[tuple[str, str]]  # (verdict, sentence)
@@ -30,7 +30,7 @@ class Judged:
     verdict: str
     why: str
     caught: tuple[str, ...] = ()
-    story: str = ""
+    story: Sequence[str] = ()
     right: str = "–"
 
 
@@ -101,44 +101,12 @@ def _in_words(check: dict[str, Any]) -> str:
     return f"{check['id']}: {check['sentence']}: predicted {predicted}, measured {measured}"
 
 
-def _one_story(summary: dict[str, Any]) -> str:
+def _one_story(summary: dict[str, Any]) -> list[str]:
     """Return the story of the first order that breaks an invariant; nothing where there is none to tell."""
     told = (v["story"] for i in summary["invariants"] for v in i["violations"] if v["story"])
-    story = next(told, None)
-    return "```\n" + "\n".join(story) + "\n```" if story else ""
+    return next(told, [])
 
 
 def write_report(judged: list[Judged]) -> str:
     """Return the index of these versions as Markdown."""
-    good = sum(j.verdict == PASS for j in judged)
-    sections = [
-        "# Broken on purpose",
-        "Each version has one piece of one service replaced by a mistake that is usually made. Its story is told by "
-        "the broken version, which must turn red for the reason that it names and no other, and by the right one, "
-        "which must pass.",
-        f"**{good} of {len(judged)} are caught.**",
-        table(("version", "part", "the mistake", "caught by", "verdict"), [_row(j) for j in judged]),
-        *(section for j in judged for section in _section(j)),
-        "## Make it again",
-        "```\nexperiments/broken.sh\n```",
-        "`./lab caught results/broken` makes this page again from the raw files of the runs.",
-    ]
-    return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def _row(j: Judged) -> tuple[str, ...]:
-    variant = j.variant
-    page = f"[`{variant.name}`](../../experiments/broken/{variant.name}.md)"
-    verdict = MARK[j.verdict] + ("" if j.verdict == PASS else f": {j.why}")
-    return page, variant.part, variant.title, "; ".join(variant.caught_by), verdict
-
-
-def _section(j: Judged) -> list[str]:
-    """Return what the broken version and the right one gave, in the words of their reports."""
-    name = j.variant.name
-    return [
-        f"## {name}",
-        f"Broken, [it turns red]({name}/red/report.md): {'; '.join(j.caught) or 'nowhere'}",
-        j.story,
-        f"Right, [it gave]({name}/green/report.md): {j.right}",
-    ]
+    return page("report/templates/broken.md.j2", judged=judged)

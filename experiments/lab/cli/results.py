@@ -29,7 +29,7 @@ def report(folders: tuple[Path, ...]) -> None:
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 def summary(folders: tuple[Path, ...]) -> None:
     """Show the verdicts of the runs in FOLDERS in one table; the exit status is the worst of them."""
-    from lab.report.overview import show
+    from lab.report.index import show
 
     sys.exit(show(folders))
 

@@ -1,8 +1,14 @@
-"""Figures, predictions and verdicts as a person reads them; tables of Markdown and CSV."""
+"""Figures, predictions and verdicts as a person reads them, tables of Markdown, and pages from templates."""
 
 import csv
 import io
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lab.verdict import MARK, PASS
 
@@ -27,11 +33,24 @@ def shown_value(value: float | None, unit: str) -> str:
     return f"{value:,.4g} {unit}".strip() if value < 10_000 else f"{value:,.0f} {unit}".strip()
 
 
-def table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def row(*cells: Any) -> str:
+    """Return a line of a Markdown table; a count gets its commas, and what is not known is a dash."""
+    return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _cell(value: Any) -> str:
+    text = "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    return text.replace("|", "\\|")
+
+
+def head(*columns: str) -> str:
+    """Return the first two lines of a Markdown table."""
+    return f"{row(*columns)}\n|{'---|' * len(columns)}"
+
+
+def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Return a Markdown table."""
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
+    return "\n".join([head(*columns), *(row(*cells) for cells in rows)])
 
 
 def verdict_sentence(summary: dict[str, Any]) -> str:
@@ -59,12 +78,38 @@ def _tolerance(p: dict[str, Any]) -> str:
     return f"{100 * float(p['within']):g} points"
 
 
-def as_csv(rows: list[dict[str, Any]]) -> str:
-    """Return rows as CSV; a column for each name that one of them has."""
+PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).parents[1]),
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
+PAGES.filters |= {"time": shown_time, "s": "{:.1f} s".format, "g": "{:g}".format, "count": "{:,}".format}
+PAGES.globals |= {
+    "head": head,
+    "row": row,
+    "table": table,
+    "mark": MARK,
+    "verdict_sentence": verdict_sentence,
+    "prediction_row": prediction_row,
+}
+
+
+def page(template: str, **values: Any) -> str:
+    """Return the page that a template below `lab/` makes of these values; several empty lines count as one."""
+    return re.sub(r"\n{3,}", "\n\n", PAGES.get_template(template).render(values)).strip("\n") + "\n"
+
+
+def as_json(value: Any) -> str:
+    """Return JSON as the committed files have it."""
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def as_csv(rows: list[Mapping[str, Any]]) -> str:
+    """Return a table for programs, with a column for each name that any of the rows has."""
     out = io.StringIO()
     if rows:
-        columns = dict.fromkeys(name for row in rows for name in row)
-        writer = csv.DictWriter(out, columns, lineterminator="\n")
+        writer = csv.DictWriter(out, dict.fromkeys(name for line in rows for name in line), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return out.getvalue()

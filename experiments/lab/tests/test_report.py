@@ -11,7 +11,7 @@ import pytest
 from hand_made import Raw, good, items
 from lab.history.model import HISTORY, STATE
 from lab.paths import RESULTS, ROOT
-from lab.report import overview
+from lab.report import index as results_index
 from lab.report import run as run_report
 from lab.report.format import verdict_sentence
 from lab.verdict import EXIT_STATUS, overall
@@ -155,7 +155,7 @@ def test_many_runs_in_one_table(tmp_path, capsys):
     raw = good()
     raw.moves(-1)
     run_report.make(raw.write(tmp_path / "bad"))
-    assert overview.show([tmp_path / "good"]) == 0
-    assert overview.show([tmp_path / "good", tmp_path / "missing"]) == 2
-    assert overview.show([tmp_path / "good", tmp_path / "bad", tmp_path / "missing"]) == 1
+    assert results_index.show([tmp_path / "good"]) == 0
+    assert results_index.show([tmp_path / "good", tmp_path / "missing"]) == 2
+    assert results_index.show([tmp_path / "good", tmp_path / "bad", tmp_path / "missing"]) == 1
     assert "It did not finish." in capsys.readouterr().out
