@@ -6,7 +6,6 @@ from typing import Any
 
 from lab.history.model import Run
 
-COLUMNS = ("at", "group", "topic", "partition", "current", "end", "lag")
 Partition = tuple[str, int]  # (topic, number)
 
 
@@ -16,8 +15,22 @@ def groups(run: Run) -> list[str]:
 
 
 def rows(run: Run) -> list[dict[str, Any]]:
-    """Return the samples as lines of a table."""
-    return [{name: e[name] for name in COLUMNS} for e in run.of_type("lag")]
+    """Return the lag at each sample: `{"at": …, "analytics-consumer-group": 7, "analytics-consumer-group …": 3, …}`.
+
+    A column is what a whole group has not read yet, or what it has not read of one partition.
+    """
+    series = {group: LagSeries(run, group) for group in groups(run)}
+    return [
+        {"at": at}
+        | {group: of.total(at) for group, of in series.items()}
+        | {name_of(group, each): of.of(each, at) for group, of in series.items() for each in of.partitions}
+        for at in sorted({e["at"] for e in run.of_type("lag")})
+    ]
+
+
+def name_of(group: str, partition: Partition) -> str:
+    """Return what the column of one partition is called: `inventory-consumer-group order-events[0]`."""
+    return f"{group} {partition[0]}[{partition[1]}]"
 
 
 class LagSeries:

@@ -1,4 +1,4 @@
-"""What a run cost: orders that were lost, done twice, or left open. Each is named, from the raw files alone."""
+"""What a run cost: orders that were lost, duplicated, or left unresolved. Each is named, from the raw files alone."""
 
 from collections import Counter
 
@@ -21,7 +21,7 @@ def lost(e: Evidence) -> list[str]:
     return [op.op for op in e.operations.values() if op.result == "ok" and is_lost(op)]
 
 
-def doubled(e: Evidence) -> list[str]:
+def duplicated(e: Evidence) -> list[str]:
     """Return the orders with two reservations or two notifications, and the clients of whose order two were made."""
     reservations = Counter(r["order_id"] for r in e.holding)
     notifications = Counter(n["order_id"] for n in e.notifications)
@@ -30,6 +30,6 @@ def doubled(e: Evidence) -> list[str]:
     return sorted(twice | clients)
 
 
-def left_open(e: Evidence) -> list[str]:
+def unresolved(e: Evidence) -> list[str]:
     """Return the orders that are in no final state."""
     return [order_id for order_id, order in e.orders.items() if order["status"] not in FINAL]

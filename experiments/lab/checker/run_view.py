@@ -123,8 +123,8 @@ class Run(Recorded):
         return sum(r["status"] == status for r in self.held("inventory", "reservation"))
 
     lost = attribute(lambda self: len(losses.lost(self._evidence)))  # acknowledged, and not there or not done
-    duplicated = attribute(lambda self: len(losses.doubled(self._evidence)))  # done twice
-    unresolved = attribute(lambda self: len(losses.left_open(self._evidence)))  # in no final state
+    duplicated = attribute(lambda self: len(losses.duplicated(self._evidence)))  # done twice
+    unresolved = attribute(lambda self: len(losses.unresolved(self._evidence)))  # in no final state
     faults_drawn = attribute(lambda self: len((self.raw.schedule or {})["faults"]))  # by the seed
 
     @figure

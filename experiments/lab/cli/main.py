@@ -12,7 +12,7 @@ MODULES = {
     "experiment": "begin load at settle snapshot redeliver poison chaos sample finish",
     "kafka": "lag replay note-report tally",
     "dlq": "dlq",
-    "results": "report summary bench chaos-report compare readme",
+    "results": "report plot summary bench chaos-report compare readme",
     "grade": "grade",
     "broken": "versions caught diffs",
 }

@@ -26,6 +26,18 @@ def report(folders: tuple[Path, ...]) -> None:
 
 
 @click.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
+def plot(folders: tuple[Path, ...]) -> None:
+    """Draw the plots of the runs in FOLDERS and write their series as CSV, also where a report is kept without."""
+    from lab.history.model import read
+    from lab.report import run as reports
+
+    for folder in folders:
+        reports.draw(read(folder), folder)
+        click.echo(f"{folder}: plot.svg, and its series as CSV")
+
+
+@click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 def summary(folders: tuple[Path, ...]) -> None:
     """Show the verdicts of the runs in FOLDERS in one table; the exit status is the worst of them."""
@@ -40,7 +52,7 @@ def chaos_report(folder: Path) -> None:
     """Make the page of all chaos runs in FOLDER, from their summaries."""
     from lab.report import chaos
 
-    chaos.make(folder)
+    (folder / "report.md").write_text(chaos.write(folder))
 
 
 @click.command()

@@ -66,7 +66,7 @@ def _does_all(f: Figures) -> bool:
 def _keeps_all(at: At) -> bool:
     pairs = [(letter, condition) for letter in PARTS_BY_LETTER for condition in CONDITIONS]
     pairs.remove(("A", "broker_killed"))
-    return all(len(at(*pair)[name]) == 0 for pair in pairs for name in ("lost", "doubled", "left_unknown"))
+    return all(len(at(*pair)[name]) == 0 for pair in pairs for name in ("lost", "duplicated", "unresolved"))
 
 
 CLAIMS = (

@@ -4,7 +4,6 @@ A cell is the run of one model under one condition, `results/comparison/PART/CON
 lies in `results/comparison/`: `matrix.csv`, `summary.json`, `report.md` and a picture of each condition.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from lab.comparison.page import evidence
 from lab.errors import LabError
 from lab.paths import PARTS, relative
 from lab.report import run as run_report
-from lab.report.format import verdict_sentence
+from lab.report.format import as_json, verdict_sentence
 from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 NO_BROKER = ("broker_killed", "sync-rest")
@@ -42,7 +41,7 @@ def _files(cells: Cells, summary: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the comparison by name."""
     made = {
         "matrix.csv": comparison_page.as_csv(summary["cells"]).encode(),
-        "summary.json": (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode(),
+        "summary.json": as_json(summary).encode(),
         "report.md": comparison_page.write(summary).encode(),
     }
     for condition in summary["conditions"]:
@@ -118,7 +117,7 @@ def _title(cell: Any) -> str:
 def _of_cell(cell: Any) -> dict[str, bytes]:
     """Return the files of a cell's own report in which every figure stands."""
     return {
-        "summary.json": (json.dumps(cell.summary, indent=1, ensure_ascii=False) + "\n").encode(),
+        "summary.json": as_json(cell.summary).encode(),
         "report.md": run_report.write_report(cell.run, cell.summary).encode(),
     }
 

@@ -1,7 +1,6 @@
 """The figures of a cell of the comparison: one model under one condition, all from the raw files of its run."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -9,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.analysis import latency
-from lab.checker import invariants
-from lab.checker.invariants import Wrong
+from lab.checker import invariants, losses
 from lab.errors import LabError
 from lab.history import model as history
 from lab.history.model import Operation, Run, seconds_at
@@ -26,10 +24,6 @@ SERVICES = {
     "streaming-kafka": ("order", "inventory", "notification", "analytics"),
 }
 MODELS = {"sync-rest": "A: REST", "async-rabbitmq": "B: RabbitMQ", "streaming-kafka": "C: Kafka"}
-# Which broken invariants make an order lost, doubled, or left unknown.
-LOST = (invariants.acknowledged_orders_end,)
-DOUBLED = (invariants.nothing_reserved_twice, invariants.one_notification_each)
-LEFT_UNKNOWN = (invariants.open_outcomes_are_resolved,)
 
 
 @dataclass(frozen=True)
@@ -119,9 +113,7 @@ class Cell:
             "fault": [round(at, 6) for at in self.fault] if self.fault else None,
             "recovered": self.recovered(),
             "recover_s": self.time_to_recover(),
-            "lost": self._broken(LOST),
-            "doubled": self._broken(DOUBLED),
-            "left_unknown": self._broken(LEFT_UNKNOWN),
+            **self._losses(),
             "received": received,
             "messages_per_order": self._per_order(sum(received.values()) if received is not None else None),
             "connections": connections,
@@ -165,12 +157,12 @@ class Cell:
     def _last_step(self, order: dict[str, Any]) -> float:
         return seconds_at(self.run, order["timeline"][-1]["at"]) - self.load["at"]
 
-    def _broken(self, rules: Iterable[Callable[[invariants.Evidence], Wrong]]) -> list[str] | None:
-        """Return the orders that break one of these invariants; None when that cannot be decided."""
-        if any(finding["verdict"] == UNKNOWN for finding in self.summary["invariants"]):
-            return None
+    def _losses(self) -> dict[str, list[str] | None]:
+        """Return the orders that were lost, duplicated, left unresolved; None when that cannot be decided."""
+        decided = all(finding["verdict"] != UNKNOWN for finding in self.summary["invariants"])
         evidence = invariants.Evidence(self.run)
-        return sorted({subject for rule in rules for subject, _ in rule(evidence)})
+        kinds = (losses.lost, losses.duplicated, losses.unresolved)
+        return {kind.__name__: sorted(kind(evidence)) if decided else None for kind in kinds}
 
     def _received(self) -> dict[str, int] | None:
         """Return the messages received, by endpoint, queue or group; None when a process did not say."""

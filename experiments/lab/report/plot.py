@@ -1,14 +1,15 @@
 """The picture of a run: latency over time, replies per second, latency by quantile; disturbed times are shaded.
 
-The same raw files give the same bytes: no date, fixed ids, text as text.
+The same raw files give the same bytes: no date, fixed ids, text as text. Of what lies too close to be told apart only
+the outline is drawn: dots that touch become one stroke, and of a curve the highest and lowest value of each column.
 """
 
-import functools
-import io
 import math
-import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -16,69 +17,60 @@ matplotlib.use("svg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as MplPath
 
-from lab.analysis import lag
-from lab.analysis import latency as figures
+from lab.analysis import lag, latency
 from lab.analysis.lag import LagSeries
 from lab.history.model import Operation, Run
+from lab.report.series import Row, outline
+from lab.report.svg import STYLE, as_svg
 
 COLOURS = {"ok": "#2b7a4b", "fail": "#c8502d", "info": "#7d4bb0", "notified": "#2a6fb0", "waiting": "#555555"}
 LABELS = {"ok": "done (2xx)", "fail": "refused (4xx, 502, 503)", "info": "outcome unknown (500, 504, no reply)"}
 ACCEPTED = {"ok": "accepted (202)"}
 FAULT = "#f0c24b"
-CROWDED, MOST_LETTERS = 6, 26  # more disturbances than that, and their names must be short
-DECIMALS = re.compile(r"<text.*?</text>|\b(\d+\.\d\d)\d+\b", re.DOTALL)  # what is written in a picture stays
+CROWDED, MAX_LETTERS = 6, 26  # more disturbances than that, and their names must be short
 WIDE = 100  # letters of a legend that fit into one line
-LOADS = ("#2a6fb0", "#c8502d", "#2b7a4b", "#7d4bb0", "#b08a2a", "#3aa0a0", "#a03a6b", "#555555")
-STYLE = {
-    "svg.hashsalt": "campus",
-    "svg.fonttype": "none",
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-}
+LOADS = ("#2a6fb0", "#c8502d", "#2b7a4b", "#7d4bb0", "#b08a2a", "#3aa0a0", "#a03a6b", "#555555") * 4
+MAX_BYTES = 60_000
+COLUMNS = (400, 320, 260, 200, 140, 100)  # the first with which the picture is small enough; 400 are 1.4 points wide
+ROWS_A_DECADE, TOUCHING = 30, 2  # dots that are two rows apart touch: 1.6 points or less
+HEIGHT = 300  # half points of a panel
+QUANTILES = [n / 100 for n in range(1, 100)] + [0.995, 0.999]
 
 
 def draw(run: Run, path: Path) -> None:
-    """Write the picture of a run as SVG."""
+    """Write the picture of a run as SVG, of at most 60 KB unless even the coarsest is larger."""
+    pictures = (_picture(run, columns) for columns in COLUMNS)
+    found = next((svg for svg in pictures if len(svg) <= MAX_BYTES), b"")
+    path.write_bytes(found or _picture(run, COLUMNS[-1]))
+
+
+def _picture(run: Run, columns: int) -> bytes:
+    panels: list[Callable[[Axes, Run, int], None]] = [_latency_over_time, _per_second]
+    panels += [_depths] if run.of_type("depth") else []
+    panels += [_lags, _partitions] if run.of_type("lag") else []
     with plt.rc_context(STYLE):
-        over_time = [
-            _latency_over_time,
-            _per_second,
-            *([_depths] if run.of_type("depth") else []),
-            *([_lags, _partitions] if run.of_type("lag") else []),
-        ]
-        height = 3.5 * (len(over_time) + 1)
-        picture, places = plt.subplots(len(over_time) + 1, 1, figsize=(9, height))
+        picture, places = plt.subplots(len(panels) + 1, 1, figsize=(9, 3.5 * (len(panels) + 1)))
         last = _end(run)
-        for draw_into, axes in zip(over_time, places, strict=False):
-            draw_into(axes, run)
+        for panel, axes in zip(panels, places, strict=False):
+            panel(axes, run, columns)
             axes.set_xlim(0, last * 1.02)
+            axes.set_xlabel("seconds since the run began")
             _shade(axes, run, last)
+            _legend(axes)
         _by_quantile(places[-1], run)
         picture.suptitle(run.head["title"], fontsize=11)
         picture.subplots_adjust(left=0.09, right=0.98, top=0.93, bottom=0.08, hspace=0.5)
-        path.write_bytes(as_svg(picture))
-
-
-def as_svg(picture: Figure) -> bytes:
-    """Return a picture as SVG and close it: to a hundredth of a point, as what is finer is half of the file."""
-    out = io.StringIO()
-    picture.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    plt.close(picture)
-    return DECIMALS.sub(lambda found: found[1] or found[0], out.getvalue()).encode()
+        return as_svg(picture)
 
 
 def _end(run: Run) -> float:
     """Return when the last thing happened that the picture shows."""
     last = max((op.ended or op.intended for op in run.operations), default=1.0)
     if run.asynchronous:
-        last = max([last] + [op.intended + latency for op, latency in figures.completions(run, run.operations)])
+        last = max([last] + [op.intended + took for op, took in latency.completions(run, run.operations)])
     return max([last] + [sample["at"] + 1 for sample in run.of_type("lag") if sample["lag"]])
 
 
@@ -86,115 +78,113 @@ def _labels(run: Run) -> dict[str, str]:
     return LABELS | (ACCEPTED if run.asynchronous else {})
 
 
-def _latency_over_time(axes: Axes, run: Run) -> None:
+def _latency_over_time(axes: Axes, run: Run, columns: int) -> None:
     axes.set_title("Latency of each order, at the time when it was meant to be sent", loc="left", fontsize=9)
+    width = _end(run) / columns
     if run.asynchronous:
-        _dots(axes, run, figures.completions(run, run.operations), "notified", "notified")
+        _dots(axes, latency.completions(run, run.operations), width, COLOURS["notified"], "notified")
     for result in ("ok", "fail", "info"):
-        found = [(op, figures.latency(op)) for op in run.operations if op.result == result]
-        _dots(axes, run, found, result, _labels(run)[result])
+        found = [(op, latency.latency(op)) for op in run.operations if op.result == result]
+        _dots(axes, found, width, COLOURS[result], _labels(run)[result])
     axes.set_yscale("log")
     axes.set_ylim(top=axes.get_ylim()[1] * (20 if run.windows else 1))  # room for the names of the faults
     axes.set_ylabel("seconds (log)")
-    axes.set_xlabel("seconds since the run began")
-    _legend(axes)
 
 
-def _dots(axes: Axes, run: Run, found: list[tuple[Operation, float]], colour: str, label: str) -> None:
-    """Draw each latency at the time of its order, on a grid finer than the dots: nothing visible is lost.
-
-    Of a run that is one of many the grid is as fine as the dots: there, the pictures would be larger than all else.
-    """
-    place = _roughly if "place" in run.head else _nearly
-    points = sorted({place(op.intended, max(latency, 1e-4)) for op, latency in found})
-    if points:
-        axes.plot(*zip(*points, strict=True), ".", ms=3, color=COLOURS[colour], label=label)
-
-
-def _nearly(at: float, latency: float) -> tuple[float, float]:
-    return round(at, 1), float(f"{latency:.2g}")
-
-
-def _roughly(at: float, latency: float) -> tuple[float, float]:
-    return round(2 * at) / 2, 10 ** (round(8 * math.log10(latency)) / 8)
+def _dots(axes: Axes, found: Iterable[tuple[Operation, float]], width: float, colour: str, label: str) -> None:
+    """Draw each latency as a dot at the time of its order; dots one above the other that touch are one stroke."""
+    columns: dict[int, set[int]] = defaultdict(set)
+    for op, took in found:
+        columns[round(op.intended / width)].add(round(ROWS_A_DECADE * math.log10(max(took, 1e-4))))
+    ends = [
+        (column * width, 10 ** (end / ROWS_A_DECADE))
+        for column, rows in sorted(columns.items())
+        for stroke in strokes(sorted(rows))
+        for end in stroke
+    ]
+    if ends:
+        shape = MplPath(ends, [MplPath.MOVETO, MplPath.LINETO] * (len(ends) // 2))
+        axes.add_patch(PathPatch(shape, fill=False, lw=2.2, edgecolor=colour, capstyle="round", zorder=2))
+        axes.plot([], [], ".", ms=3, color=colour, label=label)
 
 
-def _per_second(axes: Axes, run: Run) -> None:
+def strokes(rows: list[int]) -> list[tuple[int, int]]:
+    """Return the first and the last row of each stretch of dots that touch."""
+    ends = [-1, *(n for n, (one, other) in enumerate(pairwise(rows)) if other > one + TOUCHING), len(rows) - 1]
+    return [(rows[before + 1], rows[end]) for before, end in pairwise(ends)]
+
+
+def _per_second(axes: Axes, run: Run, columns: int) -> None:
     axes.set_title("Replies per second, orders notified, and orders waiting for a reply", loc="left", fontsize=9)
-    rows = figures.per_second(run)
-    seconds = [row["second"] + 0.5 for row in rows]
+    rows = latency.per_second(run)
     for result in ("ok", "fail", "info"):
         if any(row[result] for row in rows):
-            values = [r[result] for r in rows]
-            axes.step(seconds, values, where="mid", color=COLOURS[result], label=_labels(run)[result])
-    axes.step(seconds, [r["notified"] for r in rows], where="mid", ls=":", color=COLOURS["notified"], label="notified")
-    waiting = [r["waiting"] for r in rows]
-    axes.step(seconds, waiting, where="mid", lw=0.8, color=COLOURS["waiting"], label="waiting at the second's end")
+            _steps(axes, rows, result, columns, color=COLOURS[result], label=_labels(run)[result])
+    _steps(axes, rows, "notified", columns, ls=":", color=COLOURS["notified"], label="notified")
+    label = "waiting at the second's end"
+    _steps(axes, rows, "waiting", columns, lw=0.8, color=COLOURS["waiting"], label=label)
     axes.set_yscale("symlog", linthresh=10)
     axes.set_ylim(0, axes.get_ylim()[1] * (8 if run.windows else 1))
     axes.set_ylabel("orders (log above 10)")
-    axes.set_xlabel("seconds since the run began")
-    _legend(axes)
 
 
-def _depths(axes: Axes, run: Run) -> None:
-    axes.set_title(
-        "Messages waiting in the queues and the outbox; dashed: orders, by their timelines", loc="left", fontsize=9
-    )
-    rows = figures.depths(run)
+def _depths(axes: Axes, run: Run, columns: int) -> None:
+    title = "Messages waiting in the queues and the outbox; dashed: orders, by their timelines"
+    axes.set_title(title, loc="left", fontsize=9)
+    rows = latency.depths(run)
     names = dict.fromkeys(name for row in rows for name in row if name != "at")
-    for name, colour in zip([n for n in names if any(row.get(n) for row in rows)], LOADS * 4, strict=False):
-        values = [row.get(name, float("nan")) for row in rows]  # a gap where nobody could say
+    for name, colour in zip([n for n in names if any(row.get(n) for row in rows)], LOADS, strict=False):
         style = "--" if name.startswith("orders ") else "-"
-        axes.step([row["at"] for row in rows], values, style, where="post", lw=1.4, color=colour, label=name)
-    axes.set_ylim(0, max(10, axes.get_ylim()[1] * (1.3 if run.windows else 1.1)))
-    axes.set_ylabel("messages, orders")
-    axes.set_xlabel("seconds since the run began")
-    _legend(axes)
+        _steps(axes, rows, name, columns, lw=1.4, ls=style, color=colour, label=name)
+    _from_zero(axes, run, "messages, orders")
 
 
-def _lags(axes: Axes, run: Run) -> None:
+def _lags(axes: Axes, run: Run, columns: int) -> None:
     axes.set_title("Lag of each group: records that it has not read yet", loc="left", fontsize=9)
+    rows = lag.rows(run)
     for group, colour in zip(lag.groups(run), LOADS, strict=False):
-        series = LagSeries(run, group)
-        _steps(axes, series.times, series.total, colour, group.removesuffix("-group"))
-    _finish_lags(axes, run)
+        label = group.removesuffix("-group")
+        _steps(axes, rows, group, columns, lw=1.2, color=colour, label=label)
+    _from_zero(axes, run, "records")
 
 
-def _partitions(axes: Axes, run: Run) -> None:
+def _partitions(axes: Axes, run: Run, columns: int) -> None:
     axes.set_title("Lag of inventory, by partition of order-events", loc="left", fontsize=9)
-    series = LagSeries(run, "inventory-consumer-group")
-    for partition, colour in zip(series.partitions, LOADS * 4, strict=False):
-        _steps(axes, series.times, functools.partial(series.of, partition), colour, f"partition {partition[1]}")
-    _finish_lags(axes, run)
+    rows, group = lag.rows(run), "inventory-consumer-group"
+    for partition, colour in zip(LagSeries(run, group).partitions, LOADS, strict=False):
+        name, label = lag.name_of(group, partition), f"partition {partition[1]}"
+        _steps(axes, rows, name, columns, lw=1.2, color=colour, label=label)
+    _from_zero(axes, run, "records")
 
 
-def _steps(axes: Axes, times: list[float], value: Callable[[float], int], colour: str, label: str) -> None:
-    axes.step(times, [value(at) for at in times], where="post", lw=1.2, color=colour, label=label)
+def _steps(axes: Axes, rows: Sequence[Row], name: str, columns: int, **style: Any) -> None:
+    """Draw one column of a table over time, without steps too small to be seen; a gap where nobody could say."""
+    unseen = 0 if any("second" in row for row in rows) else max(row.get(name, 0) for row in rows) / HEIGHT
+    drawn: list[tuple[float, float]] = []
+    for row in [*outline(rows[:-1], [name], columns), *rows[-1:]]:
+        value = row.get(name, math.nan)
+        if not drawn or row is rows[-1] or not abs(value - drawn[-1][1]) <= unseen:
+            drawn.append((row.get("at", row.get("second")), value))
+    if drawn:
+        drawn.append((drawn[-1][0] + ("second" in rows[-1]), drawn[-1][1]))
+        axes.step(*zip(*drawn, strict=True), where="post", **style)
 
 
-def _finish_lags(axes: Axes, run: Run) -> None:
+def _from_zero(axes: Axes, run: Run, unit: str) -> None:
     axes.set_ylim(0, max(10, axes.get_ylim()[1] * (1.3 if run.windows else 1.1)))
-    axes.set_ylabel("records")
-    axes.set_xlabel("seconds since the run began")
-    _legend(axes)
+    axes.set_ylabel(unit)
 
 
 def _by_quantile(axes: Axes, run: Run) -> None:
-    title = f"Latency of the orders that were {figures.word_for_ok(run)}, by quantile"
+    title = f"Latency of the orders that were {latency.word_for_ok(run)}, by quantile"
     dashed = "; dashed: until they were notified" if run.asynchronous else ""
     axes.set_title(title + dashed, loc="left", fontsize=9)
-    quantiles = [n / 200 for n in range(1, 200)] + [0.999]
-    names = [name for name in figures.of_phases(run) if name != "warm"]
-    for name, colour in zip(names, LOADS * 4, strict=False):
-        times = figures.Latencies(figures.latency(o) for o in run.operations if o.phase == name and o.result == "ok")
-        if len(times):
-            axes.plot([100 * q for q in quantiles], times.quantiles(quantiles), color=colour, label=name)
+    names = [name for name in latency.of_phases(run) if name != "warm"]
+    for name, colour in zip(names, LOADS, strict=False):
+        operations = [op for op in run.operations if op.phase == name]
+        _quantiles(axes, [latency.latency(op) for op in operations if op.result == "ok"], "-", colour, name)
         if run.asynchronous:
-            operations = [o for o in run.operations if o.phase == name]
-            later = figures.Latencies(latency for _, latency in figures.completions(run, operations))
-            if len(later):
-                axes.plot([100 * q for q in quantiles], later.quantiles(quantiles), "--", color=colour)
+            _quantiles(axes, [took for _, took in latency.completions(run, operations)], "--", colour, None)
     axes.set_yscale("log")
     axes.set_ylabel("seconds (log)")
     axes.set_xlabel("% of the orders within")
@@ -202,16 +192,21 @@ def _by_quantile(axes: Axes, run: Run) -> None:
     _legend(axes)
 
 
+def _quantiles(axes: Axes, found: list[float], style: str, colour: str, label: str | None) -> None:
+    if found:
+        values = latency.Latencies(found).quantiles(QUANTILES)
+        axes.plot([100 * q for q in QUANTILES], values, style, color=colour, label=label)
+
+
 def _shade(axes: Axes, run: Run, last: float) -> None:
     crowded = len(run.windows) > CROWDED
     rows, apart = (5, 0.05) if crowded else (3, 0.07)
     for n, window in enumerate(run.windows):
-        until = window.until if window.until is not None else last
-        axes.axvspan(window.since, until, color=FAULT, alpha=0.3, lw=0)
-        place = (window.since, 1.0 - apart * (n % rows))
+        axes.axvspan(window.since, last if window.until is None else window.until, color=FAULT, alpha=0.3, lw=0)
         text = f"{window.service}: {window.what}"
-        if crowded and len(text) > MOST_LETTERS:
-            text = f"{text[: MOST_LETTERS - 1]}…"
+        if crowded and len(text) > MAX_LETTERS:
+            text = f"{text[: MAX_LETTERS - 1]}…"
+        place = (window.since, 1.0 - apart * (n % rows))
         axes.annotate(text, place, xycoords=("data", "axes fraction"), fontsize=6.5, va="top", xytext=(2, -2),
                       textcoords="offset points")  # fmt: skip
 

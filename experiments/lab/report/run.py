@@ -6,15 +6,16 @@ A section of the page appears when the run has something to say there.
 from pathlib import Path
 from typing import Any
 
-from lab.analysis import lag, latency
+from lab.analysis import latency
 from lab.checker import predictions
 from lab.checker.invariants import check
 from lab.history.model import Run, read
-from lab.report import chaos, log, plot, queues
+from lab.report import chaos, log, plot, queues, series
 from lab.report.format import as_csv, as_json, page
-from lab.verdict import UNKNOWN, overall
+from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 SCHEMA_VERSION = 2
+PLOT = "plot.svg"
 KINDS = {
     "409": "`409` refused",
     "500": "`500` the order service failed",
@@ -35,20 +36,29 @@ def make(folder: Path) -> dict[str, Any]:
     summary = summarise(run)
     (folder / "summary.json").write_text(as_json(summary))
     (folder / "report.md").write_text(write_report(run, summary))
-    for kind, rows in series(run).items():
-        (folder / f"{kind}.csv").write_text(as_csv(rows))
-    plot.draw(run, folder / "plot.svg")
+    for name in (PLOT, *(f"{name}.csv" for name in series.TABLES)):
+        (folder / name).unlink(missing_ok=True)
+    draw(run, folder, plotted=_plotted(run, summary), tabled=_tabled(run))
     return summary
 
 
-def series(run: Run) -> dict[str, list[dict[str, Any]]]:
-    """Return the tables that are written as CSV, by their names."""
-    found = {"completions": latency.per_second(run)}
-    if run.of_type("depth"):
-        found["depth"] = latency.depths(run)
-    if run.of_type("lag"):
-        found["lag"] = lag.rows(run)
-    return found
+def draw(run: Run, folder: Path, *, plotted: bool = True, tabled: bool = True) -> None:
+    """Write the plot of a run and its series, even where its report is kept without them."""
+    if plotted:
+        plot.draw(run, folder / PLOT)
+    for name, rows in series.tables(run).items() if tabled else ():
+        (folder / f"{name}.csv").write_text(as_csv(rows))
+
+
+def _plotted(run: Run, summary: dict[str, Any]) -> bool:
+    """Return whether the plot is kept: not of one of many that came out as expected."""
+    of_many = run.head.get("place", "").startswith(("broken/", "chaos/"))
+    return not of_many or summary["verdict"] != (FAIL if "broken" in run.head else PASS)
+
+
+def _tabled(run: Run) -> bool:
+    """Return whether the series are kept: not of a run that is one of many, of which nobody opens each."""
+    return "place" not in run.head
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -98,7 +108,9 @@ def write_report(run: Run, summary: dict[str, Any]) -> str:
         lag_tables=log.tables(run),
         report_columns=report_columns,
         reports=reports,
-        series=list(series(run)),
+        series=series.names(run),
+        plotted=_plotted(run, summary),
+        tabled=_tabled(run),
         again=run.head.get("again", f"experiments/{summary['experiment']}.sh"),
     )
 

@@ -130,7 +130,7 @@ def test_the_figures_of_a_model_that_refuses():
     assert f["fault"] == [2.0, 5.0]
     assert f["recover_s"] == pytest.approx(0.75)  # until the open one failed; the refused were over before
     assert f["backlog_peak"] == 2  # the open one, and the fifth beside it
-    assert (f["lost"], f["doubled"], f["left_unknown"]) == ([], [], [])
+    assert (f["lost"], f["duplicated"], f["unresolved"]) == ([], [], [])
 
 
 @pytest.mark.parametrize("part", ["async-rabbitmq", "streaming-kafka"])
@@ -172,23 +172,23 @@ def test_an_order_that_is_never_over_is_no_recovery():
     raw.find("order", "o4")["timeline"].pop()
     raw.find("order", "o4")["status"] = "unknown"
     f = figures_of("sync-rest", "inventory_killed", raw)
-    assert (f["recovered"], f["recover_s"], f["left_unknown"]) == (False, None, ["orders-4"])
+    assert (f["recovered"], f["recover_s"], f["unresolved"]) == (False, None, ["o4"])
 
 
-def test_lost_and_doubled_orders_are_named():
+def test_lost_and_duplicated_orders_are_named():
     raw = run_of("async-rabbitmq", "inventory_killed")
     raw.remove("order", "o2")
     raw.reservation("o3", "reserved", 12.0, items())
     raw.state.append(dict(raw.find("notification", "o5")))
     f = figures_of("async-rabbitmq", "inventory_killed", raw)
-    assert (f["lost"], f["doubled"], f["recovered"]) == (["orders-2"], ["o3", "o5"], False)
+    assert (f["lost"], f["duplicated"], f["recovered"]) == (["orders-2"], ["o3", "o5"], False)
 
 
 def test_what_cannot_be_decided_is_no_zero():
     raw = run_of("sync-rest", "healthy")
     raw.state.append({"what": "missing", "service": "inventory", "why": "gone"})
     f = figures_of("sync-rest", "healthy", raw)
-    assert (f["lost"], f["doubled"], f["left_unknown"], f["verdict"]) == (None, None, None, "unknown")
+    assert (f["lost"], f["duplicated"], f["unresolved"], f["verdict"]) == (None, None, None, "unknown")
 
 
 def test_the_matrix_says_it_and_leads_to_the_run(home):
@@ -312,7 +312,8 @@ def test_the_run_of_another_cell_is_an_error(home):
 def test_an_order_that_is_lost_is_named_on_the_page(home):
     rewrite(home / "streaming-kafka/healthy" / STATE, lambda lines: [x for x in lines if x.get("order_id") != "o2"])
     compare.make(home)
-    assert "| lost, doubled, unknown | 0, 0, 0 | 0, 0, 0 | 1 (orders-2), 0, 0 |" in (home / "report.md").read_text()
+    text = (home / "report.md").read_text()
+    assert "| lost, duplicated, unresolved | 0, 0, 0 | 0, 0, 0 | 1 (orders-2), 0, 0 |" in text
 
 
 def test_a_load_of_another_rate_is_an_error(home):
@@ -367,7 +368,7 @@ def test_a_claim_is_decided_by_the_figures(share, verdict):
 
 @pytest.mark.parametrize(("lost", "verdict"), [([], "pass"), (["orders-1"], "fail"), (None, "unknown")])
 def test_nothing_is_lost_only_if_that_is_known_of_every_cell(lost, verdict):
-    kept = {"lost": [], "doubled": [], "left_unknown": []}
+    kept = {"lost": [], "duplicated": [], "unresolved": []}
     cells_of = {(condition, part): kept for condition in claims.CONDITIONS for part in PARTS}
     del cells_of["broker_killed", "sync-rest"]
     cells_of["delay", "streaming-kafka"] = kept | {"lost": lost}
