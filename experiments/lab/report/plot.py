@@ -159,14 +159,15 @@ def _partitions(axes: Axes, run: Run, columns: int) -> None:
 
 def _steps(axes: Axes, rows: Sequence[Row], name: str, columns: int, **style: Any) -> None:
     """Draw one column of a table over time, without steps too small to be seen; a gap where nobody could say."""
-    unseen = 0 if any("second" in row for row in rows) else max(row.get(name, 0) for row in rows) / HEIGHT
+    by_second = any("second" in row for row in rows)  # on a scale that shows small steps, too
+    unseen = 0 if by_second else max((row.get(name, 0) for row in rows), default=0) / HEIGHT
     drawn: list[tuple[float, float]] = []
     for row in [*outline(rows[:-1], [name], columns), *rows[-1:]]:
         value = row.get(name, math.nan)
         if not drawn or row is rows[-1] or not abs(value - drawn[-1][1]) <= unseen:
             drawn.append((row.get("at", row.get("second")), value))
     if drawn:
-        drawn.append((drawn[-1][0] + ("second" in rows[-1]), drawn[-1][1]))
+        drawn.append((drawn[-1][0] + by_second, drawn[-1][1]))
         axes.step(*zip(*drawn, strict=True), where="post", **style)
 
 
