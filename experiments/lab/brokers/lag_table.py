@@ -18,18 +18,8 @@ from lab.errors import LabError
 BETWEEN_SECONDS, WATCH_SECONDS = 1.0, 2.0
 TABLE = ("group", "topic", "partition", "current-offset", "log-end-offset", "lag", "consumer-id", "host", "client-id",
          "lag-seconds", "state")  # fmt: skip
-KEPT = ("group", "topic", "partition", "current-offset", "log-end-offset", "lag", "lag-seconds", "state", "client-id")
-KEPT_AS = (
-    "group",
-    "topic",
-    "partition",
-    "current",
-    "end",
-    "lag",
-    "lag_seconds",
-    "state",
-    "client",
-)  # by a run's record
+NOTED_AS = {"current-offset": "current", "log-end-offset": "end", "lag-seconds": "lag_seconds", "client-id": "client"}
+UNNOTED = ("consumer-id", "host")
 NUMBERS = ("partition", "current-offset", "log-end-offset", "lag", "lag-seconds")
 Row = dict[str, Any]
 
@@ -99,4 +89,5 @@ def _row(place: Place, now: float, how: str) -> Row:
 
 def noted(row: Row) -> Row:
     """Return a row as the history of a run keeps it."""
-    return {name: None if row[column] == "-" else row[column] for name, column in zip(KEPT_AS, KEPT, strict=True)}
+    known = {name: None if value == "-" else value for name, value in row.items() if name not in UNNOTED}
+    return {NOTED_AS.get(name, name): value for name, value in known.items()}

@@ -86,54 +86,48 @@ def at_most(id: str, sentence: str, measured: float, most: float, *, unit: str =
     return Prediction(id, sentence, measured, most, "at most", "0", unit)
 
 
-@dataclass(frozen=True)
-class File:
-    """A file of predictions, and its text."""
+def yielded(path: Path, text: str, run: Run) -> Iterator[tuple[Prediction, dict[str, Any]]]:
+    """Yield each prediction of a file and how it is written. Raises LabError for a mistake, with file and line."""
+    try:
+        yield from _yielded(path, text, run)
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else next(reversed(lines), None)
+        place = f"{relative(path)}{f', line {line}' if line else ''}"
+        raise LabError(f"{place}: {type(error).__name__}: {error}", "correct this line and start again") from error
 
-    path: Path
-    text: str
 
-    def over(self, run: Run) -> Iterator[tuple[Prediction, dict[str, Any]]]:
-        """Yield each prediction and how it is written. Raises LabError for a mistake, with file and line."""
-        try:
-            yield from self._over(run)
-        except Exception as error:
-            lines = [
-                frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(self.path)
-            ]
-            line = error.lineno if isinstance(error, SyntaxError) else next(reversed(lines), None)
-            place = f"{relative(self.path)}{f', line {line}' if line else ''}"
-            raise LabError(f"{place}: {type(error).__name__}: {error}", "correct this line and start again") from error
+def _yielded(path: Path, text: str, run: Run) -> Iterator[tuple[Prediction, dict[str, Any]]]:
+    names: dict[str, Any] = {"__name__": path.stem}
+    exec(compile(text, str(path), "exec"), names)
+    if "predictions" not in names:
+        raise LookupError("there is no `def predictions(run: Run)`")
+    found = names["predictions"](run)
+    if not inspect.isgenerator(found):
+        raise TypeError("predictions(run) yields nothing")
+    seen: set[str] = set()
+    for prediction in found:
+        line = found.gi_frame.f_lineno
+        if not isinstance(prediction, Prediction):
+            found.throw(TypeError(f"{prediction!r} is no prediction: yield equals(…), at_least(…) or at_most(…)"))
+        if prediction.id in seen:
+            found.throw(ValueError(f"{prediction.id} is here twice"))
+        seen.add(prediction.id)
+        yield prediction, {"line": line} | _written(text, line) | {"values": _values(prediction)}
+    if not seen:
+        raise ValueError("predictions(run) yields nothing")
 
-    def _over(self, run: Run) -> Iterator[tuple[Prediction, dict[str, Any]]]:
-        names: dict[str, Any] = {"__name__": self.path.stem}
-        exec(compile(self.text, str(self.path), "exec"), names)
-        if "predictions" not in names:
-            raise LookupError("there is no `def predictions(run: Run)`")
-        found = names["predictions"](run)
-        if not inspect.isgenerator(found):
-            raise TypeError("predictions(run) yields nothing")
-        seen: set[str] = set()
-        for prediction in found:
-            line = found.gi_frame.f_lineno
-            if not isinstance(prediction, Prediction):
-                found.throw(TypeError(f"{prediction!r} is no prediction: yield equals(…), at_least(…) or at_most(…)"))
-            if prediction.id in seen:
-                found.throw(ValueError(f"{prediction.id} is here twice"))
-            seen.add(prediction.id)
-            yield prediction, {"line": line} | self._written(line) | {"values": _values(prediction)}
-        if not seen:
-            raise ValueError("predictions(run) yields nothing")
 
-    def _written(self, line: int) -> dict[str, str]:
-        """Return how a prediction's two numbers are written there."""
-        for node in ast.walk(ast.parse(self.text)):
-            if isinstance(node, ast.Yield | ast.YieldFrom) and node.lineno == line and node.value:
-                call = node.value
-                parts = call.args[2:4] if isinstance(call, ast.Call) and len(call.args) == 4 else [call]
-                texts = [" ".join((ast.get_source_segment(self.text, part) or "").split()) for part in parts]
-                return dict(zip(("measure", "expect"), [*texts, ""], strict=False))
-        return {"measure": "", "expect": ""}
+def _written(text: str, line: int) -> dict[str, str]:
+    """Return how a prediction's two numbers are written there."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Yield | ast.YieldFrom) and node.lineno == line and node.value:
+            call = node.value
+            parts = call.args[2:4] if isinstance(call, ast.Call) and len(call.args) == 4 else [call]
+            texts = [" ".join((ast.get_source_segment(text, part) or "").split()) for part in parts]
+            return dict(zip(("measure", "expect"), [*texts, ""], strict=False))
+    return {"measure": "", "expect": ""}
 
 
 def _values(prediction: Prediction) -> dict[str, float | None]:
@@ -157,10 +151,9 @@ def rehearse(script: Path, part: str, *, quick: bool, services: list[str]) -> st
     frame = script.with_name("frame.sh")
     told = script.read_text() + (frame.read_text() if frame.exists() else "")
     names = {"load": re.findall(r"\blab load (\w+)", told), "service": services}
-    file = File(path, path.read_text())
-    for _ in file.over(Run.before(part, quick, names)):
-        pass
-    return file.text
+    text = path.read_text()
+    list(yielded(path, text, Run.before(part, quick, names)))
+    return text
 
 
 def path_of(head: dict[str, Any]) -> Path | None:
@@ -186,11 +179,11 @@ def judge(run: history.Run, phases: dict[str, dict[str, Any]]) -> tuple[Judged, 
     if path is None:
         predicted = then is not None or run.of_type("predict")
         return [], f"There is no file of predictions for {run.head['experiment']} here." if predicted else ""
-    file = File(path, path.read_text())
-    changed = then not in (None, file.text)
+    text = path.read_text()
+    changed = then not in (None, text)
     judged: Judged = []
     try:
-        for prediction, written in file.over(Run(run, phases)):
+        for prediction, written in yielded(path, text, Run(run, phases)):
             numbers = {name: _rounded(getattr(prediction, name)) for name in ("predicted", "measured")}
             verdict = UNKNOWN if changed else prediction.verdict()
             judged.append(asdict(prediction) | numbers | {"verdict": verdict} | written)

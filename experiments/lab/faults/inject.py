@@ -34,15 +34,17 @@ def act(verb: str, service: Service) -> None:
 
 def configure(service: Service, settings: dict[str, Any]) -> dict[str, Any]:
     """Inject faults into a service and return all that it has now. Raises LabError."""
-    config = _asked("POST", service, json=settings)
-    _note("configure", service, settings)
-    return config
+    return _changed("configure", service, settings, _asked("POST", service, json=settings))
 
 
 def reset(service: Service) -> dict[str, Any]:
     """Put every fault of a service back to none. Raises LabError."""
-    config = _asked("DELETE", service)
-    _note("reset", service, {})
+    return _changed("reset", service, {}, _asked("DELETE", service))
+
+
+def _changed(verb: str, service: Service, value: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    if journal := Journal.current():
+        journal.note(type="fault", verb=verb, service=service.name, value=value)
     return config
 
 
@@ -80,17 +82,8 @@ def _asked(method: str, service: Service, **options: Any) -> dict[str, Any]:
     if service.is_broker:
         raise LabError(f"{service.name} is a broker and has no /configure", f"./lab kill {service.name}, pause, stop")
     reply = client.call(method, f"{service.url}/configure", headers=token(), **options)
-    if reply.status_code != 200:
-        _refused(reply)
-    return reply.json()["config"]
-
-
-def _note(verb: str, service: Service, value: dict[str, Any]) -> None:
-    if journal := Journal.current():
-        journal.note(type="fault", verb=verb, service=service.name, value=value)
-
-
-def _refused(reply: Any) -> None:
+    if reply.status_code == 200:
+        return reply.json()["config"]
     try:
         problem = reply.json()
     except ValueError:

@@ -27,22 +27,19 @@ def redeliver(journal: Journal, name: str, phase: str, *, count: int | None, shu
     orders = [o for o in client.all_pages(f"{url}/orders", "orders") if o["user_id"].startswith(f"{phase}-")]
     if shuffle:
         random.Random(name).shuffle(orders)
-    place_again(journal, name, orders[:count])
-    return len(orders[:count])
+    return place_again(journal, name, orders[:count])
 
 
-def place_again(journal: Journal, name: str, orders: list[dict[str, Any]]) -> None:
-    """Publish `OrderPlaced` of these orders once more, with the same ids and bytes. Raises LabError."""
+def place_again(journal: Journal, name: str, orders: list[dict[str, Any]]) -> int:
+    """Publish `OrderPlaced` of these orders once more, with the same ids and bytes; return how many."""
     broker = _broker(services_of(journal.head["part"]))
-    letters = [(ORDER_PLACED, _placed(order)) for order in orders]
+    letters = []
+    for order in orders:
+        data, at = {"user_id": order["user_id"], "items": order["items"]}, order["timeline"][0]["at"]
+        told = new_event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
+        letters.append((ORDER_PLACED, Letter(told.encode(), told.event_id, {}, key=told.order_id.encode())))
     _publish(journal, name, broker, base.speaker(broker).PLACED, letters)
-
-
-def _placed(order: dict[str, Any]) -> Letter:
-    data = {"user_id": order["user_id"], "items": order["items"]}
-    at = order["timeline"][0]["at"]
-    told = new_event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
-    return Letter(told.encode(), told.event_id, {}, key=told.order_id.encode())
+    return len(letters)
 
 
 def poison(journal: Journal, name: str, queue: str) -> int:

@@ -79,6 +79,8 @@ def loads_are_seeded(e: Evidence) -> Wrong:
 def _of_load(phase: Event, sent: list[Event]) -> Wrong:
     """Yield what is wrong with the orders of one load."""
     wanted = {op: (due, items) for op, due, items in _drawn(phase, len(sent))}
+    seconds = phase["params"].get("seconds")
+    last = phase["at"] + seconds + 0.01 if seconds else phase["until"]  # until when a closed loop may send
     times = Counter(event["op"] for event in sent)
     for op in wanted:
         if times[op] != 1:
@@ -93,16 +95,10 @@ def _of_load(phase: Event, sent: list[Event]) -> Wrong:
             yield f"order {op} is of {event['items']}, and its seed draws {items}"
         if due is not None and abs(event["intended"] - due) > ROUNDING:
             yield f"order {op} was meant for {event['intended']:.6f} s, and its seed draws {due:.6f} s"
-        if due is None and not phase["at"] - ROUNDING <= event["intended"] <= _last(phase):
+        if due is None and not phase["at"] - ROUNDING <= event["intended"] <= last:
             yield f"order {op} was sent at {event['intended']:.3f} s, outside its load"
         if event["at"] < event["intended"]:
             yield f"order {op} was sent before it was meant to be"
-
-
-def _last(phase: Event) -> float:
-    """Return until when a closed loop may send."""
-    seconds = phase["params"].get("seconds")
-    return phase["at"] + seconds + 0.01 if seconds else phase["until"]
 
 
 def _drawn(phase: Event, sent: int) -> Iterator[tuple[str, float | None, list[Event]]]:

@@ -28,11 +28,9 @@ def handled(services: Mapping[str, Service]) -> dict[str, int]:
     if broker is None:
         return {}
     label, values = base.speaker(broker).COUNTED
-    return {value: _done(services, {label: value}) for value in values}
+    urls = [service.url for service in services.values() if not service.is_broker]
 
+    def done(value: str) -> int:
+        return int(sum(client.metric(url, "messages_total", **{label: value}, outcome="done") or 0 for url in urls))
 
-def _done(services: Mapping[str, Service], which: dict[str, str]) -> int:
-    counts = (
-        client.metric(s.url, "messages_total", **which, outcome="done") for s in services.values() if not s.is_broker
-    )
-    return int(sum(count or 0 for count in counts))
+    return {value: done(value) for value in values}

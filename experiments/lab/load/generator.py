@@ -40,7 +40,6 @@ class Plan:
     bulk: bool = False
     seed: int = 1
     timeout: float = 60.0
-    path: str = "/order"
 
     @property
     def loop(self) -> str:
@@ -58,7 +57,7 @@ class Plan:
 
     def params(self) -> dict[str, Any]:
         """Return what a reader needs to know of the load."""
-        shape = {k: v for k, v in asdict(self).items() if v and k not in ("phase", "path", "bulk")}
+        shape = {k: v for k, v in asdict(self).items() if v and k not in ("phase", "bulk")}
         return {"loop": self.loop} | shape
 
 
@@ -94,7 +93,7 @@ class Recorder:
 def run(plan: Plan, url: str, now: Callable[[], float]) -> tuple[list[dict[str, Any]], float, float]:
     """Drive the load and return (its lines for the history, when it began, when its last reply came)."""
     recorder = Recorder(plan.phase, now)
-    began = asyncio.run(_drive(plan, url + plan.path, recorder))
+    began = asyncio.run(_drive(plan, f"{url}/order", recorder))
     return recorder.lines, began, now()
 
 
@@ -163,12 +162,7 @@ async def _closed_loop(plan: Plan, session: aiohttp.ClientSession, url: str, rec
 
 
 async def _send(
-    session: aiohttp.ClientSession,
-    url: str,
-    recorder: Recorder,
-    op: str,
-    items: list[dict[str, Any]],
-    intended: float,
+    session: aiohttp.ClientSession, url: str, recorder: Recorder, op: str, items: list[dict[str, Any]], intended: float
 ) -> None:
     body = json.dumps({"user_id": op, "items": items}).encode()
     recorder.invoke(op, intended, items)

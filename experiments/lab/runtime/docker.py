@@ -105,17 +105,13 @@ def _build(part: str) -> None:
         raise LabError("docker compose build failed; see above", WITHOUT)
 
 
-def _project(part: str) -> str:
-    return f"campus-{part}"
-
-
 def _container(service: Service) -> str:
-    return f"{_project(service.part)}-{service.name}-1"
+    return f"campus-{service.part}-{service.name}-1"
 
 
 def _command(part: str, *, progress: str = "quiet") -> list[str]:
     file = str(ROOT / part / "docker-compose.yml")
-    return ["docker", "compose", "--progress", progress, "--project-name", _project(part), "--file", file]
+    return ["docker", "compose", "--progress", progress, "--project-name", f"campus-{part}", "--file", file]
 
 
 def _compose(part: str, *words: str, hint: str = "") -> str:

@@ -50,7 +50,8 @@ def up(
         broken = broken_versions.chosen()
         if broken and broken.part == part:
             say(f"  {broken.service} is the broken version {broken.name}")
-        _remember(part, runtime)
+        _runtime_file(part).parent.mkdir(parents=True, exist_ok=True)
+        _runtime_file(part).write_text(runtime.name)  # `down` finds it even if an engine appears meanwhile
         for service in services_of(part).values():
             if runtime.state(service) == "paused":
                 runtime.signal(service, "unpause")
@@ -142,12 +143,6 @@ def _check_other(runtime: Runtime, part: str) -> None:
         other = docker.DockerRuntime()
     if other is not None and part in parts_up(other):
         raise LabError(f"{part} is up with the runtime {other.name}", f"first: LAB_RUNTIME={other.name} ./lab down")
-
-
-def _remember(part: str, runtime: Runtime) -> None:
-    """Note which runtime a part was started with, so that `down` finds it even if an engine appears meanwhile."""
-    _runtime_file(part).parent.mkdir(parents=True, exist_ok=True)
-    _runtime_file(part).write_text(runtime.name)
 
 
 def _remembered() -> str | None:

@@ -342,7 +342,7 @@ def all_ids() -> list[str]:
         mine = set()
         for part in PARTS:
             for quick in (True, False):
-                yielded = predictions.File(file, file.read_text()).over(Run.before(part, quick, {}))
+                yielded = predictions.yielded(file, file.read_text(), Run.before(part, quick, {}))
                 mine |= {prediction.id for prediction, _ in yielded}
         found += sorted(mine)
     return found
