@@ -59,7 +59,7 @@ class Groups:
         with kafka_client.in_plain_words(service):
             self._admin, self._reader = kafka_client.admin(service), kafka_client.reader(service, max_poll_records=1)
         self._partitions: dict[str, list[TopicPartition]] = {}
-        self._before: dict[tuple[str, str, int], Place] = {}
+        self._before: list[Place] = []
         # What was found where a group left off: up to which end the log was read, and how old the first record is.
         self._found: dict[tuple[TopicPartition, int], tuple[int, float | None]] = {}
 
@@ -103,14 +103,12 @@ class Groups:
         """
         with kafka_client.in_plain_words(self._service):
             found = kafka_client.patiently(lambda: self._measured(sorted(names)))
-            behind = [p for p in found if p.lag and (not only_at_rest or self._rests(p))]
+            before = {place.key: (place.start, place.end) for place in self._before}
+            rest = {place.key for place in found if before.get(place.key) == (place.start, place.end)}
+            behind = [place for place in found if place.lag and (not only_at_rest or place.key in rest)]
             self._look_up({place.left_off: place.end for place in behind})
-        self._before = {place.key: place for place in found}
+        self._before = found
         return [self._exactly(place) for place in found]
-
-    def _rests(self, place: Place) -> bool:
-        before = self._before.get(place.key)
-        return before is not None and (before.start, before.end) == (place.start, place.end)
 
     def _exactly(self, place: Place) -> Place:
         """Return the place with what was found out about it."""

@@ -4,6 +4,7 @@ Times are in seconds since the run began. Latencies are in seconds, from when an
 run does not say is NaN.
 """
 
+import re
 from functools import cached_property
 from statistics import fmean
 from typing import Any
@@ -16,6 +17,7 @@ from lab.history import model as history
 from lab.history.model import seconds_at
 
 EVER = float("inf")
+SETTING = re.compile(r"([^\s=]+)(?:=\S*)?")  # what is done: "killed", or some settings: "delay=2 jitter=0.1"
 PARAMS = ("rate", "seconds", "clients", "count", "seed", "timeout")
 
 
@@ -131,7 +133,7 @@ class Fault(View):
 
     def __init__(self, run: Recorded, service: str, what: str) -> None:
         super().__init__(run, f'fault("{service}", "{what}").')
-        self._all = [w for w in run.raw.windows if w.service == service and what in _names(w.what)]
+        self._all = [w for w in run.raw.windows if w.service == service and what in SETTING.findall(w.what)]
         self._over = [w for w in self._all if w.until is not None]
 
     since = attribute(lambda self: self._over[0].since)
@@ -217,11 +219,6 @@ class Lag(View):
         if not self._series.times:
             raise LookupError("nobody watched this group")
         return self._series
-
-
-def _names(what: str) -> set[str]:
-    """Return what a disturbance is called: "killed", or the names of the settings in "delay=2 jitter=0.1"."""
-    return {word.partition("=")[0] for word in what.split()}
 
 
 def _quantile(seconds: list[float], share: float) -> float | None:

@@ -60,13 +60,9 @@ class Prediction:
         if math.isnan(measured) or math.isnan(predicted):
             return UNKNOWN
         if self.rule == "equals":
-            return PASS if abs(measured - predicted) <= self._room(predicted) else FAIL
+            share, number = self.within.endswith("%"), float(self.within.rstrip("%"))
+            return PASS if abs(measured - predicted) <= (abs(predicted) * number / 100 if share else number) else FAIL
         return PASS if (measured <= predicted if self.rule == "at most" else measured >= predicted) else FAIL
-
-    def _room(self, predicted: float) -> float:
-        if self.within.endswith("%"):
-            return abs(predicted) * float(self.within[:-1]) / 100
-        return float(self.within)
 
 
 def equals(

@@ -33,13 +33,15 @@ def redeliver(journal: Journal, name: str, phase: str, *, count: int | None, shu
 def place_again(journal: Journal, name: str, orders: list[dict[str, Any]]) -> int:
     """Publish `OrderPlaced` of these orders once more, with the same ids and bytes; return how many."""
     broker = _broker(services_of(journal.head["part"]))
-    letters = []
-    for order in orders:
-        data, at = {"user_id": order["user_id"], "items": order["items"]}, order["timeline"][0]["at"]
-        told = new_event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
-        letters.append((ORDER_PLACED, Letter(told.encode(), told.event_id, {}, key=told.order_id.encode())))
+    letters = [(ORDER_PLACED, _placed(order)) for order in orders]
     _publish(journal, name, broker, base.speaker(broker).PLACED, letters)
     return len(letters)
+
+
+def _placed(order: dict[str, Any]) -> Letter:
+    data, at = {"user_id": order["user_id"], "items": order["items"]}, order["timeline"][0]["at"]
+    told = new_event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
+    return Letter(told.encode(), told.event_id, {}, key=told.order_id.encode())
 
 
 def poison(journal: Journal, name: str, queue: str) -> int:

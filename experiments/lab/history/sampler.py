@@ -94,14 +94,11 @@ class Queues:
                     self._channel = rabbitmq.connect(self._service).channel()
                 return [(queue, rabbitmq.ready(self._channel, queue)) for queue in rabbitmq.ALL]
         except LabError:
-            self._hang_up()
+            lost, self._channel = self._channel, None
+            with contextlib.suppress(LabError), rabbitmq.in_plain_words(self._service):
+                if lost is not None:
+                    lost.connection.close()
             return []
-
-    def _hang_up(self) -> None:
-        lost, self._channel = self._channel, None
-        with contextlib.suppress(LabError), rabbitmq.in_plain_words(self._service):
-            if lost is not None:
-                lost.connection.close()
 
 
 class Lags:

@@ -24,8 +24,6 @@ RUNNING = STATE_DIR / "run" / "experiment.json"
 QUIET_SECONDS = 0.3
 MOST_OF_A_LOG = 8 * 2**20  # bytes of each that are kept of a run that did not pass
 OPEN_STATES = ("placed", "unknown", "reserved")
-HELD = {"order": ("orders", "order"), "inventory": ("reservations", "reservation"),
-        "notification": ("notifications", "notification")}  # fmt: skip
 
 
 def begin(
@@ -180,8 +178,8 @@ def _state(part: str) -> list[dict[str, Any]]:
 def _held(service: Service) -> list[dict[str, Any]]:
     if service.name == "analytics":
         return [{"what": "report", **client.call("GET", f"{service.url}/report").json()}]
-    listed, what = HELD[service.name]
-    lines = [{"what": what, **row} for row in client.all_pages(f"{service.url}/{listed}", listed)]
+    listed = snapshot.LISTS[service.name]
+    lines = [{"what": listed.removesuffix("s"), **row} for row in client.all_pages(f"{service.url}/{listed}", listed)]
     if service.name == "inventory":
         levels = client.call("GET", f"{service.url}/stock").json()["stock"]
         lines += [{"what": "stock", "sku": sku, **level} for sku, level in levels.items()]

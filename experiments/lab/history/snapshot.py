@@ -7,17 +7,15 @@ from lab.brokers import base
 from lab.history.recorder import Journal
 from lab.services import Service, services_of
 
-LISTS = {"inventory": "reservations", "notification": "notifications"}
+LISTS = {"order": "orders", "inventory": "reservations", "notification": "notifications"}
 
 
 def take(journal: Journal, name: str) -> None:
     """Note every row of what is held now, and how many messages each service has dealt with. Raises LabError."""
     services = services_of(journal.head["part"])
-    rows = [
-        row
-        for service, listed in LISTS.items()
-        for row in client.all_pages(f"{services[service].url}/{listed}", listed)
-    ]
+    rows = []
+    for service in ("inventory", "notification"):
+        rows += client.all_pages(f"{services[service].url}/{LISTS[service]}", LISTS[service])
     rows.append(client.call("GET", f"{services['inventory'].url}/stock").json())
     journal.note(type="snapshot", name=name, rows=rows, handled=handled(services))
 

@@ -18,7 +18,9 @@ def run(plan: Plan, url: str, now: Callable[[], float]) -> tuple[list[Line], flo
     began = now()
     status, told = _send(f"{url}/orders/bulk", {"count": plan.count, "seed": plan.seed}, plan.timeout)
     ended = now()
-    sent = [_invoke(plan.phase, began, op, items) for op, items in wanted]
+    at = round(began, 6)
+    invoke = {"at": at, "type": "invoke", "phase": plan.phase, "intended": at}
+    sent = [invoke | {"op": op, "items": items} for op, items in wanted]
     return [*sent, *_ends(ended, [op for op, _ in wanted], status, told)], began, ended
 
 
@@ -41,8 +43,3 @@ def _ends(at: float, ops: list[str], status: int | None, told: dict[str, Any]) -
         result = "fail" if told or status in DEFINITELY_NOT else "info"
         kind = "not sent" if told else str(status or "reset")
         yield {"at": round(at, 6), "type": result, "op": op, "kind": kind}
-
-
-def _invoke(phase: str, at: float, op: str, items: list[Line]) -> Line:
-    began = round(at, 6)
-    return {"at": began, "type": "invoke", "op": op, "phase": phase, "intended": began, "items": items}

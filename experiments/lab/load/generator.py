@@ -40,6 +40,7 @@ class Plan:
     bulk: bool = False
     seed: int = 1
     timeout: float = 60.0
+    path: str = "/order"
 
     @property
     def loop(self) -> str:
@@ -57,7 +58,7 @@ class Plan:
 
     def params(self) -> dict[str, Any]:
         """Return what a reader needs to know of the load."""
-        shape = {k: v for k, v in asdict(self).items() if v and k not in ("phase", "bulk")}
+        shape = {k: v for k, v in asdict(self).items() if v and k not in ("phase", "path", "bulk")}
         return {"loop": self.loop} | shape
 
 
@@ -93,7 +94,7 @@ class Recorder:
 def run(plan: Plan, url: str, now: Callable[[], float]) -> tuple[list[dict[str, Any]], float, float]:
     """Drive the load and return (its lines for the history, when it began, when its last reply came)."""
     recorder = Recorder(plan.phase, now)
-    began = asyncio.run(_drive(plan, f"{url}/order", recorder))
+    began = asyncio.run(_drive(plan, url + plan.path, recorder))
     return recorder.lines, began, now()
 
 
