@@ -28,7 +28,7 @@ class DockerRuntime:
 
     def set_aside(self, part: str) -> str:
         """Return "": no volume has data of another version of the lab. Raises LabError where one has."""
-        ours = f"label=com.docker.compose.project={_project(part)}"
+        ours = f"label=com.docker.compose.project=campus-{part}"
         volumes = set(_docker("volume", "ls", "-q", "--filter", ours).stdout.split())
         good = _docker("volume", "ls", "-q", "--filter", f"label={DATA_FORMAT}={data_format(part)}").stdout.split()
         if others := sorted(volumes.difference(good)):
