@@ -15,7 +15,7 @@ from lab.checker.predictions import text_of
 from lab.grading.evidence import LATE_SECONDS, MOST_TOLD, CannotTell, Evidence, Wrong
 from lab.history.model import HISTORY, SAMPLES, STATE, Run, seconds_at
 from lab.load import generator
-from lab.load.generator import DEFINITELY_NOT, OK, Plan
+from lab.load.generator import Plan
 from lab.report.format import prediction_row, verdict_sentence
 
 TOLERANCE = 0.25  # s, between the clock of the run and those of the services
@@ -131,19 +131,11 @@ def one_end_each(e: Evidence) -> Wrong:
         took = event["at"] - sent[op]["at"]
         if not 0 <= took <= timeout.get(sent[op]["phase"], 0.0) + LATE_SECONDS:
             yield f"order {op} was answered {took:.3f} s after it was sent"
-        if event["type"] != _result(event["kind"]):
+        if event["type"] != generator.result_of(event["kind"]):
             yield f"order {op} was answered {event['kind']}, which is not `{event['type']}`"
     for op in sent:
         if ends[op] != 1:
             yield f"order {op} was sent and has {ends[op] or 'no'} end{'s' if ends[op] else ''}"
-
-
-def _result(kind: str) -> str:
-    """Return what a kind of answer says of an order, as the load generator decides it."""
-    if kind in ("refused", "not sent"):
-        return "fail"
-    status = int(kind) if kind.isdecimal() else None
-    return "ok" if status in OK else "fail" if status in DEFINITELY_NOT else "info"
 
 
 @first_few

@@ -62,6 +62,14 @@ class Plan:
         return {"loop": self.loop} | shape
 
 
+def result_of(kind: str) -> str:
+    """Return what a kind of answer says of an order: `ok`, `fail` (it did not happen) or `info` (nobody knows)."""
+    status = int(kind) if kind.isdecimal() else None
+    if status in OK:
+        return "ok"
+    return "fail" if status in DEFINITELY_NOT or kind in ("refused", "not sent") else "info"
+
+
 @dataclass
 class Recorder:
     """Collects what happened, at the run's times."""
@@ -76,12 +84,11 @@ class Recorder:
         self.waiting += 1
         self._add("invoke", op, phase=self.phase, intended=round(intended, 6), items=items)
 
-    def end(self, op: str, status: int | None, kind: str, order_id: str | None) -> None:
+    def end(self, op: str, kind: str, order_id: str | None) -> None:
         """Note what became of it."""
         self.waiting -= 1
-        result = "ok" if status in OK else "fail" if status in DEFINITELY_NOT or kind == "refused" else "info"
         extra = {"order_id": order_id} if order_id else {}
-        self._add(result, op, kind=kind, **extra)
+        self._add(result_of(kind), op, kind=kind, **extra)
 
     def drop(self, op: str, intended: float) -> None:
         """Note an arrival that could not be sent, as too many were waiting."""
@@ -167,18 +174,18 @@ async def _send(
 ) -> None:
     body = json.dumps({"user_id": op, "items": items}).encode()
     recorder.invoke(op, intended, items)
-    status, kind, order_id = None, "reset", None
+    order_id = None
     try:
         async with session.post(url, data=body, headers={"Content-Type": "application/json"}) as reply:
-            status, kind = reply.status, str(reply.status)
             order_id = _order_id(await reply.read())
+            kind = str(reply.status)
     except aiohttp.ClientConnectorError:
         kind = "refused"
     except TimeoutError:
-        status, kind = None, "timeout"
+        kind = "timeout"
     except (aiohttp.ClientError, OSError):
-        status, kind = None, "reset"
-    recorder.end(op, status, kind, order_id)
+        kind = "reset"
+    recorder.end(op, kind, order_id)
 
 
 def _order_id(body: bytes) -> str | None:
