@@ -154,7 +154,7 @@ class BrokerConnection:
             self._refused = _refusal(reason)
             channel.connection.close()
 
-    def _on_closed(self, connection: SelectConnection, reason: Exception | str) -> None:
+    def _on_closed(self, connection: Any, reason: BaseException | str) -> None:
         self._say(self._refused or f"RabbitMQ cannot be reached: {_plain(reason)}")
         connection.ioloop.stop()
 

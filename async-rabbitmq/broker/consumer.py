@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pika import BasicProperties
 from pika.channel import Channel
 
 from broker.connection import BrokerConnection, BrokerDown
@@ -122,7 +121,7 @@ class Consumer:
     def fetch_many(self) -> None:
         """Do not wait any longer for what was fetched alone."""
         channel = self._channel
-        self._connection.call(lambda: channel is self._channel and self._fetch_many(channel))
+        self._connection.call(lambda: channel and channel is self._channel and self._fetch_many(channel))
 
     def _on_opened(self, channel: Channel) -> None:
         self._channel, self._deliveries, self._one_by_one = channel, queue.SimpleQueue(), True
@@ -146,7 +145,7 @@ class Consumer:
             channel.basic_cancel(self._tag)  # its prefetch cannot be changed
             self._consume(channel, PREFETCH)
 
-    def _on_message(self, channel: Channel, method: Any, properties: BasicProperties, body: bytes) -> None:
+    def _on_message(self, channel: Channel, method: Any, properties: Any, body: bytes) -> None:
         headers = properties.headers or {}
         self._deliveries.put(Delivery(channel, method.delivery_tag, body, headers, properties.message_id))
         if self._deliveries.qsize() == self._wanted:

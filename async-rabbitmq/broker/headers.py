@@ -1,6 +1,7 @@
 """What pika cannot read in a message's headers must not end the connection: such a message has no headers."""
 
 import logging
+from typing import Any
 
 from pika import spec
 
@@ -26,4 +27,5 @@ class Properties(spec.BasicProperties):
 
 def accept_all() -> None:
     """Let pika read every message's properties so. It may be called again."""
-    spec.props[spec.BasicProperties.INDEX] = Properties
+    props: Any = spec.props
+    props[spec.BasicProperties.INDEX] = Properties

@@ -124,8 +124,9 @@ class Publisher:
 
     def _on_return(self, _channel: Channel, method: Any, properties: BasicProperties, _body: bytes) -> None:
         # It comes before the confirmation of the same message: RabbitMQ confirms that it has dealt with it.
-        if int(properties.correlation_id) in self._waiting:
-            self._returned[properties.correlation_id] = f"returned: {method.reply_text} for {method.routing_key}"
+        sent = str(properties.correlation_id)
+        if int(sent) in self._waiting:
+            self._returned[sent] = f"returned: {method.reply_text} for {method.routing_key}"
 
     def _on_confirm(self, frame: Any) -> None:
         tag = frame.method.delivery_tag

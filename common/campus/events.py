@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, NotRequired
 
 import uuid_utils
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from campus import jsons
@@ -30,13 +30,13 @@ class InvalidEvent(Exception):
 
 
 # The rules are those of typed dictionaries, not of forms: every consumer checks every event, and takes no objects.
-_RULES = Schema.model_config
+_rules = with_config(Schema.model_config)
 
 
+@_rules
 class Envelope(TypedDict):
     """What every message has."""
 
-    __pydantic_config__ = _RULES
     event_id: Name
     event_type: Literal["OrderPlaced", "InventoryReserved", "InventoryFailed", "NotificationSent"]
     schema_version: Literal[1]
@@ -46,25 +46,25 @@ class Envelope(TypedDict):
     data: dict[str, Any]
 
 
+@_rules
 class _Line(TypedDict):
-    __pydantic_config__ = _RULES
     sku: Name
     qty: StoredQuantity
 
 
+@_rules
 class _Ordered(TypedDict):
-    __pydantic_config__ = _RULES
     user_id: Name
     items: Annotated[list[_Line], Field(min_length=1, max_length=MAX_LINES)]
 
 
+@_rules
 class _Failed(TypedDict):
-    __pydantic_config__ = _RULES
     reason: Name
 
 
+@_rules
 class _Notified(TypedDict):
-    __pydantic_config__ = _RULES
     user_id: Name
 
 
@@ -144,5 +144,11 @@ def parse(body: bytes, *expected: str) -> Event:
         datetime.fromisoformat(envelope["occurred_at"])
     except ValueError as error:
         raise InvalidEvent(f"occurred_at: {error}") from None
-    del envelope["schema_version"]
-    return Event(**envelope)
+    return Event(
+        envelope["event_type"],
+        envelope["order_id"],
+        envelope["data"],
+        envelope["occurred_at"],
+        envelope["event_id"],
+        envelope.get("request_id"),
+    )

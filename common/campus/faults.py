@@ -28,12 +28,12 @@ class FaultConfig(Schema):
     jitter: Seconds = 0.0
     failure_rate: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0
     failure_mode: Literal["error", "reject", "hang", "drop"] = "error"
-    crash_point: Point = None  # type: ignore[assignment]  # None is the default, and may not be sent
+    crash_point: Point = None  # ty: ignore[invalid-assignment]  # None is the default, and may not be sent
     paused: Annotated[bool, Field(strict=True)] = False
     throttle: Seconds = 0.0
-    timeout: Annotated[float, Field(strict=True, ge=0.01, le=60)] = None  # type: ignore[assignment]
-    seed: Annotated[int, Field(strict=True)] = None  # type: ignore[assignment]
-    expires_in: Annotated[float, Field(strict=True, ge=0, le=3600)] = None  # type: ignore[assignment]
+    timeout: Annotated[float, Field(strict=True, ge=0.01, le=60)] = None  # ty: ignore[invalid-assignment]
+    seed: Annotated[int, Field(strict=True)] = None  # ty: ignore[invalid-assignment]
+    expires_in: Annotated[float, Field(strict=True, ge=0, le=3600)] = None  # ty: ignore[invalid-assignment]
 
 
 class Hang(Exception):

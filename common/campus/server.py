@@ -54,6 +54,9 @@ class Connection:
 class Worker(ThreadWorker):
     """The worker process of every service."""
 
+    poller: selectors.DefaultSelector  # gunicorn makes both before `run`
+    tpool: Threads
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting: set[Connection] = set()  # for bytes

@@ -27,8 +27,7 @@ from werkzeug.exceptions import HTTPException
 from campus import jsons, logs
 from campus.database import CommitUnknown, DatabaseDown
 from campus.faults import Drop, Faults, Hang
-from campus.lifecycle import Lifecycle
-from campus.loop import Loop
+from campus.lifecycle import Lifecycle, Runs
 from campus.partial_request import MAX_BODY
 from campus.problems import CONTENT_TYPE, Problem
 from campus.readiness import add_health
@@ -58,7 +57,7 @@ def create_service(
     *,
     faults: Faults,
     ready: dict[str, Callable[[], None]],
-    loops: Sequence[Loop] = (),
+    loops: Sequence[Runs] = (),
     closing: Sequence[Callable[[], None]] = (),
 ) -> Flask:
     """Return a Flask app with everything but the service's own endpoints.
@@ -144,7 +143,8 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
-        asked, noted = request._get_current_object(), g._get_current_object()  # the objects behind Flask's proxies
+        proxies: tuple[Any, Any] = (request, g)
+        asked, noted = (proxy._get_current_object() for proxy in proxies)
         response.headers["X-Request-ID"] = noted.request_id
         took = time.perf_counter() - noted.began
         method = asked.method if asked.method in METHODS else "other"  # a label must not take any text of a client

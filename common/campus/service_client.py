@@ -51,7 +51,8 @@ class ServiceClient:
         self._url = url
         self._adapter = HTTPAdapter(pool_maxsize=MAX_KEPT)
         pool = self._adapter.get_connection_with_tls_context(requests.Request("GET", url).prepare(), verify=True)
-        pool.ConnectionCls = partial(_Connection, Bounded(partial(_addresses, pool.host, pool.port), CONNECT_SECONDS))
+        made: Any = pool  # its connections may come from any function
+        made.ConnectionCls = partial(_Connection, Bounded(partial(_addresses, pool.host, pool.port), CONNECT_SECONDS))
 
     def post(self, path: str, body: Any, *, timeout: float, request_id: str) -> Reply:
         """POST JSON and return the reply. Raises ConnectFailed, or OutcomeUnknown after `timeout` seconds."""
@@ -88,7 +89,7 @@ def _left() -> float:
     return left
 
 
-def _addresses(host: str, port: int) -> list[Any]:
+def _addresses(host: str, port: int | None) -> list[Any]:
     return socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
 
 
@@ -125,10 +126,10 @@ class _Connection(HTTPConnection):
 class _Socket(socket.socket):
     """A socket on which each wait for bytes ends with the call."""
 
-    def recv_into(self, *args: Any) -> int:
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Read what is there. Raises TimeoutError when the call has no time left."""
         self.settimeout(_left())
-        return super().recv_into(*args)
+        return super().recv_into(buffer, nbytes, flags)
 
 
 def _whole(reply: requests.Response) -> bytes:

@@ -86,14 +86,14 @@ class Process:
 
     def kill(self) -> None:
         """Kill the whole process group at once, and wait until its port is free."""
-        if self.runs:
+        if self.process is not None and self.runs:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
             wait_until(self._port_is_free, what=f"port {self.port} of {self.name} is free")
 
     def stop(self) -> None:
         """Stop it in good order."""
-        if self.runs:
+        if self.process is not None and self.runs:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
 

@@ -59,7 +59,8 @@ def messages() -> Parts:
 def web(service: Flask, whole: str) -> Parts:
     """Return `POST /order`: its rules, the app alone, and the service's own under this name."""
     alone = app_alone.create_app()
-    logging.getLogger("campus").handlers[0].setStream(open(os.devnull, "w"))  # noqa: SIM115 - until the end
+    handler: Any = logging.getLogger("campus").handlers[0]
+    handler.setStream(open(os.devnull, "w"))  # noqa: SIM115 - until the end
     form = {"user_id": "u1", "items": ITEMS}
 
     def order() -> dict[str, Any]:
@@ -75,6 +76,9 @@ def web(service: Flask, whole: str) -> Parts:
 def request(app: Flask, path: str, form: Callable[[], dict[str, Any]]) -> Callable[[], Any]:
     """Return what sends a POST request with this form to an app, without a server."""
 
+    def start_response(*_: Any) -> Any:
+        return None
+
     def call() -> None:
         body = json.dumps(form()).encode()
         environ = {
@@ -89,6 +93,6 @@ def request(app: Flask, path: str, form: Callable[[], dict[str, Any]]) -> Callab
             "wsgi.url_scheme": "http",
             "wsgi.input": io.BytesIO(body),
         }
-        b"".join(app(environ, lambda *_: None))
+        b"".join(app(environ, start_response))
 
     return call

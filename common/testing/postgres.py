@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 HOME = Path(__file__).resolve().parents[2] / ".lab" / "postgres"
 PLACES = ("usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql*/bin", "usr/local/opt/postgresql*/bin")
@@ -39,11 +40,11 @@ class Cluster:
         """Make an empty database, yield its URL, and drop it, whoever is still connected."""
         name = f"lab_{uuid.uuid4().hex}"
         with psycopg.connect(self.url, autocommit=True) as server:
-            server.execute(f"CREATE DATABASE {name}")
+            server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
             try:
                 yield f"{self.url.rpartition('/')[0]}/{name}"
             finally:
-                server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+                server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @contextlib.contextmanager

@@ -75,7 +75,8 @@ class AnalyticsProjection:
     def step(self) -> bool:
         """Count one batch, if there is one; return whether there was. Raises, to be called again, on any trouble."""
         try:
-            return self._round(self._membership.join())
+            consumer = self._membership.join()
+            return consumer is not None and self._round(consumer)
         except Drop:
             self.close()
             return True

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 WHAT = {ORDER_PLACED: "placed", INVENTORY_RESERVED: "verdict", INVENTORY_FAILED: "verdict"}
 
-Offsets = Mapping[tuple[str, int], int]
+Offsets = Mapping[Any, int]  # by (topic, number)
 
 metadata = MetaData()
 seen = Table(

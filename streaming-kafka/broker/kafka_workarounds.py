@@ -104,7 +104,8 @@ def send_offsets(
 
     Without it `send_offsets_to_transaction` waits for ever, as when the broker of the group is killed.
     """
-    _finish(producer, producer._transaction_manager.send_offsets_to_transaction(offsets, member))
+    transactions: Any = producer._transaction_manager  # None only without a transactional id
+    _finish(producer, transactions.send_offsets_to_transaction(offsets, member))
 
 
 def commit_transaction(producer: KafkaProducer) -> None:
@@ -112,7 +113,8 @@ def commit_transaction(producer: KafkaProducer) -> None:
 
     Without it `commit_transaction` waits for ever.
     """
-    _finish(producer, producer._transaction_manager.begin_commit())
+    transactions: Any = producer._transaction_manager
+    _finish(producer, transactions.begin_commit())
 
 
 def _finish(producer: KafkaProducer, result: Any) -> None:
@@ -154,12 +156,13 @@ def read_on(consumer: KafkaConsumer) -> None:
     Without it a batch in a compression that is not installed (lz4, snappy, zstd), or with a wrong checksum, ends every
     poll with an exception, for good: nothing after it is read.
     """
-    consumer._fetcher.PartitionRecords = _PartitionRecords
+    fetcher: Any = consumer._fetcher  # a class is replaced, of one fetcher only
+    fetcher.PartitionRecords = _PartitionRecords
 
 
 class _PartitionRecords(Fetcher.PartitionRecords):
-    def _unpack_records(self, tp: TopicPartition, records: Any, *deserializers: Any) -> Any:
-        return super()._unpack_records(tp, _Batches(records, self.fetch_offset), *deserializers)
+    def _unpack_records(self, tp: TopicPartition, records: Any, key_deserializer: Any, value_deserializer: Any) -> Any:
+        return super()._unpack_records(tp, _Batches(records, self.fetch_offset), key_deserializer, value_deserializer)
 
 
 class _Batches:

@@ -51,7 +51,7 @@ class Membership:
     ) -> None:
         self._bootstrap, self._group, self._reads = bootstrap, group, reads
         self._name, self._alone, self._refuse = name, alone, refuse
-        self._reading = {"batch_fetches": batch_fetches, "fetch_bytes": fetch_bytes, "name": name}
+        self._reading: dict[str, Any] = {"batch_fetches": batch_fetches, "fetch_bytes": fetch_bytes, "name": name}
         self.consumer: KafkaConsumer | None = None
         self.producer: KafkaProducer | None = None
         self._seen: float | None = None  # when it was last seen to be in its group
@@ -78,13 +78,16 @@ class Membership:
         When topics change while it joins, kafka-python 3.0.12 may wait for ever for an answer that it has had; so a
         rebalance may take as long as the session of a member that died, and 5 s more.
         """
-        if kafka_workarounds.is_fenced(self.consumer):
+        consumer = self.consumer
+        if consumer is None:
+            raise ConnectionError("not connected to Kafka")
+        if kafka_workarounds.is_fenced(consumer):
             raise FencedInstanceIdError(f"another process has joined {self._group} as {self._name}")
-        if self._seen is None or self.consumer.group_metadata().state == MemberState.STABLE:
+        if self._seen is None or consumer.group_metadata().state == MemberState.STABLE:
             self._seen = time.monotonic()
         if time.monotonic() - self._seen > clients.SESSION_MS / 1000 + WAIT_SECONDS:
             raise KafkaTimeoutError(f"not a member of {self._group} for long")
-        if gone := [topic for topic in self._reads if not self.consumer.partitions_for_topic(topic)]:
+        if gone := [topic for topic in self._reads if not consumer.partitions_for_topic(topic)]:
             raise UnknownTopicOrPartitionError(f"{' and '.join(gone)} is gone")  # it is made when this one joins again
 
     def let_go(self, *, leaves: bool = False) -> None:

@@ -26,11 +26,12 @@ EVENTS_OF = {topic: tuple(kind for kind, place in TOPIC_OF.items() if place == t
 class ByKey(DefaultPartitioner):
     """Chooses the partition of an event: one key, one partition. Every producer here has it."""
 
-    def partition(self, topic: str, key: Any, serialized_key: bytes | None, *rest: Any) -> int:
+    def partition(
+        self, topic: str, key: Any, serialized_key: bytes | None, value: Any, serialized_value: Any, cluster: Any
+    ) -> int:
         """Return the partition; any, when there is no key."""
         if serialized_key is None:
-            return super().partition(topic, key, serialized_key, *rest)
-        cluster = rest[-1]
+            return super().partition(topic, key, serialized_key, value, serialized_value, cluster)
         return partition_of(serialized_key, len(cluster.partitions_for_topic(topic)))
 
 

@@ -119,7 +119,7 @@ class TransactionalConsumer:
             return False
         batch = self._read(consumer, found)
         events = self._commit(consumer, batch)
-        self._publish(batch, events, member)
+        self._publish(consumer, batch, events, member)
         if batch.drops:
             self._membership.let_go()
         self._faults.rest()
@@ -231,14 +231,16 @@ class TransactionalConsumer:
         self._paused[partition] = PausedPartition(record.offset, until=time.monotonic() + seconds, history=history)
         return False
 
-    def _publish(self, batch: Batch, events: Sequence[Event], member: ConsumerGroupMetadata) -> None:
+    def _publish(
+        self, consumer: KafkaConsumer, batch: Batch, events: Sequence[Event], member: ConsumerGroupMetadata
+    ) -> None:
         """Tell what follows, and that the batch is done: both or neither."""
         if not batch.offsets:
             return
         if events or batch.dead:
             self._publish_all(batch, events, member)
         else:  # without a transaction it is half the work
-            self._membership.consumer.commit(batch.offsets, timeout_ms=int(1000 * WAIT_SECONDS))
+            consumer.commit(batch.offsets, timeout_ms=int(1000 * WAIT_SECONDS))
         self._count("done", len(batch.work_items))
         self._count("dead_lettered", len(batch.dead))
         for dead in batch.dead:
@@ -249,6 +251,8 @@ class TransactionalConsumer:
         if member.generation_id < 0:  # in a transaction, Kafka takes offsets without a generation from anybody
             raise CommitFailedError("this consumer is not in its group any more")
         producer = self._membership.producer
+        if producer is None:
+            raise ConnectionError("not connected to Kafka")
         producer.begin_transaction()
         sent = [producer.send(topics.TOPIC_OF[e.event_type], key=e.order_id.encode(), value=e.encode()) for e in events]
         sent += [producer.send(topics.DEAD_LETTERS, **dead.for_topic(self._group)) for dead in batch.dead]
