@@ -111,7 +111,7 @@ def test_absence_leaves_no_threads_and_no_sockets(producer, node, caplog):
     threads, sockets = held()
     node.kill()
     tries()
-    wait_until(lambda: tries() or not producer._given_up)
+    wait_until(lambda: tries() or not producer._retired)
     for _ in range(5):
         tries()
     now = held()
