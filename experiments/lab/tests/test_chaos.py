@@ -23,7 +23,7 @@ from lab.history.recorder import Journal
 from lab.paths import PARTS
 from lab.report import chaos as chaos_report
 from lab.report import run as run_report
-from lab.runtime import lifecycle, local, processes
+from lab.runtime import data, lifecycle, local, processes
 from lab.services import Service, services_of
 from testing import wait_until
 
@@ -285,7 +285,8 @@ def ready(service: Service) -> bool:
 @pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="a disk can be made full on Linux only")
 @pytest.mark.parametrize("kind", ["database_away", "disk_full"])
 def test_a_service_without_its_database_is_not_ready_and_works_again_afterwards(part_a, journal, monkeypatch, kind):
-    monkeypatch.setattr(local, "STATE_DIR", part_a.root / ".lab")
+    for module in (local, data):
+        monkeypatch.setattr(module, "STATE_DIR", part_a.root / ".lab")
     services = services_of("sync-rest")
     fault = Fault(0.0, kind, "inventory", 1.0)
     deed = chaos_run.Deed(journal, 0, fault)
