@@ -62,8 +62,17 @@ def run(bench: Bench) -> None:
 def _replays(bench: Bench, services: Services, admin: "KafkaAdminClient", plan: Plan) -> None:
     """Fill the log, and let analytics and a bare reader read it again in turns."""
     bench.say(f"{plan.replayed:,} orders from end to end")
+    began, inventory = time.monotonic(), services["inventory"]
     with _all_read(services, plan.replayed):
         _bulk(services["order"], plan.replayed, seed=1)
+        measure.wait("the orders stay", lambda: measure.done(inventory) >= plan.replayed, every=0.05)
+        reserved = time.monotonic() - began
+        measure.wait(
+            "the log is not followed",
+            lambda: measure.done(services["order"]) >= EVENTS["order"] * plan.replayed,
+            every=0.05,
+        )
+    bench.add("follow", orders=plan.replayed, reserved=reserved, seconds=time.monotonic() - began)
     bench.memory()
     events = int(measure.done(services["analytics"]))
     for _ in bench.rounds(plan.replays, "reading again"):
