@@ -9,7 +9,7 @@ from producer_order.app import create_app
 PART = "streaming-kafka"
 SERVICE = "order"
 STORY = "broker_dies"
-CAUGHT_BY = ("INV-1", "INV-8")
+CAUGHT_BY = ("INV-1", "INV-8", "broker-dies-unknown")
 REPLACES = ("broker.producer.Producer.publish",)
 
 
