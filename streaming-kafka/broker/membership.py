@@ -33,7 +33,8 @@ class Membership:
     """The membership of one service in one group. With a `name` it is a static member, and can write in transactions.
 
     A static member that was killed has its partitions back as soon as it starts again: it need not wait until the
-    session of the one that died has ended. With `alone` it stands by while the group has another member; one that may
+    session of the one that died has ended. One without a name that lost the broker takes its old place out of the group
+    before it joins again. With `alone` it stands by while the group has another member; one that may
     not stand by calls `refuse` with the reason when the other has outlasted the session of a member that died.
     """
 
@@ -57,6 +58,7 @@ class Membership:
         self._seen: float | None = None  # when it was last seen to be in its group
         self._rests_until = 0.0  # when it may join again, after another process took its place
         self._stands_by_since: float | None = None
+        self._was = ""  # its id in the group when it let go, if it has no name: the broker may not know that it left
 
     def join(self) -> KafkaConsumer | None:
         """Return the consumer, None while it stands by. Raises ConnectionError or KafkaError when there is none."""
@@ -94,6 +96,8 @@ class Membership:
         """Close the clients. Unless it leaves, a static member's place is kept for when it joins again."""
         consumer, producer = self.consumer, self.producer
         self.consumer = self.producer = None
+        if consumer is not None and self._name is None:
+            self._was = consumer.group_metadata().member_id
         for client in (consumer, producer):
             if client is not None:
                 clients.close(client, leaves=leaves or self._name is None)
@@ -126,6 +130,8 @@ class Membership:
                 return False
             if self._name and len(others) < len(members) and not self._covers(members):
                 admin.remove_group_members(self._group, [MemberToRemove(group_instance_id=self._name)])
+            if self._was and self._was in {member["member_id"] for member in members}:
+                admin.remove_group_members(self._group, [MemberToRemove(member_id=self._was)])
         self._stands_by_since = None
         return True
 

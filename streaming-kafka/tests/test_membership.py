@@ -110,6 +110,18 @@ def test_a_member_that_was_killed_comes_back_at_once_and_alone(join, node, monke
     assert len(node.members(join.group)) == 1
 
 
+def test_one_without_a_name_that_could_not_say_that_it_leaves_is_back_at_once(join, node, monkeypatch):
+    monkeypatch.setattr(clients, "SESSION_MS", 300_000)  # nobody could wait for its end here
+    member = joined(join(None))
+    with monkeypatch.context() as patch:
+        patch.setattr(clients, "close", lambda client, **_: kafka_workarounds.within(5, client._client.close))
+        member.lose(KafkaTimeoutError("the broker was away"))
+    assert list(node.members(join.group).values()) == [6]
+    joined(member)
+    wait_until(lambda: has_place(member) and len(member.consumer.assignment()) == 6)
+    assert list(node.members(join.group).values()) == [6]
+
+
 def test_who_leaves_takes_its_name_with_it(join, node):
     one, other = joined(join("one")), join("other")
     wait_until(lambda: [has_place(one), has_place(other)] and sorted(node.members(join.group).values()) == [3, 3])
