@@ -34,7 +34,7 @@ class Bench:
         self._round: Sample = {}
         self._others = Others()
 
-    def add(self, what: str, name: str = "service", **values: Any) -> None:
+    def add(self, what: str, name: str = "service", /, **values: Any) -> None:
         """Keep a sample of this round."""
         self.samples.append({"what": what, "name": name, **self._round, **values})
 

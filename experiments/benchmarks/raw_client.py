@@ -8,6 +8,7 @@ import selectors
 import socket
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 BODY = json.dumps({"user_id": "bench", "items": [{"sku": "burger", "qty": 1}]})
 HEAD = "POST /order HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
@@ -52,7 +53,7 @@ def drive(port: int, clients: int, seconds: float, *, count: float = float("inf"
             if not ready:
                 raise TimeoutError(f"the server on port {port} stopped answering")
             for key, _ in ready:
-                connection = key.fileobj
+                connection: Any = key.fileobj
                 good, keep = _read_reply(connection, str(wanted).encode())
                 now = time.perf_counter()
                 sample.latencies.append(now - sent.pop(connection))

@@ -45,7 +45,8 @@ def marked(root: Path) -> Iterator[tuple[str, Path, str]]:
     known = promises()
     for suite in TESTS:
         for file in sorted((root / suite / "tests").glob("test_*.py")):
-            for node in ast.parse(file.read_text()).body:
+            tests = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)]
+            for node in tests:
                 for id in _ids(node):
                     if id not in known:
                         raise LabError(f"{file.relative_to(root)}, line {node.lineno}: there is no promise {id!r}")
@@ -67,8 +68,7 @@ def table(page: Path, root: Path) -> str:
     return "\n".join(lines + [f"| {id} | {promises()[id]} | {'<br>'.join(tests)} |" for id, tests in rows.items()])
 
 
-def _ids(node: ast.stmt) -> Iterator[str]:
-    if isinstance(node, ast.FunctionDef):
-        for mark in node.decorator_list:
-            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.promise":
-                yield from (ast.literal_eval(word) for word in mark.args)
+def _ids(test: ast.FunctionDef) -> Iterator[str]:
+    for mark in test.decorator_list:
+        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.promise":
+            yield from (ast.literal_eval(word) for word in mark.args)

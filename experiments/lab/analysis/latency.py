@@ -96,7 +96,7 @@ def _completion_of(run: Run, began: float, operations: list[Operation]) -> dict[
         "failed": sum(order["status"] == "failed" for order in accepted),
         "achieved": round(len(notified) / (last - began), 2) if last > began else 0.0,
         **Latencies(latency for _, latency in notified).figures(),
-        "placed": Latencies(completion(run, run.orders[op.order_id]) for op, _ in notified).figures(),
+        "placed": Latencies(completion(run, run.orders[op.order_id or ""]) for op, _ in notified).figures(),
     }
 
 

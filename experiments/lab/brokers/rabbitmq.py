@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.brokers.message import Letter
 from lab.errors import LabError
@@ -72,7 +72,8 @@ def in_plain_words(service: Service) -> Iterator[None]:
 
 def ready(on: "BlockingChannel", queue: str) -> int:
     """Return how many messages of a queue no consumer holds. Raises AMQPError where there is no such queue."""
-    return on.queue_declare(queue, passive=True).method.message_count
+    answer: Any = on.queue_declare(queue, passive=True).method
+    return answer.message_count
 
 
 def publish(on: "BlockingChannel", queue: str, letters: Sequence[Letter]) -> list[str | None]:
@@ -91,7 +92,8 @@ def publish(on: "BlockingChannel", queue: str, letters: Sequence[Letter]) -> lis
 def take(on: "BlockingChannel", queue: str) -> Iterator[tuple[int, Letter]]:
     """Yield `(delivery tag, letter)` of every message that is there now; what is not acknowledged stays there."""
     for _ in range(ready(on, queue)):
-        method, properties, body = on.basic_get(queue)
+        found: tuple[Any, Any, Any] = on.basic_get(queue)
+        method, properties, body = found
         if method is None:
             return
         yield method.delivery_tag, Letter(body, properties.message_id, properties.headers or {})

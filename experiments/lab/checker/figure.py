@@ -5,6 +5,7 @@ import inspect
 import json
 import math
 from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any
 
 
@@ -90,7 +91,7 @@ def _chosen(choose: Callable[[Iterable[float]], float], values: tuple[Any, ...])
     return kind(value).computed(value, values)
 
 
-def figure(method: Callable[..., Any]) -> Callable[..., Figure]:
+def figure(method: FunctionType) -> Callable[..., Figure]:
     """Make a method of a view return a Figure: NaN where the run does not say, 1.0 where there is no run yet."""
     return _figure(method, lambda args: f"{method.__name__}({', '.join(map(_shown, args))})")
 

@@ -3,6 +3,7 @@
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,7 +40,7 @@ def begin(
     broken = broken_versions.chosen()
     if broken and broken.part != named:
         raise LabError(f"{broken.name} is a broken version of {broken.part}, and not of {named}")
-    told["broken"] = broken and broken.name
+    told["broken"] = broken.name if broken else None
     more = {key: value for key, value in told.items() if value}
     expected = predictions.rehearse(script, named, quick=quick, services=[*services_of(named)])
     journal = session.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, more=more, say=_say)
@@ -60,7 +61,7 @@ def begin(
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same orders at the same times.")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds until a client gives up.")
 @click.option("--part", help="The part, if more than one is up.")
-def load(name: str, part: str | None, **options: float | bool | None) -> None:
+def load(name: str, part: str | None, **options: Any) -> None:
     """Send orders to the part that is up, and print the results."""
     from lab.analysis import latency
     from lab.history import loads

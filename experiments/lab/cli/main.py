@@ -26,11 +26,11 @@ class Lab(click.Group):
         """Return the names of all commands."""
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command with this name from its module, where it is called the same."""
-        if name not in COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        return getattr(import_module(f"lab.cli.{COMMANDS[name]}"), name.replace("-", "_"))
+        return getattr(import_module(f"lab.cli.{COMMANDS[cmd_name]}"), cmd_name.replace("-", "_"))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

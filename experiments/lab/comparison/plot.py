@@ -5,6 +5,7 @@ the same bytes.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -22,7 +23,12 @@ PANEL_HEIGHT = 1.7
 def draw(title: str, cells: Sequence[Cell]) -> bytes:
     """Return the picture of a condition as SVG."""
     with plt.rc_context(STYLE):
-        shape = {"sharex": True, "sharey": True, "squeeze": False, "figsize": (9, PANEL_HEIGHT * len(cells) + 1.1)}
+        shape: dict[str, Any] = {
+            "sharex": True,
+            "sharey": True,
+            "squeeze": False,
+            "figsize": (9, PANEL_HEIGHT * len(cells) + 1.1),
+        }
         picture, places = plt.subplots(len(cells), 1, **shape)
         for axes, cell in zip(places[:, 0], cells, strict=True):
             _panel(axes, cell)

@@ -90,7 +90,7 @@ class Cell:
         """Return all figures of the cell; what is not known is None."""
         accepted = [op for op in self.operations if op.result == "ok"]
         reply = latency.Latencies(map(latency.latency, accepted)).figures()
-        done = latency.Latencies(fate.ended - fate.sent for fate in self.fates if fate.notified).figures()
+        done = latency.Latencies(f.ended - f.sent for f in self.fates if f.notified and f.ended).figures()
         placed = latency.Latencies(latency.completion(self.run, order) for order in self.notified).figures()
         received = self._received()
         connections = self._connections()
@@ -134,7 +134,8 @@ class Cell:
         if self.fault is None or not self.recovered():
             return None
         until = self.fault[1]
-        return round(max((f.ended - until for f in self.fates if not f.in_time and f.ended > until), default=0.0), 6)
+        late = [f.ended for f in self.fates if f.ended is not None and not f.in_time]
+        return round(max((ended - until for ended in late if ended > until), default=0.0), 6)
 
     def recovered(self) -> bool | None:
         """Return whether every order was over in the end; None where there was no fault."""

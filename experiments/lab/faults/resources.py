@@ -4,6 +4,7 @@ Both need processes and files of this machine: with Docker, on PostgreSQL or wit
 """
 
 import functools
+import resource
 import sqlite3
 from collections.abc import Callable
 
@@ -57,8 +58,8 @@ def _limit_files(service: Service, size: int | None) -> None:
 
 
 def _limit(process: psutil.Process, size: int | None) -> None:
-    _, most = process.rlimit(psutil.RLIMIT_FSIZE)
-    process.rlimit(psutil.RLIMIT_FSIZE, (most if size is None else size, most))
+    _, most = process.rlimit(resource.RLIMIT_FSIZE)
+    process.rlimit(resource.RLIMIT_FSIZE, (most if size is None else size, most))
 
 
 def _here() -> LocalRuntime:

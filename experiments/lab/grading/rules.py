@@ -88,8 +88,9 @@ def _same_text(path: str, ours: bytes | None, now: bytes | None, then: bytes | N
 
 def _diff(old: bytes, new: bytes) -> str:
     """Return the first lines that differ between two texts."""
-    texts = (text.decode(errors="replace").splitlines() for text in (old, new))
-    lines = [line for line in difflib.unified_diff(*texts, n=0, lineterm="") if line[:2] not in ("--", "++", "@@")]
+    before, after = (text.decode(errors="replace").splitlines() for text in (old, new))
+    diff = difflib.unified_diff(before, after, n=0, lineterm="")
+    lines = [line for line in diff if line[:2] not in ("--", "++", "@@")]
     shown = [f"`{short(line)}`" for line in lines[: 2 * MOST_TOLD]]
     return ", ".join(shown) + (f" and {len(lines) - len(shown)} more" if lines[len(shown) :] else "")
 

@@ -115,7 +115,7 @@ class Lags:
         if time.monotonic() >= self._all_at + ALL_SECONDS:
             self._noted, self._all_at = {}, time.monotonic()
         for place in self._places():
-            line = {"type": "lag", "group": place.group, "topic": place.topic, "partition": place.partition}
+            line: Line = {"type": "lag", "group": place.group, "topic": place.topic, "partition": place.partition}
             line |= {"lag": place.lag, "current": place.current, "end": place.end}
             if self._noted.get(place.key) != line:
                 self._noted[place.key] = line

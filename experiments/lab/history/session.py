@@ -55,7 +55,14 @@ def begin(
             continue
         say(f"stopping {name}, which was up")
         lifecycle.down(chosen, name)
-    head = {"experiment": script.stem, "part": part, "title": title, "about": about, "quick": quick, **(more or {})}
+    head: dict[str, Any] = {
+        "experiment": script.stem,
+        "part": part,
+        "title": title,
+        "about": about,
+        "quick": quick,
+        **(more or {}),
+    }
     head["environment"] = environment(chosen.name)
     folder = RUNS / head.get("place", script.stem).replace("/", "-")
     shutil.rmtree(folder, ignore_errors=True)

@@ -15,9 +15,9 @@ from lab.report.format import page
 OLD_KINDS = ("kill", "freeze", "broker", "configure", "crash", "duplicates", "poison")  # of a run that does not say
 
 
-def figures(run: Run) -> dict[str, Any]:
+def figures(run: Run, schedule: dict[str, Any]) -> dict[str, Any]:
     """Return what a summary holds of chaos: the seed, the faults by kind, and what they cost."""
-    schedule, evidence = run.schedule, Evidence(run)
+    evidence = Evidence(run)
     planned = Counter(fault["kind"] for fault in schedule["faults"])
     done, kinds = Counter(run.carried_out()), schedule.get("kinds", OLD_KINDS)
     results = Counter(op.result for op in run.operations)

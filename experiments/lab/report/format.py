@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ PAGES = Environment(
     undefined=StrictUndefined,
 )
 PAGES.filters |= {"time": shown_time, "s": "{:.1f} s".format, "g": "{:g}".format, "count": "{:,}".format}
-PAGES.globals |= {
+_NAMES: dict[str, Any] = {
     "head": head,
     "row": row,
     "table": table,
@@ -93,6 +93,7 @@ PAGES.globals |= {
     "verdict_sentence": verdict_sentence,
     "prediction_row": prediction_row,
 }
+PAGES.globals |= _NAMES
 
 
 def page(template: str, **values: Any) -> str:
@@ -105,7 +106,7 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
-def as_csv(rows: list[Mapping[str, Any]]) -> str:
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return a table for programs, with a column for each name that any of the rows has."""
     out = io.StringIO()
     if rows:

@@ -195,7 +195,7 @@ def _by_quantile(axes: Axes, run: Run) -> None:
 
 def _quantiles(axes: Axes, found: list[float], style: str, colour: str, label: str | None) -> None:
     if found:
-        values = latency.Latencies(found).quantiles(QUANTILES)
+        values: list[Any] = latency.Latencies(found).quantiles(QUANTILES)  # none is None, as something was found
         axes.plot([100 * q for q in QUANTILES], values, style, color=colour, label=label)
 
 

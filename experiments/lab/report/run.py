@@ -78,7 +78,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "phases": phases,
         "orders": latency.of_orders(run),
         "windows": [{"service": w.service, "what": w.what, "since": w.since, "until": w.until} for w in run.windows],
-        **({"chaos": chaos.figures(run)} if run.schedule else {}),
+        **({"chaos": chaos.figures(run, run.schedule)} if run.schedule else {}),
         "settled": (run.of_type("settled") or [None])[-1],
         "predictions": judged,
         **({"doubt": doubt} if doubt else {}),

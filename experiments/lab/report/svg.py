@@ -2,12 +2,13 @@
 
 import io
 import re
+from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 FONT = "DejaVu Sans"
-STYLE = {
+STYLE: Any = {
     "svg.hashsalt": "campus",
     "svg.fonttype": "none",
     "path.simplify_threshold": 0.25,

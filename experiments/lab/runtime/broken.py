@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT
@@ -102,8 +103,7 @@ def with_diff(page: str, variant: BrokenVersion) -> str:
 
 def _diff(part: str, right: str, wrong: Path) -> list[str]:
     path, inside = _source(part, right)
-    pair = [_text(path, inside), _text(wrong, inside[-1:])]
-    lines = difflib.unified_diff(*pair, n=3, lineterm="")
+    lines = difflib.unified_diff(_text(path, inside), _text(wrong, inside[-1:]), n=3, lineterm="")
     return [f"--- {path.relative_to(ROOT)}", f"+++ {wrong.relative_to(ROOT)}", *list(lines)[2:]]
 
 
@@ -120,9 +120,9 @@ def _source(part: str, dotted: str) -> tuple[Path, list[str]]:
 
 def _text(path: Path, inside: list[str]) -> list[str]:
     """Return the lines of a function or class of a file."""
-    node: ast.AST = ast.parse(path.read_text())
+    node: Any = ast.parse(path.read_text())
     for name in inside:
-        found = [n for n in ast.iter_child_nodes(node) if getattr(n, "name", None) == name]
+        found: list[Any] = [n for n in ast.iter_child_nodes(node) if getattr(n, "name", None) == name]
         if not found:
             raise LabError(f"there is no {'.'.join(inside)} in {path.relative_to(ROOT)}")
         node = found[0]
