@@ -16,7 +16,7 @@ from lab.brokers.probe import answers
 from lab.errors import LabError
 from lab.faults import messages
 from lab.history import sampler
-from lab.runtime import install, local, processes
+from lab.runtime import data, install, local, processes
 from lab.services import Service
 from testing import Process, wait_until
 
@@ -211,7 +211,8 @@ def test_a_broker_that_does_not_answer_is_not_emptied():
 
 
 def test_a_kept_broker_stays_and_is_emptied_and_the_services_start_anew(queues: Service, monkeypatch, tmp_path):
-    monkeypatch.setattr(local, "STATE_DIR", tmp_path)
+    for module in (local, data):
+        monkeypatch.setattr(module, "STATE_DIR", tmp_path)
     monkeypatch.setattr(local, "services_of", lambda part: {"order": order, "rabbitmq": queues})
     order = Service("async-rabbitmq", "order", ["sleep", "60"], {}, "async-rabbitmq", free_ports(1)[0], {"d": "/d"})
     kept, there = local.LocalRuntime(), tmp_path / "data" / "async-rabbitmq" / "d"
