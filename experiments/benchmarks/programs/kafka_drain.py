@@ -9,7 +9,6 @@ Prints {"events": …, "seconds": …}; the clock runs from the first batch on, 
 import json
 import sys
 import time
-from typing import Any
 
 from campus import gunicorn_conf, jsons
 from campus.events import partition_of
@@ -20,60 +19,56 @@ BATCHES = {"read": 2000, "commit": 500, "transaction": 500}  # as many as analyt
 GROUP = "bench"
 
 
-class Drain:
-    """Works on what it polls, in one of the three ways."""
-
-    def __init__(self, kind: str, bootstrap: str, since: int, topics: list[str], target: str) -> None:
-        self._kind, self._target = kind, target
-        options = {"group_id": GROUP, "enable_auto_commit": False}
-        isolation = "read_committed" if kind == "read" else "read_uncommitted"
-        self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, isolation_level=isolation, **options)
-        partitions = [TopicPartition(topic, n) for topic in topics for n in self._consumer.partitions_for_topic(topic)]
-        self._consumer.assign(partitions)
-        for partition, first in self._consumer.offsets_for_times(dict.fromkeys(partitions, since)).items():
-            self._consumer.seek(partition, first.offset) if first else self._consumer.seek_to_end(partition)
-        if kind == "read":
-            return
-        name = {"transactional_id": GROUP} if kind == "transaction" else {}
-        self._producer = KafkaProducer(bootstrap_servers=bootstrap, retry_backoff_ms=5, **name)
-        if name:
-            self._producer.init_transactions()
-        self._publish([(b"warm", b"up")], {p: self._consumer.position(p) for p in partitions})
-
-    def events(self, count: int) -> dict[str, float]:
-        """Drain so many events; return how many it was, and how long it took."""
-        began, done = 0.0, 0
-        while done < count:
-            found = self._consumer.poll(timeout_ms=200, max_records=BATCHES[self._kind])
-            if found:
-                began = began or time.monotonic()
-                done += self._work(found)
-        return {"events": done, "seconds": time.monotonic() - began}
-
-    def _work(self, found: dict[TopicPartition, list[Any]]) -> int:
+def drain(kind: str, bootstrap: str, count: int, since: int, topics: list[str], target: str) -> dict[str, float]:
+    """Drain so many events; return how many it was, and how long it took."""
+    isolation = "read_committed" if kind == "read" else "read_uncommitted"
+    options = {"group_id": GROUP, "enable_auto_commit": False, "isolation_level": isolation}
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, **options)
+    partitions = [TopicPartition(topic, n) for topic in topics for n in consumer.partitions_for_topic(topic)]
+    consumer.assign(partitions)
+    for partition, first in consumer.offsets_for_times(dict.fromkeys(partitions, since)).items():
+        consumer.seek(partition, first.offset) if first else consumer.seek_to_end(partition)
+    publish = None if kind == "read" else publisher(consumer, kind, bootstrap, target)
+    if publish:
+        publish([(b"warm", b"up")], {p: consumer.position(p) for p in partitions})
+    began, done = 0.0, 0
+    while done < count:
+        found = consumer.poll(timeout_ms=200, max_records=BATCHES[kind])
+        began = began or (time.monotonic() if found else 0.0)
         events = [(record.key, jsons.loads(record.value)) for records in found.values() for record in records]
-        if self._kind != "read":
+        if publish and events:
             bodies = [(key, jsons.dumps(event)) for key, event in events]
-            self._publish(bodies, {p: records[-1].offset + 1 for p, records in found.items()})
-        return len(events)
+            publish(bodies, {p: records[-1].offset + 1 for p, records in found.items()})
+        done += len(events)
+    return {"events": done, "seconds": time.monotonic() - began}
 
-    def _publish(self, events: list[tuple[bytes, bytes]], next_offsets: dict[TopicPartition, int]) -> None:
+
+def publisher(consumer: KafkaConsumer, kind: str, bootstrap: str, target: str):
+    """Return what publishes `[(key, body), …]` and commits the next offsets of the partitions."""
+    in_transaction = kind == "transaction"
+    name = {"transactional_id": GROUP} if in_transaction else {}
+    producer = KafkaProducer(bootstrap_servers=bootstrap, retry_backoff_ms=5, **name)
+    if in_transaction:
+        producer.init_transactions()
+    count = len(producer.partitions_for(target))
+
+    def publish(events: list[tuple[bytes, bytes]], next_offsets: dict[TopicPartition, int]) -> None:
         offsets = {p: OffsetAndMetadata(offset, "", -1) for p, offset in next_offsets.items()}
-        in_transaction, producer = self._kind == "transaction", self._producer
         if in_transaction:
             producer.begin_transaction()
-        count = len(producer.partitions_for(self._target))
-        sent = [producer.send(self._target, body, key, partition=partition_of(key, count)) for key, body in events]
+        sent = [producer.send(target, body, key, partition=partition_of(key, count)) for key, body in events]
         if in_transaction:
-            producer.send_offsets_to_transaction(offsets, self._consumer.group_metadata())
+            producer.send_offsets_to_transaction(offsets, consumer.group_metadata())
             producer.commit_transaction()
         else:
             producer.flush()
-            self._consumer.commit(offsets)
+            consumer.commit(offsets)
         assert all(future.succeeded() for future in sent)
+
+    return publish
 
 
 if __name__ == "__main__":
     gunicorn_conf.take_core()  # on the same core and with the same priority as the service's worker
     kind, bootstrap, count, since, topics, target = sys.argv[1:]
-    print(json.dumps(Drain(kind, bootstrap, int(since), topics.split(","), target).events(int(count))))
+    print(json.dumps(drain(kind, bootstrap, int(count), int(since), topics.split(","), target)))
