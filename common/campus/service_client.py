@@ -9,7 +9,9 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError
 
 from campus import jsons
 from campus.bounded import Bounded
@@ -56,25 +58,31 @@ class ServiceClient:
 
     def post(self, path: str, body: Any, *, timeout: float, request_id: str) -> Reply:
         """POST JSON and return the reply. Raises ConnectFailed, or OutcomeUnknown after `timeout` seconds."""
-        headers = {"Content-Type": "application/json", "X-Request-ID": request_id}
-        return self._call(requests.Request("POST", self._url + path, headers, data=jsons.dumps(body)), timeout)
+        data = jsons.dumps(body)
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(data)), "X-Request-ID": request_id}
+        return self._call("POST", path, headers, data, timeout)
 
     def get(self, path: str, *, timeout: float, request_id: str) -> Reply:
         """GET and return the reply. Raises ConnectFailed, or OutcomeUnknown after `timeout` seconds."""
-        return self._call(requests.Request("GET", self._url + path, {"X-Request-ID": request_id}), timeout)
+        return self._call("GET", path, {"X-Request-ID": request_id}, None, timeout)
 
     def close(self) -> None:
         """Close the kept connections."""
         self._adapter.close()
 
-    def _call(self, request: requests.Request, timeout: float) -> Reply:
-        prepared = request.prepare()
+    def _call(self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: float) -> Reply:
+        request = requests.PreparedRequest()
+        request.method, request.url, request.body = method, self._url + path, data
+        request.headers = CaseInsensitiveDict(headers)
         _this_call.deadline = time.monotonic() + timeout
         try:
-            with self._adapter.send(prepared, stream=True, timeout=timeout) as reply:
-                return Reply(reply.status_code, _json_object(_whole(reply)))
-        except (requests.RequestException, OSError) as error:
+            with self._adapter.send(request, stream=True, timeout=timeout) as reply:
+                body = reply.raw.read(MAX_REPLY + 1)
+        except (requests.RequestException, HTTPError) as error:
             raise OutcomeUnknown(str(error) or type(error).__name__) from error
+        if len(body) > MAX_REPLY:
+            raise OutcomeUnknown(f"the answer is larger than {MAX_REPLY} bytes")
+        return Reply(reply.status_code, _json_object(body))
 
 
 # requests limits each wait for bytes. One limit for the whole call is set here, for the connection that it uses.
@@ -130,16 +138,6 @@ class _Socket(socket.socket):
         """Read what is there. Raises TimeoutError when the call has no time left."""
         self.settimeout(_left())
         return super().recv_into(buffer, nbytes, flags)
-
-
-def _whole(reply: requests.Response) -> bytes:
-    """Return the body. Raises requests' errors when it is incomplete, and OSError when it is larger than MAX_REPLY."""
-    body = b""
-    for chunk in reply.iter_content(65536):
-        body += chunk
-        if len(body) > MAX_REPLY:
-            raise OSError(f"the answer is larger than {MAX_REPLY} bytes")
-    return body
 
 
 def _json_object(data: bytes) -> dict[str, Any]:
