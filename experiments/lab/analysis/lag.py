@@ -37,6 +37,7 @@ class LagSeries:
     """What one group had not read yet, of each partition, at any time of a run."""
 
     def __init__(self, run: Run, group: str) -> None:
+        self.group = group
         self._seen: dict[Partition, list[tuple[float, int]]] = defaultdict(list)
         for e in run.of_type("lag"):
             if e["group"] == group:

@@ -1,12 +1,13 @@
-"""What the comparison shows: the sentences of docs/choosing.md, each with what must be true of the matrix.
+"""What the comparison shows: what must be true of the figures for each claim of docs/choosing.md to hold.
 
-A claim is decided from the figures. One that only a fault of full length can show is left out with --quick.
+The page has the sentences, each with its id in a comment; here is, by id, when they are true.
 """
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from lab.paths import ROOT
 from lab.verdict import FAIL, PASS, UNKNOWN
 
 Figures = Mapping[str, Any]
@@ -22,20 +23,17 @@ CONDITIONS = (
     "order_killed",
     "inventory_frozen",
 )
+NO_BROKER = ("broker_killed", "sync-rest")
+CELLS = [cell for cell in ((condition, part) for condition in CONDITIONS for part in PARTS_BY_LETTER.values())
+         if cell != NO_BROKER]  # fmt: skip
 DELAY = 2.0  # s, of delay.sh
+PAGE = ROOT / "docs/choosing.md"
+SENTENCE = re.compile(r"^- (.*?) \[\w+\]\(.*<!-- ([a-z-]+) -->$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A sentence with its id, and whether it is true of the figures.
-
-    `holds` raises KeyError or TypeError where a figure is not known.
-    """
-
-    id: str
-    sentence: str
-    holds: Callable[[At], bool]
-    quick_too: bool = True
+def sentences() -> dict[str, str]:
+    """Return the claims of the page by their ids."""
+    return {found[2]: found[1] for found in SENTENCE.finditer(PAGE.read_text())}
 
 
 def judge(cells: Mapping[tuple[str, str], Figures], *, quick: bool) -> list[dict[str, str]]:
@@ -44,13 +42,13 @@ def judge(cells: Mapping[tuple[str, str], Figures], *, quick: bool) -> list[dict
     def at(letter: str, condition: str) -> Figures:
         return cells[condition, PARTS_BY_LETTER[letter]]
 
-    claims = [claim for claim in CLAIMS if claim.quick_too or not quick]
-    return [{"id": claim.id, "claim": claim.sentence, "verdict": _verdict(claim, at)} for claim in claims]
+    asked = {id: text for id, text in sentences().items() if not (quick and id in NEED_A_FULL_RUN)}
+    return [{"id": id, "claim": text, "verdict": _verdict(HOLDS[id], at)} for id, text in asked.items()]
 
 
-def _verdict(claim: Claim, at: At) -> str:
+def _verdict(holds: Callable[[At], bool], at: At) -> str:
     try:
-        return PASS if claim.holds(at) else FAIL
+        return PASS if holds(at) else FAIL
     except (KeyError, TypeError):  # a cell that was not run, a figure that is None
         return UNKNOWN
 
@@ -64,116 +62,49 @@ def _does_all(f: Figures) -> bool:
 
 
 def _keeps_all(at: At) -> bool:
-    pairs = [(letter, condition) for letter in PARTS_BY_LETTER for condition in CONDITIONS]
-    pairs.remove(("A", "broker_killed"))
-    return all(len(at(*pair)[name]) == 0 for pair in pairs for name in ("lost", "duplicated", "unresolved"))
+    letters = {part: letter for letter, part in PARTS_BY_LETTER.items()}
+    found = [at(letters[part], condition) for condition, part in CELLS]
+    return all(len(f[name]) == 0 for f in found for name in ("lost", "duplicated", "unresolved"))
 
 
-CLAIMS = (
-    Claim(
-        "rest-reply-is-final",
-        "The reply says that the order is done; the client need not ask again.",
-        lambda at: at("A", "healthy")["completion_p50"] <= at("A", "healthy")["accept_p50"],
+NEED_A_FULL_RUN = ("rest-waits-for-slow", "rest-frozen-is-worse", "brokers-larger-backlog", "rabbitmq-retries-aside")
+# Whether a claim holds; KeyError or TypeError where a figure is not known.
+HOLDS: dict[str, Callable[[At], bool]] = {
+    "rest-reply-is-final": lambda at: at("A", "healthy")["completion_p50"] <= at("A", "healthy")["accept_p50"],
+    "rest-fewest-messages": lambda at: (
+        at("A", "healthy")["messages_per_order"] < min(at(model, "healthy")["messages_per_order"] for model in "BC")
     ),
-    Claim(
-        "rest-fewest-messages",
-        "An order takes the fewest messages.",
-        lambda at: (
-            at("A", "healthy")["messages_per_order"] < min(at(model, "healthy")["messages_per_order"] for model in "BC")
-        ),
+    "rest-coupled-in-time": lambda at: at("A", "inventory_killed")["told"]["503"] > 0,
+    "rest-no-backlog": lambda at: at("A", "inventory_killed")["recover_s"] <= 1,
+    "rest-notification-may-be-down": lambda at: (
+        at("A", "notification_killed")["accepted"] >= at("A", "notification_killed")["sent"] - 1
     ),
-    Claim(
-        "rest-coupled-in-time",
-        "Synchronous calls couple the services in time: while inventory is down, orders are refused.",
-        lambda at: at("A", "inventory_killed")["told"]["503"] > 0,
+    "rest-failures-reach-client": lambda at: (
+        at("A", "failures")["told"]["502"] > 0 and "502" not in at("B", "failures")["told"]
     ),
-    Claim(
-        "rest-no-backlog",
-        "A refused order leaves no backlog, so the system has recovered as soon as inventory is back.",
-        lambda at: at("A", "inventory_killed")["recover_s"] <= 1,
+    "rest-waits-for-slow": lambda at: at("A", "delay")["accept_p99"] > 2 * DELAY,
+    "rest-frozen-is-worse": lambda at: (
+        at("A", "inventory_frozen")["told"]["504"] > at("A", "inventory_killed")["told"].get("504", 0)
     ),
-    Claim(
-        "rest-notification-may-be-down",
-        "Without notification every order is still accepted: the order service commits that a notification is pending.",
-        lambda at: at("A", "notification_killed")["accepted"] >= at("A", "notification_killed")["sent"] - 1,
+    "brokers-accept-without-inventory": lambda at: all(_does_all(at(model, "inventory_killed")) for model in "BC"),
+    "brokers-hide-delay": lambda at: all(
+        at(m, c)["accept_p99"] < DELAY / 2 for m in "BC" for c in ("delay", "inventory_frozen")
     ),
-    Claim(
-        "rest-failures-reach-client",
-        "A failure of inventory reaches the client as 502, and the client must handle it.",
-        lambda at: at("A", "failures")["told"]["502"] > 0 and "502" not in at("B", "failures")["told"],
+    "brokers-notify-later": lambda at: all(
+        at(m, "delay")["completion_p99"] > 10 * at(m, "delay")["accept_p99"] for m in "BC"
     ),
-    Claim(
-        "rest-waits-for-slow",
-        "Every client waits for a slow inventory. When all threads are busy, clients also wait for a thread, so "
-        "latency is several times the delay.",
-        lambda at: at("A", "delay")["accept_p99"] > 2 * DELAY,
-        quick_too=False,
+    "brokers-larger-backlog": lambda at: (
+        min(at(m, "delay")["backlog_peak"] for m in "BC") > at("A", "delay")["backlog_peak"]
     ),
-    Claim(
-        "rest-frozen-is-worse",
-        "A frozen inventory is worse than a killed one: clients wait for the time-out, and then the outcome is "
-        "unknown.",
-        lambda at: at("A", "inventory_frozen")["told"]["504"] > at("A", "inventory_killed")["told"].get("504", 0),
-        quick_too=False,
+    "brokers-retry": lambda at: all(_does_all(at(model, "failures")) for model in "BC"),
+    "rabbitmq-retries-aside": lambda at: at("B", "failures")["backlog_peak"] < at("C", "failures")["backlog_peak"],
+    "rabbitmq-part-has-outbox": lambda at: _accepts_all(at("B", "broker_killed")),
+    "kafka-part-needs-log": lambda at: at("C", "broker_killed")["told"]["503"] > 0,
+    "kafka-most-messages": lambda at: (
+        at("C", "healthy")["messages_per_order"] > at("B", "healthy")["messages_per_order"]
     ),
-    Claim(
-        "brokers-accept-without-inventory",
-        "Orders are accepted while inventory is down, and completed when it is back.",
-        lambda at: all(_does_all(at(model, "inventory_killed")) for model in "BC"),
+    "all-need-order-service": lambda at: all(
+        at(model, "order_killed")["told"].get("refused", 0) > 0 for model in "ABC"
     ),
-    Claim(
-        "brokers-hide-delay",
-        "The reply does not wait for a slow or frozen inventory.",
-        lambda at: all(at(m, c)["accept_p99"] < DELAY / 2 for m in "BC" for c in ("delay", "inventory_frozen")),
-    ),
-    Claim(
-        "brokers-notify-later",
-        "The notification does wait for a slow inventory: it comes much later than the reply.",
-        lambda at: all(at(m, "delay")["completion_p99"] > 10 * at(m, "delay")["accept_p99"] for m in "BC"),
-    ),
-    Claim(
-        "brokers-larger-backlog",
-        "One consumer handles one order at a time; REST has 16 threads. So a slow inventory causes a larger backlog "
-        "in B and C.",
-        lambda at: min(at(m, "delay")["backlog_peak"] for m in "BC") > at("A", "delay")["backlog_peak"],
-        quick_too=False,
-    ),
-    Claim(
-        "brokers-retry",
-        "The consumer retries what failed, so the client need not: every order is completed.",
-        lambda at: all(_does_all(at(model, "failures")) for model in "BC"),
-    ),
-    Claim(
-        "rabbitmq-retries-aside",
-        "RabbitMQ keeps a failed message in a retry queue, so the other messages continue: the backlog stays below "
-        "Kafka's.",
-        lambda at: at("B", "failures")["backlog_peak"] < at("C", "failures")["backlog_peak"],
-        quick_too=False,
-    ),
-    Claim(
-        "rabbitmq-part-has-outbox",
-        "Part B accepts orders without its broker, because the outbox keeps their events.",
-        lambda at: _accepts_all(at("B", "broker_killed")),
-    ),
-    Claim(
-        "kafka-part-needs-log",
-        "Part C refuses orders without its broker, because an order is accepted only when it is in the log.",
-        lambda at: at("C", "broker_killed")["told"]["503"] > 0,
-    ),
-    Claim(
-        "kafka-most-messages",
-        "A log costs the most messages, because each consumer group reads each event.",
-        lambda at: at("C", "healthy")["messages_per_order"] > at("B", "healthy")["messages_per_order"],
-    ),
-    Claim(
-        "all-need-order-service",
-        "The order service is the entry point: while it is down, no model accepts an order.",
-        lambda at: all(at(model, "order_killed")["told"].get("refused", 0) > 0 for model in "ABC"),
-    ),
-    Claim(
-        "all-keep-orders",
-        "When a service is killed, slow or frozen, no model loses an accepted order, does an order twice, or leaves "
-        "one open.",
-        _keeps_all,
-    ),
-)
+    "all-keep-orders": _keeps_all,
+}

@@ -8,20 +8,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lab.comparison import claims, runs
-from lab.comparison import page as comparison_page
-from lab.comparison import plot as comparison_plot
-from lab.comparison.claims import CONDITIONS
-from lab.comparison.page import evidence
+from lab.comparison import claims, page, plot, runs
+from lab.comparison.claims import CELLS
+from lab.comparison.runs import Cell
 from lab.errors import LabError
-from lab.paths import PARTS, relative
+from lab.paths import relative
 from lab.report import run as run_report
 from lab.report.format import as_json, verdict_sentence
 from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
-NO_BROKER = ("broker_killed", "sync-rest")
 SCHEMA_VERSION = 1
-Cells = dict[tuple[str, str], Any]  # by (condition, part)
+Cells = dict[tuple[str, str], Cell]  # by (condition, part)
 
 
 def make(home: Path, say: Callable[[str], None] = print) -> str:
@@ -32,22 +29,23 @@ def make(home: Path, say: Callable[[str], None] = print) -> str:
         (home / name).write_bytes(content)
     for each in (*summary["cells"], *summary["claims"]):
         if each["verdict"] != PASS:
-            say(f"  {each['verdict']:7} {each.get('claim') or evidence(each)}")
+            say(f"  {each['verdict']:7} {each.get('claim') or page.evidence(each)}")
     say(f"{summary['verdict']}: {relative(home)}/report.md")
     return summary["verdict"]
 
 
 def _files(cells: Cells, summary: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the comparison by name."""
-    made = {
-        "matrix.csv": comparison_page.as_csv(summary["cells"]).encode(),
-        "summary.json": as_json(summary).encode(),
-        "report.md": comparison_page.write(summary).encode(),
+    texts = {
+        "matrix.csv": page.as_csv(summary["cells"]),
+        "summary.json": as_json(summary),
+        "report.md": page.write(summary),
     }
-    for condition in summary["conditions"]:
-        found = [cell for (name, _), cell in cells.items() if name == condition]
-        made[f"{condition}.svg"] = comparison_plot.draw(summary["conditions"][condition], found)
-    return made
+    pictures = {
+        f"{condition}.svg": plot.draw(title, [cell for cell in cells.values() if cell.condition == condition])
+        for condition, title in summary["conditions"].items()
+    }
+    return {name: text.encode() for name, text in texts.items()} | pictures
 
 
 def complaints(home: Path) -> Iterator[tuple[str, str]]:
@@ -62,8 +60,10 @@ def complaints(home: Path) -> Iterator[tuple[str, str]]:
         found = overall([i["verdict"] for i in cell.summary["invariants"]])
         if found != PASS:
             yield found, f"{cell.place}: {verdict_sentence(cell.summary)}"
-        yield from ((FAIL, wrong) for wrong in _edited(home / cell.place, _of_cell(cell)))
-    yield from ((UNKNOWN, f"{part}/{condition} was not run") for condition, part in _missing(cells))
+        own = {"summary.json": as_json(cell.summary), "report.md": run_report.write_report(cell.run, cell.summary)}
+        texts = {name: text.encode() for name, text in own.items()}
+        yield from ((FAIL, wrong) for wrong in _edited(home / cell.place, texts))
+    yield from ((UNKNOWN, f"{place} was not run") for place in _missing(cells))
     yield from ((FAIL, wrong) for wrong in _edited(home, made))
     for picture in sorted(home.glob("*.svg")):
         if picture.name not in made:
@@ -72,22 +72,18 @@ def complaints(home: Path) -> Iterator[tuple[str, str]]:
 
 def _read(home: Path) -> Cells:
     """Return the cells. Raises LabError when they cannot be compared."""
-    places = [(condition, part) for condition in CONDITIONS for part in PARTS]
-    read = {place: runs.read(home, place[1], place[0]) for place in places}
+    read = {(condition, part): runs.read(home, part, condition) for condition, part in CELLS}
     found = {place: cell for place, cell in read.items() if cell is not None}
     if not found:
         raise LabError(f"there is no run to compare in {relative(home)}", "experiments/compare.sh --quick")
     first, *others = found.values()
-    for cell in others:
-        difference = runs.same_arrivals(first, cell)
-        if difference:
-            raise LabError(f"the orders were not the same: {difference}", "run them again: experiments/compare.sh")
+    for difference in filter(None, (runs.same_arrivals(first, cell) for cell in others)):
+        raise LabError(f"the orders were not the same: {difference}", "run them again: experiments/compare.sh")
     return found
 
 
-def _missing(cells: Cells) -> list[tuple[str, str]]:
-    places = [(condition, part) for condition in CONDITIONS for part in PARTS]
-    return [place for place in places if place not in cells and place != NO_BROKER]
+def _missing(cells: Cells) -> list[str]:
+    return [f"{part}/{condition}" for condition, part in CELLS if (condition, part) not in cells]
 
 
 def _summarise(cells: Cells) -> dict[str, Any]:
@@ -100,25 +96,12 @@ def _summarise(cells: Cells) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "quick": quick,
         "load": first.load["params"],
-        "conditions": {condition: _title(cell) for (condition, _), cell in cells.items()},
+        "conditions": {condition: cell.title for (condition, _), cell in cells.items()},
         "made_at": {cell.place: cell.run.head["environment"] for cell in cells.values()},
-        "missing": [f"{part}/{condition}" for condition, part in missing],
+        "missing": missing,
         "cells": figures,
         "claims": judged,
         "verdict": overall([each["verdict"] for each in (*figures, *judged)] + [UNKNOWN for _ in missing]),
-    }
-
-
-def _title(cell: Any) -> str:
-    """Return what a condition is called: its script's title, without what all of them have."""
-    return cell.run.head["title"].removeprefix("Compared: ").removesuffix(f" ({cell.part})")
-
-
-def _of_cell(cell: Any) -> dict[str, bytes]:
-    """Return the files of a cell's own report in which every figure stands."""
-    return {
-        "summary.json": as_json(cell.summary).encode(),
-        "report.md": run_report.write_report(cell.run, cell.summary).encode(),
     }
 
 

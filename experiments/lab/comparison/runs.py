@@ -1,6 +1,7 @@
 """The figures of a cell of the comparison: one model under one condition, all from the raw files of its run."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -57,6 +58,11 @@ class Cell:
         """Its folder below the comparison's."""
         return f"{self.part}/{self.condition}"
 
+    @property
+    def title(self) -> str:
+        """What its condition is called: its script's title, without what all of them have."""
+        return self.run.head["title"].removeprefix("Compared: ").removesuffix(f" ({self.part})")
+
     @cached_property
     def summary(self) -> dict[str, Any]:
         """The summary of its run."""
@@ -89,11 +95,8 @@ class Cell:
     def figures(self) -> dict[str, Any]:
         """Return all figures of the cell; what is not known is None."""
         accepted = [op for op in self.operations if op.result == "ok"]
-        reply = latency.Latencies(map(latency.latency, accepted)).figures()
-        done = latency.Latencies(f.ended - f.sent for f in self.fates if f.notified and f.ended).figures()
-        placed = latency.Latencies(latency.completion(self.run, order) for order in self.notified).figures()
         received = self._received()
-        connections = self._connections()
+        connections = len(self.run.of_type("connection")) or None  # with Docker they cannot be seen
         return {
             "condition": self.condition,
             "model": self.part,
@@ -101,13 +104,10 @@ class Cell:
             "sent": len(self.operations),
             "accepted": len(accepted),
             "accepted_share": round(len(accepted) / len(self.operations), 4) if self.operations else None,
-            "accept_p50": reply["p50"],
-            "accept_p99": reply["p99"],
+            **_percentiles("accept", map(latency.latency, accepted)),
             "notified": len(self.notified),
-            "completion_p50": done["p50"],
-            "completion_p99": done["p99"],
-            "from_placed_p50": placed["p50"],
-            "from_placed_p99": placed["p99"],
+            **_percentiles("completion", (f.ended - f.sent for f in self.fates if f.notified and f.ended)),
+            **_percentiles("from_placed", (latency.completion(self.run, order) for order in self.notified)),
             "told": dict(sorted(Counter(op.kind for op in self.operations).items())),
             "backlog_peak": self.backlog_peak(),
             "fault": [round(at, 6) for at in self.fault] if self.fault else None,
@@ -177,13 +177,14 @@ class Cell:
             received.update(note["received"])
         return dict(sorted(received.items()))
 
-    def _connections(self) -> int | None:
-        """Return how many connections were seen; None when none was, as with Docker."""
-        return len(self.run.of_type("connection")) or None
-
     def _per_order(self, count: int | None) -> float | None:
         """Return a count by the orders of all loads, those that warm up included."""
         return None if count is None else round(count / len(self.run.operations), 4)
+
+
+def _percentiles(what: str, seconds: Iterable[float]) -> dict[str, float | None]:
+    found = latency.Latencies(seconds).figures()
+    return {f"{what}_{name}": found[name] for name in ("p50", "p99")}
 
 
 def read(home: Path, part: str, condition: str) -> Cell | None:

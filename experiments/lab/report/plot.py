@@ -34,7 +34,7 @@ CROWDED, MAX_LETTERS = 6, 26  # more disturbances than that, and their names mus
 WIDE = 100  # letters of a legend that fit into one line
 LOADS = ("#2a6fb0", "#c8502d", "#2b7a4b", "#7d4bb0", "#b08a2a", "#3aa0a0", "#a03a6b", "#555555") * 4
 MAX_BYTES = 60_000
-COLUMNS = (400, 320, 260, 200, 140, 100)  # the first with which the picture is small enough; 400 are 1.4 points wide
+COLUMNS = (400, 320, 250, 190, 140, 100)  # the first with which the picture is small enough; 400 are 1.4 points wide
 ROWS_A_DECADE, TOUCHING = 30, 2  # dots that are two rows apart touch: 1.6 points or less
 HEIGHT = 300  # half points of a panel
 QUANTILES = [n / 100 for n in range(1, 100)] + [0.995, 0.999]
@@ -48,14 +48,34 @@ def draw(run: Run, path: Path) -> None:
 
 
 def _picture(run: Run, columns: int) -> bytes:
-    panels: list[Callable[[Axes, Run, int], None]] = [_latency_over_time, _per_second]
-    panels += [_depths] if run.of_type("depth") else []
-    panels += [_lags, _partitions] if run.of_type("lag") else []
+    panels: dict[str, Callable[[Axes], None]] = {
+        "Latency of each order, at the time when it was meant to be sent": lambda axes: _latency(axes, run, columns),
+        "Replies per second, orders notified, and orders waiting for a reply": lambda axes: _replies(
+            axes, run, columns
+        ),
+    }
+    if depths := latency.depths(run):
+        seen = dict.fromkeys(name for row in depths for name in row if name != "at")
+        names = {name: name for name in seen if any(row.get(name) for row in depths)}
+        panels["Messages waiting in the queues and the outbox; dashed: orders, by their timelines"] = lambda axes: (
+            _waiting(axes, run, columns, depths, names, "messages, orders")
+        )
+    if lags := lag.rows(run):
+        groups = {group: group.removesuffix("-group") for group in lag.groups(run)}
+        panels["Lag of each group: records that it has not read yet"] = lambda axes: _waiting(
+            axes, run, columns, lags, groups, "records"
+        )
+        of = LagSeries(run, "inventory-consumer-group")
+        partitions = {lag.name_of(of.group, partition): f"partition {partition[1]}" for partition in of.partitions}
+        panels["Lag of inventory, by partition of order-events"] = lambda axes: _waiting(
+            axes, run, columns, lags, partitions, "records"
+        )
     with plt.rc_context(STYLE):
         picture, places = plt.subplots(len(panels) + 1, 1, figsize=(9, 3.5 * (len(panels) + 1)))
         last = _end(run)
-        for panel, axes in zip(panels, places, strict=False):
-            panel(axes, run, columns)
+        for (title, panel), axes in zip(panels.items(), places, strict=False):
+            panel(axes)
+            axes.set_title(title, loc="left", fontsize=9)
             axes.set_xlim(0, last * 1.02)
             axes.set_xlabel("seconds since the run began")
             _shade(axes, run, last)
@@ -78,8 +98,7 @@ def _labels(run: Run) -> dict[str, str]:
     return LABELS | (ACCEPTED if run.asynchronous else {})
 
 
-def _latency_over_time(axes: Axes, run: Run, columns: int) -> None:
-    axes.set_title("Latency of each order, at the time when it was meant to be sent", loc="left", fontsize=9)
+def _latency(axes: Axes, run: Run, columns: int) -> None:
     width = _end(run) / columns
     if run.asynchronous:
         _dots(axes, latency.completions(run, run.operations), width, COLOURS["notified"], "notified")
@@ -114,8 +133,7 @@ def strokes(rows: list[int]) -> list[tuple[int, int]]:
     return [(rows[before + 1], rows[end]) for before, end in pairwise(ends)]
 
 
-def _per_second(axes: Axes, run: Run, columns: int) -> None:
-    axes.set_title("Replies per second, orders notified, and orders waiting for a reply", loc="left", fontsize=9)
+def _replies(axes: Axes, run: Run, columns: int) -> None:
     rows = latency.per_second(run)
     for result in ("ok", "fail", "info"):
         if any(row[result] for row in rows):
@@ -128,33 +146,12 @@ def _per_second(axes: Axes, run: Run, columns: int) -> None:
     axes.set_ylabel("orders (log above 10)")
 
 
-def _depths(axes: Axes, run: Run, columns: int) -> None:
-    title = "Messages waiting in the queues and the outbox; dashed: orders, by their timelines"
-    axes.set_title(title, loc="left", fontsize=9)
-    rows = latency.depths(run)
-    names = dict.fromkeys(name for row in rows for name in row if name != "at")
-    for name, colour in zip([n for n in names if any(row.get(n) for row in rows)], LOADS, strict=False):
+def _waiting(axes: Axes, run: Run, columns: int, rows: list[Row], labels: dict[str, str], unit: str) -> None:
+    for (name, label), colour in zip(labels.items(), LOADS, strict=False):
         style = "--" if name.startswith("orders ") else "-"
-        _steps(axes, rows, name, columns, lw=1.4, ls=style, color=colour, label=name)
-    _from_zero(axes, run, "messages, orders")
-
-
-def _lags(axes: Axes, run: Run, columns: int) -> None:
-    axes.set_title("Lag of each group: records that it has not read yet", loc="left", fontsize=9)
-    rows = lag.rows(run)
-    for group, colour in zip(lag.groups(run), LOADS, strict=False):
-        label = group.removesuffix("-group")
-        _steps(axes, rows, group, columns, lw=1.2, color=colour, label=label)
-    _from_zero(axes, run, "records")
-
-
-def _partitions(axes: Axes, run: Run, columns: int) -> None:
-    axes.set_title("Lag of inventory, by partition of order-events", loc="left", fontsize=9)
-    rows, group = lag.rows(run), "inventory-consumer-group"
-    for partition, colour in zip(LagSeries(run, group).partitions, LOADS, strict=False):
-        name, label = lag.name_of(group, partition), f"partition {partition[1]}"
-        _steps(axes, rows, name, columns, lw=1.2, color=colour, label=label)
-    _from_zero(axes, run, "records")
+        _steps(axes, rows, name, columns, lw=1.3, ls=style, color=colour, label=label)
+    axes.set_ylim(0, max(10, axes.get_ylim()[1] * (1.3 if run.windows else 1.1)))
+    axes.set_ylabel(unit)
 
 
 def _steps(axes: Axes, rows: Sequence[Row], name: str, columns: int, **style: Any) -> None:
@@ -169,11 +166,6 @@ def _steps(axes: Axes, rows: Sequence[Row], name: str, columns: int, **style: An
     if drawn:
         drawn.append((drawn[-1][0] + by_second, drawn[-1][1]))
         axes.step(*zip(*drawn, strict=True), where="post", **style)
-
-
-def _from_zero(axes: Axes, run: Run, unit: str) -> None:
-    axes.set_ylim(0, max(10, axes.get_ylim()[1] * (1.3 if run.windows else 1.1)))
-    axes.set_ylabel(unit)
 
 
 def _by_quantile(axes: Axes, run: Run) -> None:

@@ -10,24 +10,12 @@ from lab.analysis import latency
 from lab.checker import predictions
 from lab.checker.invariants import check
 from lab.history.model import Run, read
-from lab.report import chaos, log, plot, queues, series
+from lab.report import chaos, plot, sections, series
 from lab.report.format import as_csv, as_json, page
 from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 SCHEMA_VERSION = 2
 PLOT = "plot.svg"
-KINDS = {
-    "409": "`409` refused",
-    "500": "`500` the order service failed",
-    "reset": "connection broken",
-    "refused": "connection refused",
-    "timeout": "no reply in time",
-}
-KINDS_IN_A_CHAIN = {  # where the reply waits for the other services
-    "502": "`502` inventory failed",
-    "503": "`503` inventory cannot be reached",
-    "504": "`504` inventory did not answer in time",
-}
 
 
 def make(folder: Path) -> dict[str, Any]:
@@ -89,35 +77,14 @@ def summarise(run: Run) -> dict[str, Any]:
 
 def write_report(run: Run, summary: dict[str, Any]) -> str:
     """Return the report as Markdown."""
-    report_columns, reports = log.counted(run)
     return page(
         "report/templates/run.md.j2",
+        run=run,
         summary=summary,
-        about=run.head["about"],
         ok=latency.word_for_ok(run),
-        kinds=KINDS if run.asynchronous else KINDS | KINDS_IN_A_CHAIN,
-        figures=_figures,
-        counted=_counted,
-        schedule=run.schedule,
+        sections=sections,
         scheduled=chaos.scheduled(run),
-        depths=queues.fullest(run),
-        published=queues.published(run),
-        dead_letters=queues.dead_letters(run),
-        lags=log.peaks(run),
-        lag_columns=log.COLUMNS,
-        lag_tables=log.tables(run),
-        report_columns=report_columns,
-        reports=reports,
         series=series.names(run),
         plotted=_plotted(run, summary),
         tabled=_tabled(run),
-        again=run.head.get("again", f"experiments/{summary['experiment']}.sh"),
     )
-
-
-def _figures(values: dict[str, float | None]) -> str:
-    return "; ".join(f"`{name}` {'–' if value is None else f'{value:,.6g}'}" for name, value in values.items())
-
-
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {what}" for what, count in counts.items())

@@ -337,22 +337,23 @@ def test_no_run_at_all_is_an_error(tmp_path):
         compare.make(tmp_path)
 
 
-def sentences() -> dict[str, list[str]]:
-    """Return the sentences of docs/choosing.md, each with where it leads."""
-    lines = [line for line in (ROOT / "docs/choosing.md").read_text().splitlines() if line.startswith("- ")]
-    return {re.sub(r" \[\w+\]\(.*", "", line[2:]): re.findall(r"\]\((.*?)\)", line) for line in lines}
+def points() -> list[str]:
+    """Return the points of docs/choosing.md."""
+    return [line for line in claims.PAGE.read_text().splitlines() if line.startswith("- ")]
 
 
-def test_the_page_says_what_is_claimed_and_nothing_else():
-    assert list(sentences()) == [claim.sentence for claim in claims.CLAIMS]
+def test_each_point_of_the_page_is_a_claim_and_each_claim_is_there():
+    assert list(claims.sentences()) == list(claims.HOLDS)
+    assert len(points()) == len(claims.HOLDS)
+    assert set(claims.NEED_A_FULL_RUN) < set(claims.HOLDS)
 
 
-def test_each_sentence_of_the_page_leads_to_cells():
-    places = {f"{part}/{condition}/report.md" for part in PARTS for condition in claims.CONDITIONS}
-    places = places - {"sync-rest/broker_killed/report.md"} | {"report.md#matrix"}
-    for sentence, links in sentences().items():
-        assert links, sentence
-        assert {link.removeprefix("../results/comparison/") for link in links} <= places, sentence
+def test_each_point_of_the_page_leads_to_cells():
+    places = {f"{part}/{condition}/report.md" for condition, part in claims.CELLS} | {"report.md#matrix"}
+    for point in points():
+        links = re.findall(r"\]\((.*?)\)", point)
+        assert links, point
+        assert {link.removeprefix("../results/comparison/") for link in links} <= places, point
 
 
 @pytest.mark.parametrize(
@@ -376,7 +377,7 @@ def test_nothing_is_lost_only_if_that_is_known_of_every_cell(lost, verdict):
 
 
 def test_what_only_a_full_run_can_show_is_left_out_with_quick():
-    assert len(claims.judge({}, quick=True)) < len(claims.judge({}, quick=False)) == len(claims.CLAIMS)
+    assert len(claims.judge({}, quick=True)) < len(claims.judge({}, quick=False)) == len(claims.HOLDS)
 
 
 SCRIPTS = sorted(path for path in (ROOT / "experiments/comparison").glob("*.sh") if path.name != "frame.sh")

@@ -1,0 +1,79 @@
+"""What only some runs have: queues, dead letters, lag, reports of analytics. Nothing where there is none."""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from lab.analysis import lag, latency, reports
+from lab.analysis.lag import LagSeries
+from lab.history.model import Run
+
+Rows = list[tuple[Any, ...]]
+MAX_LETTERS, MAX_ROWS = 90, 20
+LAG_COLUMNS = ("group", "topic", "partition", "current", "end", "lag", "lag_seconds", "state", "client")
+
+
+def depths(run: Run) -> Rows | None:
+    """Return where messages waited, the most at one time, and when; None where queues were not watched."""
+    samples = latency.depths(run)
+    if not samples:
+        return None
+    found = {name: max(samples, key=lambda row: row.get(name, 0)) for name in samples[0] if name != "at"}
+    return [(name, row[name], f"{row['at']:.1f} s") for name, row in found.items() if row.get(name)]
+
+
+def published(run: Run) -> Rows:
+    """Return what the script published itself, and what became of it."""
+    reasons = {(d["queue"], d["message_id"]): d["reason"] for d in run.held("dead")}
+    found: dict[tuple[str, ...], list[str | None]] = defaultdict(list)
+    for e in run.of_type("published"):
+        found[e["name"], e["queue"], e["kind"]].append(reasons.get((e["queue"], e["message_id"])))
+    dead = {group: [reason for reason in became if reason is not None] for group, became in found.items()}
+    return [(*group, len(became), len(dead[group]), _short(*dead[group][:1])) for group, became in found.items()]
+
+
+def dead_letters(run: Run) -> Rows:
+    """Return what else was dead-lettered."""
+    ours = {(e["queue"], e["message_id"]) for e in run.of_type("published")}
+    others = [d for d in run.held("dead") if (d["queue"], d["message_id"]) not in ours]
+    counts = Counter((d["queue"], _short(d["reason"])) for d in others)
+    return [(queue, count, reason) for (queue, reason), count in counts.items()]
+
+
+def _short(reason: str = "") -> str:
+    return f"{reason[:MAX_LETTERS]} …" if len(reason) > MAX_LETTERS else reason
+
+
+def lags(run: Run) -> Rows:
+    """Return for each group its largest lag, when, the largest in one partition then, and the lag at the end."""
+    rows = []
+    for series in (LagSeries(run, group) for group in lag.groups(run)):
+        most, at = series.peak()
+        largest = max(series.of(partition, at) for partition in series.partitions)
+        rows.append((series.group, most, f"{at:.1f} s", largest, series.total(float("inf"))))
+    return rows
+
+
+def lag_tables(run: Run) -> list[tuple[str, Rows]]:
+    """Return each lag table that the script asked for, as `./lab lag` showed it, by its title."""
+    tables = {f"`./lab lag` at {e['at']:.1f} s: {e['name']}": e["rows"] for e in run.of_type("lag table")}
+    return [(title, [_lag_row(row) for row in rows if row["group"] != "lab-dlq"]) for title, rows in tables.items()]
+
+
+def _lag_row(row: dict[str, Any]) -> tuple[Any, ...]:
+    values = (row.get(name) for name in LAG_COLUMNS)
+    return tuple(f"{value:.1f}" if isinstance(value, float) else value for value in values)
+
+
+def counted(run: Run) -> Rows:
+    """Return the reports of analytics that were noted, side by side: those with one digest say the same."""
+    noted = reports.reports(run)
+    flat = [reports.flat(report) for report in noted.values()]
+    names = list(dict.fromkeys(name for report in flat for name in report))
+    rows = [("figure", *noted)]
+    rows += [(f"`{name}`", *(_figure(report.get(name)) for report in flat)) for name in names[:MAX_ROWS]]
+    rows += [(f"… {len(names) - MAX_ROWS} more", *("" for _ in noted))] if len(names) > MAX_ROWS else []
+    return [*rows, ("digest", *(f"`{report['digest'][:12]}`" for report in noted.values()))] if noted else []
+
+
+def _figure(value: Any) -> Any:
+    return f"{value:g}" if isinstance(value, float) else value
