@@ -9,6 +9,8 @@ repository's root, and a place in it; what is between it and `<!-- end -->` is r
 
 Of a Markdown file it is the section with that heading; of a `run.log` the step that begins with those words, or all
 from one step to another.
+
+(cogapp would save some eight of these lines, and would run code that stands in a page.)
 """
 
 import os

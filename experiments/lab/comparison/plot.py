@@ -11,7 +11,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from lab.comparison.runs import MODELS, Cell
-from lab.report.plot import FAULT, STYLE, as_svg
+from lab.report.plot import FAULT
+from lab.report.svg import STYLE, as_svg
 
 # Of Okabe and Ito: also apart for the colour-blind, and in print by their brightness.
 COLOURS = {"sync-rest": "#0072B2", "async-rabbitmq": "#D55E00", "streaming-kafka": "#009E73"}

@@ -14,16 +14,12 @@ from lab.errors import LabError
 from lab.history import model as history
 from lab.history.model import Operation, Run, seconds_at
 from lab.report import run as run_report
+from lab.services import services_of
 from lab.verdict import UNKNOWN
 
 LOAD = "orders"  # the load that is compared; others warm up
 LATE_SECONDS = 1.0
 ROUNDING = 2e-6
-SERVICES = {
-    "sync-rest": ("order", "inventory", "notification"),
-    "async-rabbitmq": ("order", "inventory", "notification"),
-    "streaming-kafka": ("order", "inventory", "notification", "analytics"),
-}
 MODELS = {"sync-rest": "A: REST", "async-rabbitmq": "B: RabbitMQ", "streaming-kafka": "C: Kafka"}
 
 
@@ -169,7 +165,9 @@ class Cell:
         """Return the messages received, by endpoint, queue or group; None when a process did not say."""
         notes = self.run.of_type("messages")
         ended = Counter(e["service"] for e in self.run.of_type("fault") if e["verb"] in ("kill", "stop"))
-        lives = {service: 1 + ended[service] for service in SERVICES[self.part]}
+        lives = {
+            service: 1 + ended[service] for service, each in services_of(self.part, {}).items() if not each.is_broker
+        }
         if Counter(note["service"] for note in notes) != lives:
             return None
         received: Counter[str] = Counter()

@@ -22,6 +22,7 @@ from lab.history.model import HISTORY, STATE, write_lines
 from lab.paths import PARTS, RESULTS, ROOT
 from lab.report import run as run_report
 from lab.report.plot import FAULT as FAULT_COLOUR
+from lab.services import services_of
 
 BEGIN = 10.0  # when the load begins, in the run's time
 FAULT = (12.0, 15.0)
@@ -47,7 +48,7 @@ def run_of(part: str, condition: str) -> Raw:
         if refused and n in late:
             _refused(raw, n)
     raw.stock("burger", 10, 10 - len([line for line in raw.state if line["what"] == "reservation"]))
-    for service in runs.SERVICES[part]:
+    for service in (name for name, service in services_of(part, {}).items() if not service.is_broker):
         received = {"reserve": 3} if service == "inventory" else {"send": 5 + PARTS.index(part)}
         raw.add("messages", 20.0, service=service, received=received)
     for at in (10.5, 13.5):
