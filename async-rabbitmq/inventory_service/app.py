@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from broker.consumer import Consumer
 from broker.publisher import Publisher
 from broker.worker import Worker
-from campus import stock
+from campus import inbox, stock
 from campus.database import Database
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Event, new_event
 from campus.faults import CONSUMING, Faults
-from campus.inbox import Inbox
 from campus.loop import Loop, end_service
 from campus.pruning import Pruning
 from campus.retry import WorkItem
@@ -19,12 +18,10 @@ from campus.views import show_stock
 from flask import Flask
 from sqlalchemy import Connection
 
-inbox = Inbox(stock.metadata)
-
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the inventory service. `env` holds DATABASE_URL, RABBITMQ_URL and INITIAL_STOCK."""
-    database = Database(env.get("DATABASE_URL", "sqlite:///inventory.db"), stock.metadata)
+    database = Database(env.get("DATABASE_URL", "sqlite:///inventory.db"), stock.metadata, inbox.metadata)
     with database.transaction() as tx:
         stock.fill(tx, env.get("INITIAL_STOCK"))
     url = env.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:8013/%2f")
@@ -32,7 +29,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     publisher = Publisher(url, "inventory")
     consumer = Consumer(url, "inventory", "order-placed", alone=not database.is_shared, refuse=end_service)
     reserving = Loop("order-placed", lambda: worker.step(), idle=0.0, waits_until=faults.waits_until)
-    pruning = Pruning(database, inbox.table).loop()
+    pruning = Pruning(database, inbox.inbox).loop()
     app = create_service(
         "inventory",
         faults=faults,
@@ -61,14 +58,12 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 
 def reserve(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Reserve for each order, once, and return what to tell of it."""
-    refusals = {item.event.event_id: item.refusal for item in work_items}
 
-    def work(event: Event) -> Event:
-        refusal = refusals[event.event_id]
-        reservation = stock.reserve(tx, event.order_id, event.data["items"], refuse=refusal)
-        return verdict(event, reservation)
+    def work(item: WorkItem) -> Event:
+        event = item.event
+        return verdict(event, stock.reserve(tx, event.order_id, event.data["items"], refuse=item.refusal))
 
-    return inbox.process_once(tx, [item.event for item in work_items], work)
+    return inbox.process_once(tx, work_items, work)
 
 
 def verdict(placed: Event, reservation: dict) -> Event:

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from broker.consumer import Consumer
 from broker.publisher import Publisher
 from broker.worker import Worker
-from campus import order_store
+from campus import order_projection, order_store, outbox
 from campus.database import Database
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Event, order_placed
 from campus.faults import CONSUMING, Faults
 from campus.loop import Loop, end_service
 from campus.orders import FAILED, Order
-from campus.outbox import Outbox
 from campus.retry import WorkItem
 from campus.schemas import read_order
 from campus.service import create_service, idempotency_key, json_body
@@ -22,19 +21,17 @@ from sqlalchemy import Connection
 
 from order_service.relay import Relay
 
-outbox = Outbox(order_store.metadata)
-
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the order service. `env` holds DATABASE_URL and RABBITMQ_URL."""
-    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_store.metadata)
+    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_store.metadata, outbox.metadata)
     url = env.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:8013/%2f")
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     publisher = Publisher(url, "order")
     # One follows at a time, so that an order's events are applied in turn; with PostgreSQL another may stand by.
     refuse = None if database.is_shared else end_service
     consumer = Consumer(url, "order", "order-status", alone=True, refuse=refuse)
-    relay = Relay(database=database, outbox=outbox, publisher=publisher, faults=faults)
+    relay = Relay(database=database, publisher=publisher, faults=faults)
     relaying = Loop("relay", relay.step, idle=0.0)
     following = Loop("order-status", lambda: worker.step(), idle=0.0, waits_until=faults.waits_until)
     app = create_service(
@@ -84,6 +81,6 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 
 def project(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Bring the orders to the states that these events tell of. Raises LookupError for one that comes too early."""
-    for early in order_store.project(tx, [item.event for item in work_items]):
+    for early in order_projection.project(tx, [item.event for item in work_items]):
         raise LookupError(f"{early.event_type} of order {early.order_id} came before the event that it follows")
     return []

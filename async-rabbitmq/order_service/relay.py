@@ -5,9 +5,9 @@ import threading
 from broker.pace import Pace
 from broker.publisher import Outgoing, Publisher
 from broker.topology import EXCHANGE, KEYS
+from campus import outbox
 from campus.database import Database
 from campus.faults import Faults
-from campus.outbox import Outbox
 
 BATCH = 200
 IDLE_SECONDS = 0.2
@@ -22,8 +22,8 @@ class Relay:
     removal publishes the same events again; their consumers know them by their ids.
     """
 
-    def __init__(self, *, database: Database, outbox: Outbox, publisher: Publisher, faults: Faults) -> None:
-        self._database, self._outbox, self._publisher, self._faults = database, outbox, publisher, faults
+    def __init__(self, *, database: Database, publisher: Publisher, faults: Faults) -> None:
+        self._database, self._publisher, self._faults = database, publisher, faults
         self._news = threading.Event()
         self._pace = Pace()
 
@@ -41,7 +41,7 @@ class Relay:
 
     def _empty(self) -> bool:
         with self._database.transaction() as tx:
-            rows = self._outbox.oldest(tx, BATCH)
+            rows = outbox.oldest(tx, BATCH)
         self._pace.began(len(rows), most=BATCH)
         messages = [Outgoing(EXCHANGE, KEYS[kind], body, event_id) for event_id, kind, body in rows]
         troubles = self._publisher.publish(messages, timeout=CONFIRM_SECONDS)
@@ -49,7 +49,7 @@ class Relay:
         if confirmed:
             self._faults.crash_at("after_publish")
             with self._database.transaction() as tx:
-                self._outbox.remove(tx, confirmed)
+                outbox.remove(tx, confirmed)
         if len(rows) == BATCH:
             self.wake()
         refused = [trouble for trouble in troubles if trouble]

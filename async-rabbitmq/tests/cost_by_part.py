@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from broker.publisher import Outgoing, Publisher
-from campus import notifications, order_store, stock
+from campus import inbox, notifications, order_store, outbox, stock
 from campus.database import Database
 from campus.events import INVENTORY_RESERVED, NOTIFICATION_SENT, new_event, order_placed
 from campus.orders import Order
@@ -32,9 +32,9 @@ def main(url: str) -> None:
 
 
 def _storage(folder: str) -> Parts:
-    orders = Database(f"sqlite:///{folder}/orders.db", order_store.metadata)
-    shelf = Database(f"sqlite:///{folder}/inventory.db", stock.metadata)
-    sent = Database(f"sqlite:///{folder}/notification.db", notifications.metadata)
+    orders = Database(f"sqlite:///{folder}/orders.db", order_store.metadata, outbox.metadata)
+    shelf = Database(f"sqlite:///{folder}/inventory.db", stock.metadata, inbox.metadata)
+    sent = Database(f"sqlite:///{folder}/notification.db", notifications.metadata, inbox.metadata)
     with shelf.transaction() as tx:
         stock.fill(tx, "100000000")
 
@@ -42,14 +42,14 @@ def _storage(folder: str) -> Parts:
         order = Order.place(user_id="u1", items=ITEMS, request_id="r1")
         with orders.transaction() as tx:
             order_store.place(tx, order, key=None)
-            order_service.outbox.add(tx, order_placed(order))
+            outbox.add(tx, order_placed(order))
         return order
 
     def relay() -> None:
         with orders.transaction() as tx:
-            rows = order_service.outbox.oldest(tx, BATCH)
+            rows = outbox.oldest(tx, BATCH)
         with orders.transaction() as tx:
-            order_service.outbox.remove(tx, [row[0] for row in rows])
+            outbox.remove(tx, [row[0] for row in rows])
 
     def project() -> None:
         known = list(itertools.islice(waiting, BATCH))

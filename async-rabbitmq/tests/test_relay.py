@@ -5,18 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from broker.publisher import Outgoing
+from campus import outbox
 from campus.database import Database
 from campus.events import ORDER_PLACED, Event, new_event
 from campus.faults import CONSUMING, Faults
-from campus.outbox import Outbox
 from conftest import FakePublisher, LoggedDatabase
 from order_service import relay as module
 from order_service.relay import Relay
-from sqlalchemy import MetaData
 from testing.fakes import ProcessKilled
-
-metadata = MetaData()
-outbox = Outbox(metadata)
 
 
 def placed(n: int) -> Event:
@@ -38,7 +34,7 @@ class Harness:
     def __init__(self, database: LoggedDatabase, faults: Faults) -> None:
         self.database, self.faults, self.journal = database, faults, database.journal
         self.publisher = FakePublisher(self.journal)
-        self.relay = Relay(database=database, outbox=outbox, publisher=self.publisher, faults=faults)
+        self.relay = Relay(database=database, publisher=self.publisher, faults=faults)
 
     def step(self) -> bool:
         self.relay.wake()
@@ -57,7 +53,7 @@ class Harness:
 
 @pytest.fixture
 def harness(tmp_path, clock):
-    database = LoggedDatabase(f"sqlite:///{tmp_path}/order.db", metadata)
+    database = LoggedDatabase(f"sqlite:///{tmp_path}/order.db", outbox.metadata)
     database.journal = []
     faults = Faults(CONSUMING, points=("after_publish",), kill=clock.kill)
     yield Harness(database, faults)
@@ -140,10 +136,8 @@ def test_of_two_relays_on_one_postgresql_one_publishes_at_a_time_and_each_event_
     monkeypatch.setattr(module, "BATCH", 20)
     publisher = SlowPublisher()
     with cluster.database() as url:
-        databases = [Database(url, metadata) for _ in range(2)]
-        relays = [
-            Relay(database=each, outbox=outbox, publisher=publisher, faults=Faults(CONSUMING)) for each in databases
-        ]
+        databases = [Database(url, outbox.metadata) for _ in range(2)]
+        relays = [Relay(database=each, publisher=publisher, faults=Faults(CONSUMING)) for each in databases]
         events = [new_event(ORDER_PLACED, f"o{n}", placed(0).data) for n in range(200)]
         with databases[0].transaction() as tx:
             for each in events:

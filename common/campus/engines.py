@@ -16,7 +16,7 @@ import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
-from campus import file_lock, jsons
+from campus import file_lock
 from campus.checkpoints import MAX_LOG_PAGES, Checkpoints
 from campus.database_errors import CommitUnknown, DatabaseDown, down
 
@@ -24,8 +24,6 @@ LONGEST_WAIT = 5.0  # seconds: for a connection, for a turn, and for the answer 
 BOOT_SECONDS = 60.0  # for the database to come, and for tables to be made
 _TABLES_LOCK = 0x63616D707573  # any number that no other program uses
 _LOCKED_SECONDS = 1  # how long SQLite waits for another process
-
-_JSON = {"json_serializer": lambda value: jsons.dumps(value).decode(), "json_deserializer": jsons.loads}
 
 
 class SQLite:
@@ -81,7 +79,7 @@ class _OneConnection:
         self._in_memory = _in_memory(url)
         # check_same_thread off: the lock is what keeps threads apart. isolation_level None: we say BEGIN.
         args = {"check_same_thread": False, "isolation_level": None, "timeout": _LOCKED_SECONDS}
-        self._engine = create_engine(url, poolclass=StaticPool, connect_args=args, paramstyle="named", **_JSON)
+        self._engine = create_engine(url, poolclass=StaticPool, connect_args=args, paramstyle="named")
         event.listen(self._engine, "connect", self._set_up)
         self._connection: Connection | None = None
 
@@ -157,7 +155,6 @@ class PostgreSQL:
             pool_timeout=LONGEST_WAIT,
             pool_pre_ping=True,
             connect_args=args,
-            **_JSON,
         )
         event.listen(
             self._engine, "do_connect", lambda _dialect, _record, words, named: _Patient.connect(*words, **named)

@@ -11,6 +11,11 @@ def dumps(value: Any) -> bytes:
     return pydantic_core.to_json(value, serialize_unknown=True)
 
 
+def string(value: Any) -> str:
+    """Return the same as a string, for a column of a table."""
+    return dumps(value).decode()
+
+
 def loads(data: bytes | str) -> Any:
     """Return the value. Raises ValueError when `data` is not JSON."""
     return pydantic_core.from_json(data, allow_inf_nan=False)

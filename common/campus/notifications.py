@@ -1,12 +1,10 @@
 """The notifications that were sent: one for each order. Each function works inside the transaction it is given."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, bindparam, select
+from sqlalchemy import Column, Connection, MetaData, Row, String, Table, text
 
 from campus import sequence
-from campus.database import InsertIfAbsent
 from campus.orders import utc_now
 
 metadata = MetaData()
@@ -16,16 +14,13 @@ notifications = Table(
     Column("order_id", String(64), primary_key=True),
     Column("user_id", String(64), nullable=False),
     Column("at", String(32), nullable=False),
-    sequence.seq("notifications"),
+    sequence.seq(),
     sqlite_with_rowid=False,  # the key is the table: one page to write instead of two
 )
-
 sequence.index(notifications)
 
-_insert = InsertIfAbsent(notifications)
-_by_order = select(notifications).where(notifications.c.order_id == bindparam("b_order"))
-_page = sequence.page(notifications)
-_page_of_order = _page.where(notifications.c.order_id == bindparam("b_order"))
+_INSERT = sequence.insert_if_absent("notifications", "order_id", "user_id", "at")
+_FIND = text("SELECT order_id, user_id, at FROM notifications WHERE order_id = :order_id")
 
 
 def send(tx: Connection, order_id: str, user_id: str) -> dict[str, Any]:
@@ -34,9 +29,9 @@ def send(tx: Connection, order_id: str, user_id: str) -> dict[str, Any]:
     The row is the notification: a mail gateway would be called here with `order_id` as its idempotency key.
     """
     row = {"order_id": order_id, "user_id": user_id, "at": utc_now()}
-    if _insert(tx, row):
+    if tx.execute(_INSERT[tx.dialect.name], row).rowcount == 1:
         return row
-    return _shape(tx.execute(_by_order, {"b_order": order_id}).mappings().one())
+    return _as_dict(tx.execute(_FIND, {"order_id": order_id}).one())
 
 
 def page(tx: Connection, *, after: str, limit: int, order_id: str | None = None) -> list[dict[str, Any]]:
@@ -44,10 +39,10 @@ def page(tx: Connection, *, after: str, limit: int, order_id: str | None = None)
 
     Raises a 400 Problem when there is none of that order.
     """
-    statement = _page_of_order if order_id else _page
-    begin = sequence.after(tx, notifications, after)
-    return [_shape(row) for row in tx.execute(statement, {**begin, "b_limit": limit, "b_order": order_id}).mappings()]
+    columns = "order_id, user_id, at"
+    rows = sequence.page(tx, "notifications", columns, after=after, limit=limit, order_id=order_id)
+    return [_as_dict(row) for row in rows]
 
 
-def _shape(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("order_id", "user_id", "at")}
+def _as_dict(row: Row[Any]) -> dict[str, Any]:
+    return row._asdict()

@@ -1,35 +1,20 @@
-"""The order service's memory: every order with its timeline, and what is still owed to it.
+"""The order service's memory: every order with its timeline, and the step that must still be taken for it.
 
-`pending` names the step that must still be taken for an order, and `owner` the process that takes it (see
-`pending.py`). Both are written in the same transaction as the order itself, so a step survives a killed process.
+`pending` names that step, and `owner` the process that takes it (see `pending.py`). Both are written in the same
+transaction as the order itself, so a step survives a killed process.
 Each function works inside the transaction it is given.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    Connection,
-    Index,
-    MetaData,
-    String,
-    Table,
-    bindparam,
-    delete,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import Column, Connection, Index, MetaData, Row, String, Table, Text, bindparam, text
 
-from campus import sequence
-from campus.database import InsertIfAbsent, ReadMany, Write
-from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Event
-from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, Item, Order
+from campus import jsons, sequence
+from campus.orders import Item, Order
 from campus.problems import Problem
 
 metadata = MetaData()
@@ -38,70 +23,52 @@ orders = Table(
     metadata,
     Column("order_id", String(64), primary_key=True),
     Column("user_id", String(64), nullable=False),
-    Column("items", JSON, nullable=False),
+    Column("items", Text, nullable=False),  # JSON
     Column("status", String(16), nullable=False),
+    Column("timeline", Text, nullable=False),  # JSON
     Column("reason", String(32)),
-    Column("timeline", JSON, nullable=False),
     Column("request_id", String(128)),
     Column("idempotency_key", String(255)),
     Column("fingerprint", String(64)),
     Column("pending", String(16)),
     Column("owner", String(36)),
-    sequence.seq("orders"),
+    sequence.seq(),
     sqlite_with_rowid=False,  # the key is the table: one page to write instead of two
 )
 sequence.index(orders)
 sequence.index(orders, orders.c.status)
-Index(
-    "orders_pending",
-    orders.c.owner,
-    orders.c.pending,
-    orders.c.order_id,
-    sqlite_where=orders.c.pending.isnot(None),
-    postgresql_where=orders.c.pending.isnot(None),
-)
-
+_is_pending = orders.c.pending.isnot(None)
+_pending_columns = orders.c.owner, orders.c.pending, orders.c.order_id
+Index("orders_pending", *_pending_columns, sqlite_where=_is_pending, postgresql_where=_is_pending)
 _has_key = orders.c.idempotency_key.isnot(None)
 Index("orders_key", orders.c.idempotency_key, unique=True, sqlite_where=_has_key, postgresql_where=_has_key)
 
-_FIELDS = ("order_id", "user_id", "items", "status", "timeline", "reason", "request_id")  # of an Order
-_insert = InsertIfAbsent(orders)
-_by_id = select(orders).where(orders.c.order_id == bindparam("b_order"))
-_by_ids = ReadMany(orders.c.order_id, [orders.c[name] for name in _FIELDS])
-_by_key = select(orders).where(orders.c.idempotency_key == bindparam("b_key"))
-_next_state = (
-    update(orders)
-    .where(orders.c.order_id == bindparam("b_order"), orders.c.status == bindparam("b_from"))
-    .values(
-        status=bindparam("b_status"),
-        reason=bindparam("b_reason"),
-        timeline=bindparam("b_timeline", type_=JSON),
-        pending=bindparam("b_pending"),
-        owner=bindparam("b_owner"),
-    )
+_COLUMNS = "order_id, user_id, items, status, timeline, reason, request_id"  # of an Order, in its order
+_INSERT = sequence.insert_if_absent(
+    "orders", *_COLUMNS.split(", "), "idempotency_key", "fingerprint", "pending", "owner"
 )
-_project = Write(_next_state)
-_save = Write(_next_state.where(orders.c.pending == bindparam("b_step")))
-_clear_pending = Write(update(orders).where(orders.c.order_id == bindparam("b_order")).values(pending=None, owner=None))
-_forget = Write(delete(orders).where(orders.c.order_id == bindparam("b_order"), orders.c.owner == bindparam("b_owner")))
-_forget_key = Write(update(orders).where(orders.c.order_id == bindparam("b_order")).values(idempotency_key=None))
-_due = (
-    select(orders)
-    .where(
-        orders.c.owner == bindparam("b_owner"),
-        orders.c.pending == bindparam("b_step"),
-        orders.c.order_id > bindparam("b_after"),
-    )
-    .order_by(orders.c.order_id)
-    .limit(bindparam("b_limit"))
+_FIND = text(f"SELECT {_COLUMNS} FROM orders WHERE order_id = :order_id")
+_FIND_MANY = text(f"SELECT {_COLUMNS} FROM orders WHERE order_id IN :order_ids").bindparams(
+    bindparam("order_ids", type_=String, expanding=True)
 )
-_page = sequence.page(orders)
-_page_of_status = _page.where(orders.c.status == bindparam("b_status"))
-_is_pending = select(orders.c.order_id).where(orders.c.order_id == bindparam("b_order"), orders.c.pending.isnot(None))
-_count_pending = select(func.count()).where(orders.c.pending.isnot(None))
-
-
-_STATUS_OF = {ORDER_PLACED: PLACED, INVENTORY_RESERVED: RESERVED, INVENTORY_FAILED: FAILED, NOTIFICATION_SENT: NOTIFIED}
+_FIND_KEY = text(f"SELECT {_COLUMNS}, fingerprint FROM orders WHERE idempotency_key = :key")
+_SAVE = text(
+    "UPDATE orders SET status = :status, timeline = :timeline, reason = :reason, pending = :pending, owner = :owner "
+    "WHERE order_id = :order_id AND status = :before AND pending = :step"
+)
+_SAVE_ANY = text(
+    "UPDATE orders SET status = :status, timeline = :timeline, reason = :reason, pending = NULL, owner = NULL "
+    "WHERE order_id = :order_id AND status = :before"
+)
+_CLEAR_PENDING = text("UPDATE orders SET pending = NULL, owner = NULL WHERE order_id = :order_id")
+_FORGET = text("DELETE FROM orders WHERE order_id = :order_id AND owner = :owner")
+_FORGET_KEY = text("UPDATE orders SET idempotency_key = NULL WHERE order_id = :order_id")
+_DUE = text(
+    f"SELECT {_COLUMNS} FROM orders WHERE owner = :owner AND pending = :step AND order_id > :after "
+    "ORDER BY order_id LIMIT :limit"
+)
+_IS_PENDING = text("SELECT 1 FROM orders WHERE order_id = :order_id AND pending IS NOT NULL")
+_COUNT_PENDING = text("SELECT count(*) FROM orders WHERE pending IS NOT NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +85,15 @@ def place(tx: Connection, order: Order, *, key: str | None, pending_step: Pendin
     Raises a 422 Problem when the key was used with another body.
     """
     fingerprint = _fingerprint(order.user_id, order.items) if key else None
-    row = _row(order, key, fingerprint, pending_step)
-    if _insert(tx, row) == 1:
+    row = _row(order, pending_step) | {"idempotency_key": key, "fingerprint": fingerprint}
+    if tx.execute(_INSERT[tx.dialect.name], row).rowcount == 1:
         return order
-    earlier = tx.execute(_by_key, {"b_key": key}).mappings().first()
+    earlier = tx.execute(_FIND_KEY, {"key": key}).first()
     if earlier is None:  # its key was forgotten between the two statements
         return place(tx, order, key=key, pending_step=pending_step)
-    if earlier["fingerprint"] != fingerprint:
+    if earlier.fingerprint != fingerprint:
         detail = "This Idempotency-Key was used with another body."
-        raise Problem(422, "idempotency-key-reused", detail, order_id=earlier["order_id"])
+        raise Problem(422, "idempotency-key-reused", detail, order_id=earlier.order_id)
     return _order(earlier)
 
 
@@ -134,64 +101,52 @@ def save(tx: Connection, before: Order, after: Order, *, step: str, pending_step
     """Write an order's next state, reached by taking this step.
 
     Returns False, with nothing changed, if the order is no longer in the state `before` or another step is pending:
-    somebody else was quicker.
+    another process was quicker.
     """
-    return _save(tx, _change(before, after, pending_step) | {"b_step": step}) == 1
+    return tx.execute(_SAVE, _row(after, pending_step) | {"before": before.status, "step": step}).rowcount == 1
 
 
-def project(tx: Connection, events: Sequence[Event]) -> list[Event]:
-    """Bring orders to the states that these events tell of, each written once; an event told again changes nothing.
+def insert_many(tx: Connection, orders: Sequence[Order]) -> int:
+    """Write these orders, and return how many of them were not there yet."""
+    no_key = {"idempotency_key": None, "fingerprint": None}
+    return tx.execute(_INSERT[tx.dialect.name], [_row(order) | no_key for order in orders]).rowcount if orders else 0
 
-    An order that is not here is written down if its OrderPlaced is among them. Returns those that come too early: of
-    an order that is not here, or notified before it was reserved. Raises IllegalTransition for an event that can never
-    follow.
-    """
-    by_order: dict[str, dict[str, Event]] = {}
-    for event in events:
-        by_order.setdefault(event.order_id, {})[_STATUS_OF[event.event_type]] = event
-    known = {row[0]: Order(*row) for row in _by_ids(tx, by_order)}
-    new, changed, early = [], [], []
-    for order_id, states in by_order.items():
-        before = known.get(order_id)
-        if before is None and PLACED not in states:
-            early += states.values()
-            continue
-        after, too_early = _projected(before or _order_placed(states[PLACED]), states)
-        early += too_early
-        if before is None:
-            new.append(_row(after))
-        elif after is not before:
-            changed.append(_change(before, after, None))
-    if _insert.many(tx, new) < len(new):  # another process was quicker: look at what it wrote
-        return project(tx, events)
-    _project.many(tx, changed)
-    return early
+
+def save_many(tx: Connection, changes: Sequence[tuple[Order, Order]]) -> None:
+    """Write the next states of many orders, as `(before, after)`, whatever step was pending: none is, then."""
+    if changes:
+        tx.execute(_SAVE_ANY, [_row(after) | {"before": before.status} for before, after in changes])
 
 
 def clear_pending(tx: Connection, order_id: str) -> None:
-    """Note that nothing is owed to an order any more."""
-    _clear_pending(tx, {"b_order": order_id})
+    """Note that no step is pending for an order any more."""
+    tx.execute(_CLEAR_PENDING, {"order_id": order_id})
 
 
 def forget(tx: Connection, order_id: str, *, owner: str) -> bool:
-    """Remove an order of which nobody was told; return False if it is not this process's any more: others may know."""
-    return _forget(tx, {"b_order": order_id, "b_owner": owner}) == 1
+    """Remove an order that was never published; return False if it belongs to another process now: others may know."""
+    return tx.execute(_FORGET, {"order_id": order_id, "owner": owner}).rowcount == 1
 
 
 def is_pending(tx: Connection, order_id: str) -> bool:
     """Return whether a step must still be taken for this order."""
-    return tx.execute(_is_pending, {"b_order": order_id}).first() is not None
+    return tx.execute(_IS_PENDING, {"order_id": order_id}).first() is not None
 
 
 def forget_key(tx: Connection, order_id: str) -> None:
     """Let an Idempotency-Key be used again: its order was refused before anything was done for it."""
-    _forget_key(tx, {"b_order": order_id})
+    tx.execute(_FORGET_KEY, {"order_id": order_id})
 
 
 def find(tx: Connection, order_id: str) -> Order | None:
     """Return this order, or None."""
-    row = tx.execute(_by_id, {"b_order": order_id}).mappings().first()
+    row = tx.execute(_FIND, {"order_id": order_id}).first()
     return _order(row) if row else None
+
+
+def find_many(tx: Connection, order_ids: Collection[str]) -> dict[str, Order]:
+    """Return those of these orders that are there, by their ids."""
+    return {row.order_id: _order(row) for row in tx.execute(_FIND_MANY, {"order_ids": list(order_ids)})}
 
 
 def page(tx: Connection, *, after: str, limit: int, status: str | None = None) -> list[Order]:
@@ -199,74 +154,36 @@ def page(tx: Connection, *, after: str, limit: int, status: str | None = None) -
 
     Raises a 400 Problem when there is no such order.
     """
-    statement = _page_of_status if status else _page
-    begin = sequence.after(tx, orders, after)
-    return [_order(row) for row in tx.execute(statement, {**begin, "b_limit": limit, "b_status": status}).mappings()]
+    return [_order(row) for row in sequence.page(tx, "orders", _COLUMNS, after=after, limit=limit, status=status)]
 
 
 def due(tx: Connection, *, owner: str, step: str, after: str, limit: int) -> list[Order]:
     """Return at most `limit` orders whose ids come after `after` and for which this process must take this step."""
-    rows = tx.execute(_due, {"b_owner": owner, "b_step": step, "b_after": after, "b_limit": limit}).mappings()
-    return [_order(row) for row in rows]
+    return [_order(row) for row in tx.execute(_DUE, {"owner": owner, "step": step, "after": after, "limit": limit})]
 
 
 def count_pending(tx: Connection) -> int:
     """Return for how many orders a step is pending."""
-    return tx.execute(_count_pending).scalar_one()
+    return tx.execute(_COUNT_PENDING).scalar_one()
 
 
-def _projected(order: Order, events: dict[str, Event]) -> tuple[Order, list[Event]]:
-    """Return the order after these events, by the states that they tell of, and those that come too early."""
-    early = []
-    for status in (RESERVED, NOTIFIED, FAILED):
-        event = events.get(status)
-        if event is None or any(step["status"] == status for step in order.timeline):
-            continue
-        if status == NOTIFIED and order.status == PLACED:
-            early.append(event)
-        else:
-            order = order.advance(status, reason=event.data.get("reason"), at=event.occurred_at)
-    return order, early
+def _order(row: Row[Any]) -> Order:
+    items, timeline = jsons.loads(row.items), jsons.loads(row.timeline)
+    return Order(row.order_id, row.user_id, items, row.status, timeline, row.reason, row.request_id)
 
 
-def _order_placed(event: Event) -> Order:
-    timeline = [{"status": PLACED, "at": event.occurred_at}]
-    user_id, items = event.data["user_id"], event.data["items"]
-    return Order(event.order_id, user_id, items, PLACED, timeline, None, event.request_id)
-
-
-def _row(
-    order: Order, key: str | None = None, fingerprint: str | None = None, pending_step: PendingStep | None = None
-) -> dict[str, Any]:
+def _row(order: Order, pending_step: PendingStep | None = None) -> dict[str, Any]:
     return {
         "order_id": order.order_id,
         "user_id": order.user_id,
-        "items": order.items,
+        "items": jsons.string(order.items),
         "status": order.status,
+        "timeline": jsons.string(order.timeline),
         "reason": order.reason,
-        "timeline": order.timeline,
         "request_id": order.request_id,
-        "idempotency_key": key,
-        "fingerprint": fingerprint,
         "pending": pending_step.step if pending_step else None,
         "owner": pending_step.owner if pending_step else None,
     }
-
-
-def _change(before: Order, after: Order, pending_step: PendingStep | None) -> dict[str, Any]:
-    return {
-        "b_order": before.order_id,
-        "b_from": before.status,
-        "b_status": after.status,
-        "b_reason": after.reason,
-        "b_timeline": after.timeline,
-        "b_pending": pending_step.step if pending_step else None,
-        "b_owner": pending_step.owner if pending_step else None,
-    }
-
-
-def _order(row: Any) -> Order:
-    return Order(*(row[name] for name in _FIELDS))
 
 
 def _fingerprint(user_id: str, items: list[Item]) -> str:

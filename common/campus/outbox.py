@@ -1,55 +1,51 @@
-"""The outbox: events that are committed with the order they tell of, and wait there until the broker has them.
+"""The outbox: events that are committed with the order that they report, and wait there until the broker has them.
 
 Without it a service that commits and then publishes loses the event when it dies in between; and one that publishes
-first tells of orders that never came to be.
+first reports orders that never came to be.
 """
 
-from sqlalchemy import Column, Connection, Integer, LargeBinary, MetaData, String, Table, bindparam, func, select
-from sqlalchemy import delete as delete_from
+from collections.abc import Sequence
 
-from campus.database import InsertIfAbsent, Write
+from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, text
+
 from campus.events import Event
 
+metadata = MetaData()
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("event_id", String(64), primary_key=True),
+    Column("event_type", String(32), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("occurred_at", String(32), nullable=False, index=True),
+)
 
-class Outbox:
-    """The outbox of one service; rows leave it in the order in which they came."""
+_INSERT = text(
+    "INSERT INTO outbox (event_id, event_type, body, occurred_at) "
+    "VALUES (:event_id, :event_type, :body, :occurred_at) ON CONFLICT DO NOTHING"
+)
+_OLDEST = text("SELECT event_id, event_type, body FROM outbox ORDER BY occurred_at LIMIT :limit")
+_REMOVE = text("DELETE FROM outbox WHERE event_id = :event_id")
+_DEPTH = text("SELECT count(*) FROM outbox")
 
-    def __init__(self, metadata: MetaData) -> None:
-        self._table = Table(
-            "outbox",
-            metadata,
-            Column("event_id", String(64), primary_key=True),
-            Column("event_type", String(32), nullable=False),
-            Column("body", LargeBinary, nullable=False),
-            Column("occurred_at", String(32), nullable=False, index=True),
-        )
-        table = self._table
-        self._insert = InsertIfAbsent(table)
-        self._delete = Write(delete_from(table).where(table.c.event_id == bindparam("b_event")))
-        self._oldest = select(table).order_by(table.c.occurred_at).limit(bindparam("b_limit", type_=Integer))
-        self._count = select(func.count()).select_from(table)
 
-    def add(self, tx: Connection, event: Event) -> None:
-        """Put an event in, within the transaction of what it tells."""
-        self._insert(
-            tx,
-            {
-                "event_id": event.event_id,
-                "event_type": event.event_type,
-                "body": event.encode(),
-                "occurred_at": event.occurred_at,
-            },
-        )
+def add(tx: Connection, event: Event) -> None:
+    """Put an event in, within the transaction of what it reports."""
+    row = {"event_id": event.event_id, "event_type": event.event_type, "body": event.encode()}
+    tx.execute(_INSERT, row | {"occurred_at": event.occurred_at})
 
-    def oldest(self, tx: Connection, limit: int) -> list[tuple[str, str, bytes]]:
-        """Return `(event_id, event_type, body)` of the events that wait longest."""
-        rows = tx.execute(self._oldest, {"b_limit": limit})
-        return [(row.event_id, row.event_type, row.body) for row in rows]
 
-    def remove(self, tx: Connection, event_ids: list[str]) -> None:
-        """Take out what the broker has confirmed."""
-        self._delete.many(tx, [{"b_event": event_id} for event_id in event_ids])
+def oldest(tx: Connection, limit: int) -> list[tuple[str, str, bytes]]:
+    """Return `(event_id, event_type, body)` of the events that wait longest."""
+    return [tuple(row) for row in tx.execute(_OLDEST, {"limit": limit})]
 
-    def depth(self, tx: Connection) -> int:
-        """Return how many events wait."""
-        return tx.execute(self._count).scalar_one()
+
+def remove(tx: Connection, event_ids: Sequence[str]) -> None:
+    """Take out what the broker has confirmed."""
+    if event_ids:
+        tx.execute(_REMOVE, [{"event_id": event_id} for event_id in event_ids])
+
+
+def depth(tx: Connection) -> int:
+    """Return how many events wait."""
+    return tx.execute(_DEPTH).scalar_one()

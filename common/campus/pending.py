@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import uuid_utils
-from sqlalchemy import BigInteger, Column, String, Table, bindparam, delete, select, update
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, text
 
 from campus import order_store
-from campus.database import Database, InsertIfAbsent, Write
-from campus.order_store import PendingStep, orders
+from campus.database import Database
+from campus.order_store import PendingStep
 from campus.orders import Order
 
 log = logging.getLogger("campus")
@@ -26,24 +26,24 @@ LEASE_ROUNDS = 6
 LEASE_SECONDS = RENEW_SECONDS * LEASE_ROUNDS
 ROUND, ROUND_SECONDS = 100, 1.0
 
+metadata = MetaData()
 owners = Table(
     "owners",
-    order_store.metadata,
+    metadata,
     Column("owner", String(36), primary_key=True),
     Column("beat", BigInteger, nullable=False),
 )
 
-_this = owners.c.owner == bindparam("b_owner")
-_register = InsertIfAbsent(owners)
-_renew = Write(update(owners).where(_this).values(beat=owners.c.beat + 1))
-_remove = Write(delete(owners).where(_this, owners.c.beat == bindparam("b_beat")))
-_beats = select(owners.c.owner, owners.c.beat)
-_named = select(orders.c.owner).where(orders.c.pending.isnot(None)).distinct()
-_take = Write(
-    update(orders)
-    .where(orders.c.pending.isnot(None), orders.c.owner == bindparam("b_from"))
-    .values(owner=bindparam("b_owner"))
+_REGISTER = text("INSERT INTO owners (owner, beat) VALUES (:owner, 0) ON CONFLICT DO NOTHING")
+# Every owner has a row, and is watched: one that was taken for dead may have placed an order since.
+_REGISTER_ALL = text(
+    "INSERT INTO owners (owner, beat) SELECT DISTINCT owner, 0 FROM orders WHERE pending IS NOT NULL "
+    "ON CONFLICT DO NOTHING"
 )
+_RENEW = text("UPDATE owners SET beat = beat + 1 WHERE owner = :owner")
+_BEATS = text("SELECT owner, beat FROM owners")
+_REMOVE = text("DELETE FROM owners WHERE owner = :owner AND beat = :beat")
+_TAKE_OVER = text("UPDATE orders SET owner = :heir WHERE owner = :owner AND pending IS NOT NULL")
 
 
 class PendingSteps:
@@ -118,16 +118,15 @@ class PendingSteps:
         """
         began = self._clock()
         with self._database.transaction() as tx:
-            # Every owner has a row, and is watched: one that was taken for dead may have placed an order since.
-            _register.many(tx, [{"owner": owner, "beat": 0} for owner in tx.execute(_named).scalars().all()])
-            if _renew(tx, {"b_owner": self.owner}) == 0:
-                _register(tx, {"owner": self.owner, "beat": 0})
-            others = {owner: beat for owner, beat in tx.execute(_beats).all() if owner != self.owner}
+            tx.execute(_REGISTER_ALL)
+            if tx.execute(_RENEW, {"owner": self.owner}).rowcount == 0:
+                tx.execute(_REGISTER, {"owner": self.owner})
+            others = {owner: beat for owner, beat in tx.execute(_BEATS).all() if owner != self.owner}
             watched = {owner: (beat, self._rounds(owner, beat)) for owner, beat in others.items()}
             taken = 0
             for owner, (beat, rounds) in watched.items():
-                if rounds >= LEASE_ROUNDS and _remove(tx, {"b_owner": owner, "b_beat": beat}):
-                    taken += _take(tx, {"b_from": owner, "b_owner": self.owner})
+                if rounds >= LEASE_ROUNDS and tx.execute(_REMOVE, {"owner": owner, "beat": beat}).rowcount:
+                    taken += tx.execute(_TAKE_OVER, {"owner": owner, "heir": self.owner}).rowcount
         self._renewed, self._watched = began, watched
         for order_id, at in list(self._not_before.items()):
             if at < began - ROUND_SECONDS:

@@ -3,15 +3,15 @@
 The rule: the rows of the newest KEPT orders stay, by the order of their ids, which grow with time; older ones go. It
 counts rows, not hours, so that no clock that is set can take away what is needed. What a broker may still deliver again
 is what was not acknowledged, some hundred messages. Should an older one come all the same, it is dealt with as new, and
-`stock.reserve` and `notifications.send` know its order: nothing is done twice, and the same event is told.
+`stock.reserve` and `notifications.send` know its order: nothing is done twice, and the same event is published.
 """
 
 import time
 from collections.abc import Callable
 
-from sqlalchemy import Table, bindparam, delete, select
+from sqlalchemy import Table, text
 
-from campus.database import Database, Write
+from campus.database import Database
 from campus.loop import Loop
 
 KEPT = 100_000
@@ -24,7 +24,7 @@ class Pruning:
 
     Example:
 
-        pruning = Pruning(database, inbox.table)
+        pruning = Pruning(database, inbox.inbox)
         create_service(…, loops=[pruning.loop()])
     """
 
@@ -32,21 +32,21 @@ class Pruning:
         self._database, self._clock, self._name = database, clock, table.name
         self._limit: str | None = None  # orders up to this one go
         self._looked: float | None = None
-        order_id = table.c.order_id
-        self._newest_to_go = select(order_id).order_by(order_id.desc()).limit(1).offset(bindparam("b_kept"))
-        old = select(order_id).where(order_id <= bindparam("b_limit")).order_by(order_id).limit(bindparam("b_step"))
-        self._delete = Write(delete(table).where(order_id.in_(old)))
+        # The newest order whose rows go; and the removal of some rows, the oldest first.
+        self._newest_to_go = text(f"SELECT order_id FROM {table.name} ORDER BY order_id DESC LIMIT 1 OFFSET :kept")
+        old = f"SELECT order_id FROM {table.name} WHERE order_id <= :limit ORDER BY order_id LIMIT :step"
+        self._delete = text(f"DELETE FROM {table.name} WHERE order_id IN ({old})")
 
     def step(self) -> bool:
         """Delete a few rows that are too many; return whether there may be more."""
         if self._limit is None and (self._looked is None or self._clock() - self._looked >= LOOK_SECONDS):
             self._looked = self._clock()
             with self._database.reading() as tx:
-                self._limit = tx.execute(self._newest_to_go, {"b_kept": KEPT}).scalar()
+                self._limit = tx.execute(self._newest_to_go, {"kept": KEPT}).scalar()
         if self._limit is None:
             return False
         with self._database.transaction() as tx:
-            if self._delete(tx, {"b_limit": self._limit, "b_step": STEP}) == 0:
+            if tx.execute(self._delete, {"limit": self._limit, "step": STEP}).rowcount == 0:
                 self._limit = None
         return True
 

@@ -6,52 +6,24 @@ SQLite has one writer at a time: the next number is one more than the largest. P
 it begins: the number is that of the transaction, and a list ends before the oldest transaction that still runs.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Index, Select, Table, bindparam, select, tuple_
-from sqlalchemy.ext.compiler import compiles
+from sqlalchemy import BigInteger, Column, Connection, Index, Row, Table, TextClause, text
 
 from campus.schemas import bad_request
 
-
-class _NextNumber(ColumnElement[int]):
-    inherit_cache = False
-    type = BigInteger()
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-
-
-@compiles(_NextNumber, "sqlite")
-def _after_the_largest(element: _NextNumber, _compiler: Any, **_: Any) -> str:
-    return f"(SELECT coalesce(max(seq), 0) + 1 FROM {element.table})"
+_NEXT = {
+    "sqlite": "(SELECT coalesce(max(seq), 0) + 1 FROM {table})",
+    "postgresql": "pg_current_xact_id()::text::bigint",
+}
+# Below this number every transaction has ended.
+_ALL_ENDED = {"sqlite": "TRUE", "postgresql": "seq < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"}
 
 
-@compiles(_NextNumber, "postgresql")
-def _of_the_transaction(_element: _NextNumber, _compiler: Any, **_: Any) -> str:
-    return "pg_current_xact_id()::text::bigint"
-
-
-class _FirstUnsettled(ColumnElement[int]):
-    """Whatever has a smaller number than this is committed, or never will be."""
-
-    inherit_cache = True
-    type = BigInteger()
-
-
-@compiles(_FirstUnsettled, "sqlite")
-def _none(_element: _FirstUnsettled, _compiler: Any, **_: Any) -> str:
-    return "9223372036854775807"
-
-
-@compiles(_FirstUnsettled, "postgresql")
-def _of_the_oldest_transaction(_element: _FirstUnsettled, _compiler: Any, **_: Any) -> str:
-    return "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-
-
-def seq(table: str) -> Column:
-    """Return the column of a row's number, which InsertIfAbsent fills by itself; rows from before it existed have 0."""
-    return Column("seq", BigInteger, default=_NextNumber(table), server_default="0", nullable=False)
+def seq() -> Column:
+    """Return the column of a row's number; rows from before it existed have 0."""
+    return Column("seq", BigInteger, server_default="0", nullable=False)
 
 
 def index(table: Table, *first: Column) -> Index:
@@ -60,21 +32,39 @@ def index(table: Table, *first: Column) -> Index:
     return Index(name, *first, table.c.seq, table.c.order_id)
 
 
-def page(table: Table) -> Select:
-    """Return the statement for a page of a table's rows; `after` gives its values, but for `b_limit`."""
-    beyond = tuple_(table.c.seq, table.c.order_id) > tuple_(bindparam("b_seq"), bindparam("b_after"))
-    rows = select(table).where(beyond, table.c.seq < _FirstUnsettled())
-    return rows.order_by(table.c.seq, table.c.order_id).limit(bindparam("b_limit"))
+def insert_if_absent(table: str, *columns: str) -> dict[str, TextClause]:
+    """Return the INSERT of a row with its number, by the name of the kind of database; a row that is there stays.
 
+    Example:
 
-def after(tx: Connection, table: Table, order_id: str) -> dict[str, Any]:
-    """Return where a page begins: after this order's row; "" is before all. Raises a 400 Problem for an unknown order.
-
-    A guess would be worse: what it skips, nobody ever sees.
+        _INSERT = insert_if_absent("notifications", "order_id", "user_id", "at")
+        is_new = tx.execute(_INSERT[tx.dialect.name], {"order_id": "o1", "user_id": "u1", "at": at}).rowcount == 1
     """
-    if not order_id:
-        return {"b_seq": -1, "b_after": ""}
-    number = tx.execute(select(table.c.seq).where(table.c.order_id == order_id)).scalar()
+    names, values = ", ".join(columns), ", ".join(f":{column}" for column in columns)
+    insert = f"INSERT INTO {table} ({names}, seq) VALUES ({values}, {{seq}}) ON CONFLICT DO NOTHING"
+    return {kind: text(insert.format(seq=number.format(table=table))) for kind, number in _NEXT.items()}
+
+
+def page(
+    tx: Connection, table: str, columns: str, *, after: str, limit: int, **values: str | None
+) -> Sequence[Row[Any]]:
+    """Return at most `limit` rows after that of the order `after`, oldest first; "" is before all.
+
+    With `values`, only rows whose columns have these. Raises a 400 Problem for an unknown order: a guess would be
+    worse, as nobody would ever see what it skips.
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    wanted = [_ALL_ENDED[tx.dialect.name], *(f"{name} = :{name}" for name in given)]
+    statement = (
+        f"SELECT {columns} FROM {table} WHERE (seq, order_id) > (:seq, :after) AND {' AND '.join(wanted)} "
+        "ORDER BY seq, order_id LIMIT :limit"
+    )
+    number = _number(tx, table, after) if after else -1
+    return tx.execute(text(statement), {"seq": number, "after": after, "limit": limit, **given}).all()
+
+
+def _number(tx: Connection, table: str, order_id: str) -> int:
+    number = tx.execute(text(f"SELECT seq FROM {table} WHERE order_id = :order_id"), {"order_id": order_id}).scalar()
     if number is None:
         raise bad_request([{"field": "after", "why": "there is no such order here (any more); start without it"}])
-    return {"b_seq": number, "b_after": order_id}
+    return number

@@ -42,12 +42,12 @@ def url(request, tmp_path) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_database(url) -> Iterator[Callable[[MetaData], Database]]:
+def open_database(url) -> Iterator[Callable[..., Database]]:
     """A function that opens the database with these tables; what it opened is closed at the end."""
     with contextlib.ExitStack() as stack:
 
-        def open_one(metadata: MetaData) -> Database:
-            database = Database(url, metadata)
+        def open_one(*tables: MetaData) -> Database:
+            database = Database(url, *tables)
             stack.callback(database.close)
             return database
 

@@ -1,12 +1,9 @@
 """The inbox: an event is dealt with once, and its answer is told as often as it is asked for."""
 
 import pytest
+from campus import inbox
 from campus.events import INVENTORY_FAILED, NOTIFICATION_SENT, ORDER_PLACED, Event, new_event
-from campus.inbox import Inbox
-from sqlalchemy import MetaData
-
-metadata = MetaData()
-inbox = Inbox(metadata)
+from campus.retry import WorkItem
 
 
 def placed(order_id: str) -> Event:
@@ -19,13 +16,13 @@ class Desk:
     def __init__(self, database) -> None:
         self._database, self.worked = database, []
 
-    def work(self, message: Event) -> Event:
-        self.worked.append(message.order_id)
-        return new_event(NOTIFICATION_SENT, message.order_id, {"user_id": f"u{len(self.worked)}"}, request_id="r1")
+    def work(self, item: WorkItem) -> Event:
+        self.worked.append(item.event.order_id)
+        return new_event(NOTIFICATION_SENT, item.event.order_id, {"user_id": f"u{len(self.worked)}"}, request_id="r1")
 
-    def take(self, *messages: Event, fail: bool = False) -> list[Event]:
+    def take(self, *events: Event, fail: bool = False) -> list[Event]:
         with self._database.transaction() as tx:
-            results = inbox.process_once(tx, messages, self.work)
+            results = inbox.process_once(tx, [WorkItem(event) for event in events], self.work)
             if fail:
                 raise KeyError
             return results
@@ -33,13 +30,13 @@ class Desk:
 
 @pytest.fixture
 def desk(open_database):
-    return Desk(open_database(metadata))
+    return Desk(open_database(inbox.metadata))
 
 
 def test_new_events_are_worked_on_in_their_order(desk):
     results = desk.take(placed("o2"), placed("o1"))
     assert desk.worked == ["o2", "o1"]
-    assert [message.order_id for message in results] == ["o2", "o1"]
+    assert [event.order_id for event in results] == ["o2", "o1"]
 
 
 def test_an_event_that_comes_again_is_not_worked_on_and_gets_the_same_answer(desk):
@@ -49,8 +46,8 @@ def test_an_event_that_comes_again_is_not_worked_on_and_gets_the_same_answer(des
 
 
 def test_the_answer_is_the_same_after_opening_again(open_database):
-    first = Desk(open_database(metadata)).take(placed("o1"))
-    again = Desk(open_database(metadata))
+    first = Desk(open_database(inbox.metadata)).take(placed("o1"))
+    again = Desk(open_database(inbox.metadata))
     assert again.take(placed("o1")) == first
     assert again.worked == []
 

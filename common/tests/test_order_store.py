@@ -1,12 +1,11 @@
-"""The order service's memory: orders, the steps that are pending, Idempotency-Keys, and the events that it follows."""
+"""The order service's memory: orders, the steps that are pending, and Idempotency-Keys."""
 
 import threading
 
 import pytest
 from campus import order_store
-from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Event, new_event, order_placed
 from campus.order_store import PendingStep
-from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, UNKNOWN, IllegalTransition, Order
+from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, UNKNOWN, Order
 from campus.problems import Problem
 
 BURGER = [{"sku": "burger", "qty": 1}]
@@ -178,90 +177,3 @@ def test_what_is_owed_survives_opening_again(open_database):
     again = Store(open_database(order_store.metadata))
     assert due(again, "ask") == [order.order_id]
     assert again.place_new(key="k1") == order
-
-
-AT = "2026-01-31T12:00:00.000001Z"
-
-
-def result_event(event_type: str, order: Order, *, at: str | None = None, **data) -> Event:
-    return new_event(event_type, order.order_id, data or {"user_id": "u1"}, at=at)
-
-
-def states(order: Order) -> list[str]:
-    return [step["status"] for step in order.timeline]
-
-
-def test_events_bring_an_order_to_its_end(store):
-    order = store.place_new()
-    store.project([result_event(INVENTORY_RESERVED, order, at=AT)])
-    assert store.find(order.order_id).timeline[-1] == {"status": RESERVED, "at": AT}
-    store.project([result_event(NOTIFICATION_SENT, order)])
-    assert states(store.find(order.order_id)) == [PLACED, RESERVED, NOTIFIED]
-
-
-def test_a_failure_is_followed_with_its_reason(store):
-    order = store.place_new()
-    store.project([result_event(INVENTORY_FAILED, order, reason="unknown_sku")])
-    found = store.find(order.order_id)
-    assert (found.status, found.reason) == (FAILED, "unknown_sku")
-
-
-def test_events_that_overtook_each_other_in_a_batch_are_put_in_order(store):
-    one, two = store.place_new(), store.place_new()
-    store.project(
-        [
-            result_event(NOTIFICATION_SENT, one),
-            result_event(INVENTORY_RESERVED, two),
-            result_event(INVENTORY_RESERVED, one),
-        ]
-    )
-    assert states(store.find(one.order_id)) == [PLACED, RESERVED, NOTIFIED]
-    assert states(store.find(two.order_id)) == [PLACED, RESERVED]
-
-
-def test_an_event_that_is_told_again_changes_nothing(store):
-    order = store.place_new()
-    store.project([result_event(INVENTORY_RESERVED, order), result_event(INVENTORY_RESERVED, order)])
-    store.project([result_event(NOTIFICATION_SENT, order)])
-    before = store.find(order.order_id)
-    store.project([result_event(NOTIFICATION_SENT, order, at=AT), result_event(INVENTORY_RESERVED, order, at=AT)])
-    assert store.find(order.order_id) == before
-
-
-@pytest.mark.parametrize(
-    ("earlier", "event_type"),
-    [([INVENTORY_FAILED], INVENTORY_RESERVED), ([INVENTORY_RESERVED], INVENTORY_FAILED)],
-)
-def test_an_event_that_does_not_follow_is_refused_and_the_whole_batch_with_it(store, earlier, event_type):
-    order, other = store.place_new(), store.place_new()
-    store.project([result_event(kind, order, reason="unknown_sku") for kind in earlier])
-    before = store.find(order.order_id)
-    with pytest.raises(IllegalTransition):
-        store.project([result_event(INVENTORY_RESERVED, other), result_event(event_type, order, reason="unknown_sku")])
-    assert store.find(order.order_id) == before
-    assert store.find(other.order_id) == other
-
-
-def test_events_that_come_too_early_are_given_back_and_the_others_projected(store):
-    order, other, stranger = store.place_new(), store.place_new(), Order.place(user_id="u1", items=BURGER)
-    early = [result_event(INVENTORY_RESERVED, stranger), result_event(NOTIFICATION_SENT, order)]
-    assert store.project([*early, result_event(INVENTORY_RESERVED, other)]) == early
-    assert states(store.find(other.order_id)) == [PLACED, RESERVED]
-    assert store.find(order.order_id) == order
-    store.project([result_event(INVENTORY_RESERVED, order), *early[1:]])
-    assert states(store.find(order.order_id)) == [PLACED, RESERVED, NOTIFIED]
-
-
-def test_an_order_and_all_that_became_of_it_are_followed_together(store):
-    order = Order.place(user_id="u1", items=BURGER, request_id="r1")
-    results = [result_event(INVENTORY_RESERVED, order, at=AT), result_event(NOTIFICATION_SENT, order, at=AT)]
-    assert store.project([*results, order_placed(order)]) == []
-    assert store.find(order.order_id) == order.advance(RESERVED, at=AT).advance(NOTIFIED, at=AT)
-
-
-def test_an_order_that_another_process_writes_meanwhile_is_followed_all_the_same(store, monkeypatch):
-    order, look = store.place_new(), order_store._by_ids
-    first = iter([[]])
-    monkeypatch.setattr(order_store, "_by_ids", lambda tx, ids: next(first, look(tx, ids)))
-    assert store.project([order_placed(order), result_event(INVENTORY_RESERVED, order)]) == []
-    assert store.find(order.order_id).status == RESERVED

@@ -1,12 +1,9 @@
 """The outbox: events wait there, committed with what they tell of, until they are taken out."""
 
 import pytest
+from campus import outbox
 from campus.events import ORDER_PLACED, Event, new_event, parse
-from campus.outbox import Outbox
-from sqlalchemy import MetaData
 
-metadata = MetaData()
-outbox = Outbox(metadata)
 DATA = {"user_id": "u1", "items": [{"sku": "soda", "qty": 1}]}
 
 
@@ -36,7 +33,7 @@ class Box:
 
 @pytest.fixture
 def box(open_database):
-    return Box(open_database(metadata))
+    return Box(open_database(outbox.metadata))
 
 
 def waiting(box: Box, limit: int = 100) -> list[str]:
@@ -80,5 +77,5 @@ def test_an_event_is_rolled_back_with_what_it_tells_of(box):
 
 
 def test_what_waits_survives_opening_again(open_database):
-    Box(open_database(metadata)).add(placed(1))
-    assert waiting(Box(open_database(metadata))) == ["o1"]
+    Box(open_database(outbox.metadata)).add(placed(1))
+    assert waiting(Box(open_database(outbox.metadata))) == ["o1"]

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from campus import order_store
+from campus import order_store, pending
 from campus.orders import FAILED, Order
 from campus.pending import LEASE_ROUNDS, LEASE_SECONDS, ROUND, ROUND_SECONDS, PendingSteps, owners
 from sqlalchemy import func, select
@@ -32,7 +32,7 @@ class Processes:
 
 @pytest.fixture
 def processes(open_database):
-    return Processes(open_database(order_store.metadata))
+    return Processes(open_database(order_store.metadata, pending.metadata))
 
 
 def ids(orders) -> list[str]:

@@ -2,9 +2,8 @@
 
 import pytest
 from campus import pruning
-from campus.database import InsertIfAbsent
 from campus.pruning import Pruning
-from sqlalchemy import Column, MetaData, String, Table, select
+from sqlalchemy import Column, MetaData, String, Table, select, text
 
 metadata = MetaData()
 dealt_with = Table(
@@ -14,7 +13,7 @@ dealt_with = Table(
     Column("event_id", String(64), primary_key=True),
     sqlite_with_rowid=False,
 )
-add = InsertIfAbsent(dealt_with)
+ADD = text("INSERT INTO dealt_with (order_id, event_id) VALUES (:order_id, :event_id) ON CONFLICT DO NOTHING")
 
 
 class Clock:
@@ -33,7 +32,7 @@ def database(open_database, monkeypatch):
 
 def write(database, numbers) -> None:
     with database.transaction() as tx:
-        add.many(tx, [{"order_id": f"o{n:02}", "event_id": f"e{n}"} for n in numbers])
+        tx.execute(ADD, [{"order_id": f"o{n:02}", "event_id": f"e{n}"} for n in numbers])
 
 
 def rows(database) -> list[str]:

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from campus import notifications, order_store, stock
+from campus import notifications, order_store, outbox, stock
 from campus.database import Database
 from campus.orders import FAILED, Order, new_order_id
-from campus.outbox import Outbox
 from campus.problems import Problem
-from sqlalchemy import Connection, MetaData, event, text
+from sqlalchemy import Connection, event, text
 
 WRITERS, EACH = 16, 12
 ITEMS = [{"sku": "burger", "qty": 1}]
@@ -143,17 +142,13 @@ QUERIES = {
     "notifications of one order": lambda tx, after: notifications.page(tx, after=after, limit=100, order_id="o1"),
     "the oldest of the outbox": lambda tx, after: outbox.oldest(tx, 100),
 }
-everything = MetaData()
-for metadata in (order_store.metadata, stock.metadata, notifications.metadata):
-    for table in metadata.tables.values():
-        table.to_metadata(everything)
-outbox = Outbox(everything)
+EVERYTHING = order_store.metadata, stock.metadata, notifications.metadata, outbox.metadata
 
 
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("after", ["", "o1"])
 def test_each_query_has_an_index(open_database, query, after):
-    database = open_database(everything)
+    database = open_database(*EVERYTHING)
     with database.transaction() as tx:
         for write in (place, reserve, notify):
             write(tx, "o1")

@@ -8,15 +8,18 @@ from typing import Any
 from campus import stock
 from campus.database import Database
 from campus.orders import Item, utc_now
-from campus.stock import FAILED, INSUFFICIENT_STOCK, RESERVED, UNKNOWN_SKU, _claim, _shape, find
+from campus.stock import FAILED, INSUFFICIENT_STOCK, RESERVED, UNKNOWN_SKU, _claim, find
 from inventory_service.app import create_app
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 PART = "sync-rest"
 SERVICE = "inventory"
 STORY = "many_at_once"
 CAUGHT_BY = ("INV-3",)
 REPLACES = ("campus.database.Database.transaction", "campus.stock.reserve")
+
+
+_WRITE = text("UPDATE stock SET on_hand = :left, reserved = initial - :left WHERE sku = :sku")
 
 
 @contextlib.contextmanager
@@ -32,21 +35,21 @@ def reserve(tx: Connection, order_id: str, items: list[Item], *, refuse: str | N
 
     A second call returns the first verdict and changes nothing. `refuse` is a reason to fail anyway.
     """
-    ask = tx.connection.driver_connection.execute
-    on_hand = dict(ask("SELECT sku, on_hand FROM stock").fetchall())
+    on_hand = {row.sku: row.on_hand for row in tx.execute(text("SELECT sku, on_hand FROM stock"))}
     reason = refuse
     for line in items:
         if on_hand.get(line["sku"], 0) < line["qty"]:
             reason = INSUFFICIENT_STOCK if line["sku"] in on_hand else UNKNOWN_SKU
     status = FAILED if reason else RESERVED
-    row = {"order_id": order_id, "items": items, "status": status, "reason": reason, "at": utc_now()}
-    if not _claim(tx, row):
+    reservation = {"order_id": order_id, "items": items, "status": status, "at": utc_now()}
+    reservation |= {"reason": reason} if reason else {}
+    if not _claim(tx, reservation):
         return find(tx, order_id) or {}
     time.sleep(0.005)  # as long as it takes to ask whether the student can pay
     for line in [] if reason else items:
         left = on_hand[line["sku"]] - line["qty"]
-        ask("UPDATE stock SET on_hand = ?, reserved = initial - ? WHERE sku = ?", (left, left, line["sku"]))
-    return _shape(row)
+        tx.execute(_WRITE, {"sku": line["sku"], "left": left})
+    return reservation
 
 
 Database.transaction = transaction

@@ -20,8 +20,8 @@ seen: set[str] = set()
 
 
 def reserve(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
-    """Reserve for each order, once, and return what to tell of it."""
-    told = []
+    """Reserve for each order, once, and return its result event."""
+    results = []
     for item in work_items:
         event = item.event
         if event.event_id in seen:
@@ -29,12 +29,11 @@ def reserve(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
         seen.add(event.event_id)
         reason = item.refusal or stock._take_all(tx, event.data["items"])
         status = stock.FAILED if reason else stock.RESERVED
-        row = {"order_id": event.order_id, "items": event.data["items"], "at": utc_now()}
-        row |= {"status": status, "reason": reason}
-        if not stock._claim(tx, row):
-            stock._set_status(tx, row)
-        told.append(verdict(event, row))
-    return told
+        reservation = {"order_id": event.order_id, "items": event.data["items"], "at": utc_now()}
+        reservation |= {"status": status, "reason": reason}
+        stock._claim(tx, reservation)
+        results.append(verdict(event, reservation))
+    return results
 
 
 app.reserve = reserve

@@ -1,7 +1,7 @@
 """Publish without an outbox: the order is committed, and its event waits in memory until it is published."""
 
+from campus import outbox
 from campus.events import Event
-from campus.outbox import Outbox
 from order_service.app import create_app
 from sqlalchemy import Connection
 
@@ -10,36 +10,36 @@ SERVICE = "order"
 STORY = "order_dies"
 CAUGHT_BY = ("INV-1",)
 REPLACES = (
-    "campus.outbox.Outbox.add",
-    "campus.outbox.Outbox.oldest",
-    "campus.outbox.Outbox.remove",
-    "campus.outbox.Outbox.depth",
+    "campus.outbox.add",
+    "campus.outbox.oldest",
+    "campus.outbox.remove",
+    "campus.outbox.depth",
 )
 
 waiting: dict[str, Event] = {}
 
 
-def add(self, tx: Connection, event: Event) -> None:
+def add(tx: Connection, event: Event) -> None:
     """Keep an event until it is published."""
     waiting[event.event_id] = event
 
 
-def oldest(self, tx: Connection, limit: int) -> list[tuple[str, str, bytes]]:
+def oldest(tx: Connection, limit: int) -> list[tuple[str, str, bytes]]:
     """Return `(event_id, event_type, body)` of the events that wait longest."""
     return [(m.event_id, m.event_type, m.encode()) for m in list(waiting.values())[:limit]]
 
 
-def remove(self, tx: Connection, event_ids: list[str]) -> None:
+def remove(tx: Connection, event_ids: list[str]) -> None:
     """Take out what the broker has confirmed."""
     for event_id in event_ids:
         del waiting[event_id]
 
 
-def depth(self, tx: Connection) -> int:
+def depth(tx: Connection) -> int:
     """Return how many events wait."""
     return len(waiting)
 
 
-Outbox.add, Outbox.oldest, Outbox.remove, Outbox.depth = add, oldest, remove, depth
+outbox.add, outbox.oldest, outbox.remove, outbox.depth = add, oldest, remove, depth
 
 __all__ = ["create_app"]

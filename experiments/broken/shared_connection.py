@@ -5,6 +5,7 @@ import time
 
 import pika
 from broker.topology import EXCHANGE, KEYS
+from campus import outbox
 from order_service.app import create_app
 from order_service.relay import BATCH, IDLE_SECONDS, Relay
 from pika.adapters.blocking_connection import BlockingChannel
@@ -21,8 +22,8 @@ shared: list[BlockingChannel] = []
 def wake(self) -> None:
     """Publish what was put into the outbox."""
     with self._database.transaction() as tx:
-        rows = self._outbox.oldest(tx, BATCH)
-        self._outbox.remove(tx, [event_id for event_id, _, _ in rows])
+        rows = outbox.oldest(tx, BATCH)
+        outbox.remove(tx, [event_id for event_id, _, _ in rows])
     for event_id, kind, body in rows:
         properties = pika.BasicProperties(delivery_mode=2, message_id=event_id)
         shared[0].basic_publish(EXCHANGE, KEYS[kind], body, properties, mandatory=True)

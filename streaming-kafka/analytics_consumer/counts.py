@@ -1,6 +1,6 @@
 """What analytics has counted, and how far it has read to count it: in one database, changed in one transaction.
 
-Each order counts once for being placed and once for its verdict, however often the log tells of it. Each function
+Each order counts once for being placed and once for its verdict, however often the log reports it. Each function
 works inside the transaction it is given; a partition is `(topic, number)`.
 """
 
@@ -10,22 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from campus.database import InsertIfAbsent, Write
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Event
 from campus.metrics import metrics, minute
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    bindparam,
-    delete,
-    select,
-    update,
-)
+from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String, Table, bindparam, text
 
 WHAT = {ORDER_PLACED: "placed", INVENTORY_RESERVED: "verdict", INVENTORY_FAILED: "verdict"}
 
@@ -55,57 +42,67 @@ positions = Table(
     Column("state_id", String(36), nullable=False),
 )
 
-_see = InsertIfAbsent(seen)
-_open = InsertIfAbsent(counts)
-_add = Write(
-    update(counts)
-    .where(counts.c.event_type == bindparam("b_type"), counts.c.minute == bindparam("b_minute"))
-    .values(orders=counts.c.orders + bindparam("b_orders", type_=BigInteger))
+_SEEN = text("SELECT order_id, what FROM seen WHERE order_id IN :order_ids").bindparams(
+    bindparam("order_ids", type_=String, expanding=True)
 )
-_place = InsertIfAbsent(positions)
-_move = Write(
-    update(positions)
-    .where(positions.c.topic == bindparam("b_topic"), positions.c.number == bindparam("b_number"))
-    .values(next=bindparam("b_next"))
+_SEE = text("INSERT INTO seen (order_id, what) VALUES (:order_id, :what)")
+_COUNT = text(
+    "INSERT INTO counts (event_type, minute, orders) VALUES (:event_type, :minute, :orders) "
+    "ON CONFLICT (event_type, minute) DO UPDATE SET orders = counts.orders + excluded.orders"
 )
-_wipe = [Write(delete(table)) for table in metadata.sorted_tables]
+_COUNTS = text("SELECT event_type, minute, orders FROM counts")
+_BEGIN = text("INSERT INTO positions (topic, number, next, state_id) VALUES (:topic, :number, :next, :state_id)")
+_MOVE = text("UPDATE positions SET next = :next WHERE topic = :topic AND number = :number")
+_POSITIONS = text("SELECT topic, number, next, state_id FROM positions")
+_FORGET = [text(f"DELETE FROM {table.name}") for table in metadata.sorted_tables]
 
 
 def count(tx: Connection, events: Sequence[Event]) -> None:
-    """Count what these events tell of, unless it was told before: each in the minute in which it occurred."""
-    new = Counter(
-        (event.event_type, minute(event.occurred_at))
-        for event in events
-        if _see(tx, {"what": WHAT[event.event_type], "order_id": event.order_id})
-    )
-    _open.many(tx, [{"event_type": kind, "minute": at, "orders": 0} for kind, at in new])
-    _add.many(tx, [{"b_type": kind, "b_minute": at, "b_orders": n} for (kind, at), n in new.items()])
+    """Count what these events report, unless it was reported before: each in the minute in which it occurred."""
+    known = {tuple(row) for row in tx.execute(_SEEN, {"order_ids": [event.order_id for event in events]})}
+    new = {}
+    for event in events:
+        key = event.order_id, WHAT[event.event_type]
+        if key not in known:
+            new.setdefault(key, event)
+    if new:
+        tx.execute(_SEE, [{"order_id": order_id, "what": what} for order_id, what in new])
+    add(tx, list(new.values()))
+
+
+def add(tx: Connection, events: Sequence[Event]) -> None:
+    """Add each of these events to the count of its type and minute."""
+    orders = Counter((event.event_type, minute(event.occurred_at)) for event in events)
+    if orders:
+        tx.execute(_COUNT, [{"event_type": kind, "minute": at, "orders": n} for (kind, at), n in orders.items()])
 
 
 def move(tx: Connection, offsets: Offsets) -> None:
     """Note the offset that is to be read next in each of these partitions."""
-    _move.many(tx, [{"b_topic": topic, "b_number": number, "b_next": n} for (topic, number), n in offsets.items()])
+    tx.execute(_MOVE, [{"topic": topic, "number": number, "next": n} for (topic, number), n in offsets.items()])
 
 
 def where(tx: Connection) -> tuple[str, Offsets]:
     """Return the id of this state of the counts, empty before the first, and the offsets to be read next."""
-    rows = tx.execute(select(positions)).all()
+    rows = tx.execute(_POSITIONS).all()
     return rows[0].state_id if rows else "", {(row.topic, row.number): row.next for row in rows}
 
 
 def begin_anew(tx: Connection, offsets: Offsets) -> str:
     """Forget every count, begin at these offsets, and return the new state's id."""
-    for wipe in _wipe:
-        wipe(tx, {})
+    for forget in _FORGET:
+        tx.execute(forget)
     state_id = str(uuid.uuid4())
-    rows = [{"topic": t, "number": n, "next": offset, "state_id": state_id} for (t, n), offset in offsets.items()]
-    _place.many(tx, rows)
+    tx.execute(
+        _BEGIN,
+        [{"topic": t, "number": n, "next": offset, "state_id": state_id} for (t, n), offset in offsets.items()],
+    )
     return state_id
 
 
 def report(tx: Connection) -> dict[str, Any]:
     """Return the metrics as they are now."""
-    rows = tx.execute(select(counts)).all()
+    rows = tx.execute(_COUNTS).all()
     per_minute = {row.minute: row.orders for row in rows if row.event_type == ORDER_PLACED}
     verdicts = Counter()
     for row in rows:

@@ -21,9 +21,8 @@ from kafka.errors import CommitFailedError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 from prometheus_client import CollectorRegistry, Counter
 
-from broker import clients, kafka_workarounds, membership, topics
+from broker import clients, emitted_events, kafka_workarounds, membership, topics
 from broker.dead_letters import DeadLetter, origin
-from broker.emitted_events import EmittedEvents
 from broker.kafka_workarounds import WAIT_SECONDS
 from broker.membership import Membership
 
@@ -88,7 +87,6 @@ class TransactionalConsumer:
         )
         self._database, self._faults, self._handle, self._injects_faults = database, faults, handle, injects_faults
         self._batch = LARGE_BATCH if batch_fetches else BATCH
-        self._emitted_events = EmittedEvents(database)
         self._paused: dict[TopicPartition, PausedPartition] = {}
         outcomes = Counter("messages", "Messages by outcome", ["group", "outcome"], registry=registry)
         self._count = lambda outcome, n=1: outcomes.labels(group, outcome).inc(n)
@@ -213,7 +211,7 @@ class TransactionalConsumer:
             events = self._handle(tx, [item for _, item in work_items])
             if events:  # a projection has none
                 causation_ids = {item.event.order_id: origin(record) for record, item in reversed(work_items)}
-                events = self._emitted_events.emit_once(tx, events, causation_ids)
+                events = emitted_events.emit_once(tx, events, causation_ids)
             self._faults.crash_at("before_commit")
         self._faults.crash_at("after_commit")
         return events

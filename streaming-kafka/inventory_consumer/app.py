@@ -3,8 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from broker import topics
-from broker.emitted_events import emitted_events
+from broker import emitted_events, topics
 from broker.transactional_consumer import TransactionalConsumer
 from campus import stock
 from campus.database import Database
@@ -21,12 +20,12 @@ from sqlalchemy import Connection
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the inventory service. `env` holds DATABASE_URL, KAFKA_BOOTSTRAP and INITIAL_STOCK."""
-    database = Database(env.get("DATABASE_URL", "sqlite:///inventory.db"), stock.metadata)
+    database = Database(env.get("DATABASE_URL", "sqlite:///inventory.db"), stock.metadata, emitted_events.metadata)
     with database.transaction() as tx:
         stock.fill(tx, env.get("INITIAL_STOCK"))
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     reserving = Loop(topics.ORDERS, lambda: consumer.step(), idle=0.0, waits_until=faults.waits_until)
-    pruning = Pruning(database, emitted_events).loop()
+    pruning = Pruning(database, emitted_events.emitted_events).loop()
     app = create_service(
         "inventory",
         faults=faults,

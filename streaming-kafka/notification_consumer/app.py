@@ -3,8 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from broker import topics
-from broker.emitted_events import emitted_events
+from broker import emitted_events, topics
 from broker.transactional_consumer import TransactionalConsumer
 from campus import notifications
 from campus.database import Database
@@ -21,10 +20,12 @@ from sqlalchemy import Connection
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the notification service. `env` holds DATABASE_URL and KAFKA_BOOTSTRAP."""
-    database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notifications.metadata)
+    database = Database(
+        env.get("DATABASE_URL", "sqlite:///notification.db"), notifications.metadata, emitted_events.metadata
+    )
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     notifying = Loop(topics.INVENTORY, lambda: consumer.step(), idle=0.0, waits_until=faults.waits_until)
-    pruning = Pruning(database, emitted_events).loop()
+    pruning = Pruning(database, emitted_events.emitted_events).loop()
     app = create_service(
         "notification",
         faults=faults,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from broker import topics
 from broker.producer import Producer
 from broker.transactional_consumer import TransactionalConsumer
-from campus import order_store
+from campus import order_projection, order_store, pending
 from campus.database import Database
 from campus.events import Event
 from campus.faults import CONSUMING, Faults
@@ -31,15 +31,17 @@ FOLLOWS_SECONDS = 2.0  # so often the log is followed at least, however much is 
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the order service. `env` holds DATABASE_URL and KAFKA_BOOTSTRAP."""
-    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_store.metadata)
+    database = Database(
+        env.get("DATABASE_URL", "sqlite:///order.db"), order_store.metadata, pending.metadata, parked_events.metadata
+    )
     bootstrap = env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024")
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
     producer = Producer(bootstrap)
-    pending = PendingSteps(database)
-    order_publisher = OrderPublisher(database=database, pending=pending, producer=producer, faults=faults)
+    steps = PendingSteps(database)
+    order_publisher = OrderPublisher(database=database, pending=steps, producer=producer, faults=faults)
     connecting = Loop("producer", producer.step)
     publishing = Loop("order-publisher", order_publisher.recover)
-    lease = Loop("lease", pending.renew, idle=RENEW_SECONDS)
+    lease = Loop("lease", steps.renew, idle=RENEW_SECONDS)
     quiet = threading.Event()  # no bulk is being produced
     quiet.set()
 
@@ -108,5 +110,5 @@ def project(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Bring the orders to the states that these events tell of; an order not known yet is written down."""
     events = [item.event for item in work_items]
     parked = parked_events.unpark(tx, {event.order_id for event in events})
-    parked_events.park(tx, order_store.project(tx, events + parked))
+    parked_events.park(tx, order_projection.project(tx, events + parked))
     return []

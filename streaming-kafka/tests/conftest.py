@@ -10,7 +10,7 @@ from typing import Any
 
 import broker.transactional_consumer
 import pytest
-from broker import topics
+from broker import emitted_events, topics
 from broker.transactional_consumer import TransactionalConsumer
 from campus import stock
 from campus.database import Database
@@ -73,7 +73,7 @@ class Harness:
 
     def __init__(self, node: Node, folder: Path, clock: FakeClock) -> None:
         self.node, self.clock, self.group = node, clock, f"bench-{next(self._groups)}"
-        self.database = Database(f"sqlite:///{folder}/bench.db", stock.metadata)
+        self.database = Database(f"sqlite:///{folder}/bench.db", stock.metadata, emitted_events.metadata)
         self.faults = self.new_faults()
         self.batches: list[list[str]] = []
         self.refusals: dict[str, str | None] = {}

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from analytics_consumer import counts
-from broker import topics
-from broker.emitted_events import EmittedEvents
+from broker import emitted_events, topics
 from campus import notifications, order_store, stock
 from campus.database import Database
 from campus.events import INVENTORY_RESERVED, NOTIFICATION_SENT, Event, new_event, order_placed
@@ -23,6 +22,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from notification_consumer import app as notification
 from producer_order import app as order_service
+from producer_order import parked_events
 from testing import cost_parts
 from testing.cost_parts import ITEMS, Parts, placed
 
@@ -50,7 +50,7 @@ def main(bootstrap: str, topic: str) -> None:
 
 
 def _order(folder: str) -> Parts:
-    database = Database(f"sqlite:///{folder}/orders.db", order_store.metadata)
+    database = Database(f"sqlite:///{folder}/orders.db", order_store.metadata, parked_events.metadata)
 
     def place() -> None:
         order = Order.place(user_id="u1", items=ITEMS, request_id="r1")
@@ -74,10 +74,9 @@ def _order(folder: str) -> Parts:
 
 
 def _consumers(folder: str) -> Parts:
-    shelf = Database(f"sqlite:///{folder}/inventory.db", stock.metadata)
-    sent = Database(f"sqlite:///{folder}/notification.db", notifications.metadata)
+    shelf = Database(f"sqlite:///{folder}/inventory.db", stock.metadata, emitted_events.metadata)
+    sent = Database(f"sqlite:///{folder}/notification.db", notifications.metadata, emitted_events.metadata)
     counted = Database(f"sqlite:///{folder}/analytics.db", counts.metadata)
-    emitted = {database: EmittedEvents(database) for database in (shelf, sent)}
     with shelf.transaction() as tx:
         stock.fill(tx, "100000000")
     with counted.transaction() as tx:
@@ -86,7 +85,7 @@ def _consumers(folder: str) -> Parts:
     def work(database: Database, handle: Any, events: list[Event]) -> None:
         with database.transaction() as tx:
             results = handle(tx, [WorkItem(event) for event in events])
-            emitted[database].emit_once(tx, results, {event.order_id: "t/0/0" for event in events})
+            emitted_events.emit_once(tx, results, {event.order_id: "t/0/0" for event in events})
 
     def reserve() -> None:
         work(shelf, inventory.reserve, [placed() for _ in range(BATCH)])

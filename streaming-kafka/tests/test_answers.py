@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from broker.producer import BrokerDown
-from campus import order_store
+from campus import order_store, pending
 from campus.database import Database
 from campus.events import Event
 from campus.faults import CONSUMING, Faults
@@ -72,7 +72,7 @@ class Harness:
 
     def __init__(self, folder: Path) -> None:
         self.kafka, self.now = Kafka(), 1000.0
-        self.database = Database(f"sqlite:///{folder}/order.db", order_store.metadata)
+        self.database = Database(f"sqlite:///{folder}/order.db", order_store.metadata, pending.metadata)
         self.pending = [PendingSteps(self.database, clock=lambda: self.now) for _ in range(2)]
         self.publishers = [
             OrderPublisher(database=self.database, pending=pending, producer=self.kafka, faults=Faults(CONSUMING))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from broker.producer import BrokerDown
-from campus import order_store
+from campus import order_store, pending
 from campus.database import Database, DatabaseDown
 from campus.events import Event
 from campus.faults import CONSUMING, Faults
@@ -36,11 +36,11 @@ class Harness:
 
     def __init__(self, url: str, clock: SimpleNamespace) -> None:
         self.clock, self.producer = clock, FakeProducer()
-        self.database = Database(url, order_store.metadata)
-        pending = PendingSteps(self.database, clock=lambda: clock.now)
+        self.database = Database(url, order_store.metadata, pending.metadata)
+        steps = PendingSteps(self.database, clock=lambda: clock.now)
         faults = Faults(CONSUMING)
         self.order_publisher = OrderPublisher(
-            database=self.database, pending=pending, producer=self.producer, faults=faults
+            database=self.database, pending=steps, producer=self.producer, faults=faults
         )
 
     def place(self, key: str | None = None, sku: str = "burger") -> Order:

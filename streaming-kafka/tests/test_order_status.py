@@ -20,7 +20,7 @@ class Store:
     """An order store that reads events."""
 
     def __init__(self, url: str) -> None:
-        self.database = Database(url, order_store.metadata)
+        self.database = Database(url, order_store.metadata, parked_events.metadata)
 
     def reads(self, *events) -> None:
         with self.database.transaction() as tx:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from campus import order_store
+from campus import order_store, pending
 from campus.database import Database, DatabaseDown
 from campus.faults import ANSWERING, Faults
 from campus.loop import Loop
@@ -42,14 +42,14 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 
     `env` holds DATABASE_URL, INVENTORY_URL, NOTIFICATION_URL and INVENTORY_TIMEOUT_MS.
     """
-    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_store.metadata)
+    database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_store.metadata, pending.metadata)
     inventory = ServiceClient(env.get("INVENTORY_URL", "http://127.0.0.1:8001"))
     notification = ServiceClient(env.get("NOTIFICATION_URL", "http://127.0.0.1:8002"))
     faults = Faults(ANSWERING | {"timeout"}, timeout=int(env.get("INVENTORY_TIMEOUT_MS", "5000")) / 1000)
-    pending = PendingSteps(database)
-    saga = OrderSaga(database=database, pending=pending, inventory=inventory, notification=notification, faults=faults)
+    steps = PendingSteps(database)
+    saga = OrderSaga(database=database, pending=steps, inventory=inventory, notification=notification, faults=faults)
     # Each step has a loop of its own: a service that hangs holds up what waits for it, and nothing else.
-    loops = {"lease": Loop("lease", pending.renew, idle=RENEW_SECONDS)}
+    loops = {"lease": Loop("lease", steps.renew, idle=RENEW_SECONDS)}
     for step in STEPS:
         loops[step] = Loop(step, partial(saga.reconcile, step), waits_until=partial(saga.calls_until, step))
     app = create_service(
@@ -67,7 +67,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         key = idempotency_key()
         refusal = faults.inject()
         order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
-        with pending.held(order.order_id):
+        with steps.held(order.order_id):
             placed = saga.place(order, key)
             bind_order_id(placed.order_id)
             if placed is not order:

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from campus import order_store
+from campus import order_store, pending
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
 from campus.orders import Order
@@ -30,7 +30,7 @@ class Harness:
 
     def start(self) -> None:
         """Start the order service anew on the same database."""
-        self.database = Database(self.url, order_store.metadata)
+        self.database = Database(self.url, order_store.metadata, pending.metadata)
         self.pending = PendingSteps(self.database, clock=lambda: self.clock.now)
         self.saga = OrderSaga(
             database=self.database,
