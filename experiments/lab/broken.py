@@ -1,7 +1,7 @@
-"""Whether the checker finds the mistake of a broken version: judged from the raw files of two runs of one story.
+"""Whether the checker finds the mistake of a broken version: judged from the raw files of two runs of one experiment.
 
-The run with the broken version must turn red in what the version names, and in nothing else; the run with the right one
-must pass. Every order that was done before the disturbance must be sound in both.
+The run with the broken version must fail in what the version names, and in nothing else. The run with the right version
+must pass. No order that was done before the fault may break an invariant in either run.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ def _same_story(variant: BrokenVersion, red: Run, green: Run) -> Said:
             yield FAIL, f"a run is of {is_[0]}, {is_[1]}, {is_[2] or 'the right version'}"
     done = [[step.what for step in steps.happened(run)] for run in (red, green)]
     if done[0] != done[1]:
-        yield FAIL, "the two runs did not do the same"
+        yield FAIL, "the two runs have different steps"
 
 
 def _right_version(summary: dict[str, Any]) -> Said:
@@ -68,17 +68,17 @@ def _turned_red(variant: BrokenVersion, run: Run, summary: dict[str, Any]) -> Sa
     """Yield where the broken version is not red for the reason that it names, or for another as well."""
     verdicts = {check["id"]: check["verdict"] for check in _checks(summary)}
     if UNKNOWN in verdicts.values():
-        yield UNKNOWN, f"of the broken version nobody can tell: {summary['invariants'][0]['sentence']}"
+        yield UNKNOWN, f"the broken version cannot be judged: {summary['invariants'][0]['sentence']}"
         return
     for name, verdict in verdicts.items():
         if verdict == FAIL and name not in variant.caught_by:
-            yield FAIL, f"it turned red for another reason: {name}"
+            yield FAIL, f"it failed for another reason: {name}"
     for name in variant.caught_by:
         if verdicts.get(name) != FAIL:
-            yield FAIL, f"it did not turn red: {name}"
+            yield FAIL, f"it did not fail: {name}"
     for order in _named(run, summary):
         if order.startswith(CALM):
-            yield FAIL, f"{order} is wrong already, which was done before the disturbance"
+            yield FAIL, f"{order}, which was done before the fault, breaks an invariant"
 
 
 def _checks(summary: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The checker: decides each invariant from the history and from what the services held at the end.
 
 Each rule is a function whose docstring is the rule in one sentence; it yields `(operation or order id, what is wrong)`
-for everything that breaks it. It sees nothing but the raw files, so anybody can check again.
+for everything that breaks it. It reads only the raw files, so every reader can check again.
 """
 
 from collections import Counter, defaultdict
@@ -23,7 +23,7 @@ Wrong = Iterator[tuple[str, str]]
 
 @dataclass
 class Finding:
-    """What was found of one invariant; `violations` names the orders and tells their story in order of time."""
+    """What was found of one invariant; `violations` names the orders, with their events in order of time."""
 
     id: str
     rule: str
@@ -60,15 +60,15 @@ def acknowledged_orders_end(e: Evidence) -> Wrong:
     for order in e.orders.values():
         ends = [step["status"] for step in order["timeline"] if step["status"] in FINAL]
         if len(ends) != 1 or order["status"] != ends[0]:
-            yield order["order_id"], f"it ended {len(ends)} times and is {order['status']}"
+            yield order["order_id"], f"it has {len(ends)} final states and is {order['status']}"
     for op in e.operations.values():
         if op.result != "ok":
             continue
         order = e.orders.get(op.order_id or "")
         if order is None:
-            yield op.op, "it was acknowledged and is not there"
+            yield op.op, "it was acknowledged and does not exist"
         elif op.kind == "201" and order["status"] == "failed":
-            yield order["order_id"], "the client was told that it is reserved, and it failed"
+            yield order["order_id"], "the client got 201, and the order failed"
 
 
 def nothing_reserved_twice(e: Evidence) -> Wrong:
@@ -83,7 +83,7 @@ def nothing_reserved_twice(e: Evidence) -> Wrong:
 
 
 def stock_adds_up(e: Evidence) -> Wrong:
-    """Initial stock and what was restocked equal what is on hand and what is reserved, and nothing is negative."""
+    """The initial and the added stock equal the stock on hand and the reserved stock, and no stock is negative."""
     taken: Counter[str] = Counter()
     for reservation in e.holding:
         for line in reservation["items"]:
@@ -93,11 +93,11 @@ def stock_adds_up(e: Evidence) -> Wrong:
         if level["initial"] != level["on_hand"] + taken[sku] or level["on_hand"] < 0:
             yield sku, f"{level['initial']} initial, {level['on_hand']} on hand, {taken[sku]} reserved by orders"
     for sku in sorted(taken.keys() - {level["sku"] for level in e.stock}):
-        yield sku, f"{taken[sku]} reserved of what is not on the menu"
+        yield sku, f"{taken[sku]} reserved of an item that does not exist"
 
 
 def nothing_out_of_nowhere(e: Evidence) -> Wrong:
-    """Nothing is reserved or notified that no client ordered."""
+    """Each reservation and each notification belongs to an order of a client."""
     for reservation in e.holding:
         order = e.orders.get(reservation["order_id"])
         op = e.operations.get(order["user_id"]) if order else None
@@ -108,20 +108,23 @@ def nothing_out_of_nowhere(e: Evidence) -> Wrong:
     for notification in e.notifications:
         order = e.orders.get(notification["order_id"])
         if order is None or order["user_id"] not in e.operations or order["user_id"] != notification["user_id"]:
-            yield notification["order_id"], f"{notification['user_id']} was notified and ordered no such thing"
+            yield (
+                notification["order_id"],
+                f"{notification['user_id']} was notified, and did not place this order",
+            )
 
 
 def refused_orders_hold_nothing(e: Evidence) -> Wrong:
-    """An order that was definitely refused holds no reservation once things have settled."""
+    """An order that was refused with certainty holds no reservation at the end."""
     for op in e.operations.values():
         if op.result == "fail":
             for order in e.orders_of[op.op]:
                 if order["order_id"] in e.holding_by_order:
-                    yield order["order_id"], f"the client was told {op.kind}, and it holds stock"
+                    yield order["order_id"], f"the client got {op.kind}, and the order holds stock"
 
 
 def one_notification_each(e: Evidence) -> Wrong:
-    """There is one notification for each reserved order and none for a failed one."""
+    """Each reserved order has one notification, and a failed order has none."""
     sent = Counter(n["order_id"] for n in e.notifications)
     for order_id, order in e.orders.items():
         wanted = 1 if order["status"] in ("reserved", "notified") else 0
@@ -132,7 +135,7 @@ def one_notification_each(e: Evidence) -> Wrong:
 
 
 def open_outcomes_are_resolved(e: Evidence) -> Wrong:
-    """An order whose outcome its client could not know happened once or not at all."""
+    """An order with an unknown outcome happened once or not at all."""
     for op in e.operations.values():
         if op.result in ("ok", "fail"):
             continue
@@ -140,7 +143,7 @@ def open_outcomes_are_resolved(e: Evidence) -> Wrong:
         open_ones = [o for o in e.orders_of[op.op] if o["status"] not in FINAL]
         if len(done) > 1 or open_ones:
             states = ", ".join(o["status"] for o in e.orders_of[op.op])
-            yield op.op, f"the client saw {op.kind}; its orders are {states}"
+            yield op.op, f"the client got {op.kind}; its orders are {states}"
 
 
 def replay_rebuilds_the_numbers(e: Evidence) -> Wrong:
@@ -149,12 +152,12 @@ def replay_rebuilds_the_numbers(e: Evidence) -> Wrong:
     counted = reports.of_orders(o for o in e.orders.values() if o["user_id"] not in refused)
     for report in e.reports:
         for name in reports.differences(counted, report):
-            yield name, "analytics counts otherwise than the orders that were placed and what became of them"
+            yield name, "analytics has another number than the orders and their final states give"
         if report["digest"] != digest(report):
             yield "digest", "it is not the digest of the report"
     for before, after in reports.replays(e.run):
         for name in reports.differences(before, after):
-            yield name, "it was another number after the replay"
+            yield name, "the number was different after the replay"
 
 
 RULES: dict[str, Callable[[Evidence], Wrong]] = {
@@ -182,7 +185,7 @@ def _why_undecided(e: Evidence) -> str | None:
     if e.missing:
         return f"the state of {', '.join(m['service'] for m in e.missing)} is not known"
     if not e.stock:
-        return "there is no record of what the services held"
+        return "the data of the services at the end is missing"
     finished = (order["status"] in FINAL for order in e.orders.values())
     if not any(op.result == "ok" for op in e.operations.values()) or not any(finished):
         return "no order was completed"
@@ -197,13 +200,13 @@ def _decide(id: str, rule: Callable[[Evidence], Wrong], e: Evidence, undecided: 
     if not wrong:
         return Finding(id, text, PASS, f"Holds for {len(e.orders):,} orders and {len(e.operations):,} requests.")
     names = ", ".join(subject for subject, _ in wrong[:3]) + (" …" if len(wrong) > 3 else "")
-    sentence = f"Broken {len(wrong):,} times: {names} ({wrong[0][1]})."
+    sentence = f"Broken {len(wrong):,} time{'s' if len(wrong) > 1 else ''}: {names} ({wrong[0][1]})."
     told = [{"subject": s, "wrong": why, "story": story(e, s)} for s, why in wrong[:MOST_TOLD]]
     return Finding(id, text, FAIL, sentence, told)
 
 
 def story(e: Evidence, subject: str) -> list[str]:
-    """Tell what is known of an order (or of an operation's orders) in order of time, one line an event."""
+    """Return the events of an order (or of an operation's orders) in order of time, one line each."""
     orders = [e.orders[subject]] if subject in e.orders else e.orders_of.get(subject, [])
     users = {o["user_id"] for o in orders} | {subject}
     ids = {o["order_id"] for o in orders} | {subject}
@@ -211,7 +214,7 @@ def story(e: Evidence, subject: str) -> list[str]:
     for op in (e.operations[u] for u in users if u in e.operations):
         told.append((op.sent, f"client {op.op} sends {_items(op.items)}"))
         if op.ended is not None:
-            told.append((op.ended, f"client {op.op} sees {op.kind} ({op.result})"))
+            told.append((op.ended, f"client {op.op} gets {op.kind} ({op.result})"))
     rows = [(step, f"order {order['order_id']} is {step['status']}") for order in orders for step in order["timeline"]]
     for r in e.reservations:
         if r["order_id"] in ids:
@@ -223,7 +226,7 @@ def story(e: Evidence, subject: str) -> list[str]:
 
 
 def _disturbances(e: Evidence, told: list[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Return what was done to the services while the story went on, and before it if it was not mended by then."""
+    """Return the faults during these events, and those that began before and still lasted."""
     if not told:
         return []
     first, last = min(told)[0], max(told)[0]

@@ -59,7 +59,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "experiment": head["experiment"],
         "part": head["part"],
-        "title": head["title"] + (f" — broken on purpose: {head['broken']}" if "broken" in head else ""),
+        "title": head["title"] + (f" — broken version {head['broken']}" if "broken" in head else ""),
         "quick": head["quick"],
         "began_at": head["began_at"],
         "environment": head["environment"],

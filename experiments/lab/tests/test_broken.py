@@ -187,7 +187,7 @@ def test_a_prediction_can_be_what_catches(tmp_path, expecting):
     expecting('yield equals("a0-sent", "Orders sent", run.load("a").sent, 5)')
     red, green = good(), good()
     counted = replace(MADE, caught_by=("a0-sent",))
-    assert judged(tmp_path / "same", red, green, counted) == ("fail", "it did not turn red: a0-sent")
+    assert judged(tmp_path / "same", red, green, counted) == ("fail", "it did not fail: a0-sent")
     red.sends("a-5", 5.5, items())
     red.sees("a-5", 5.6, "refused")
     assert judged(tmp_path / "more", red, green, counted) == ("pass", "caught")
@@ -196,17 +196,17 @@ def test_a_prediction_can_be_what_catches(tmp_path, expecting):
 def test_red_for_another_reason_is_not_caught(tmp_path):
     red = good()
     red.moves(-1)
-    assert judged(tmp_path, red, good()) == ("fail", f"it turned red for another reason: {ADDS_UP}")
+    assert judged(tmp_path, red, good()) == ("fail", f"it failed for another reason: {ADDS_UP}")
 
 
 def test_red_for_a_second_reason_is_not_caught(tmp_path):
     red = unnotified()
     red.moves(-1)
-    assert judged(tmp_path, red, good()) == ("fail", f"it turned red for another reason: {ADDS_UP}")
+    assert judged(tmp_path, red, good()) == ("fail", f"it failed for another reason: {ADDS_UP}")
 
 
 def test_a_broken_version_that_stays_green_is_not_caught(tmp_path):
-    assert judged(tmp_path, good(), good()) == ("fail", f"it did not turn red: {ONE_NOTIFICATION}")
+    assert judged(tmp_path, good(), good()) == ("fail", f"it did not fail: {ONE_NOTIFICATION}")
 
 
 def test_a_right_version_that_turns_red_is_not_right(tmp_path):
@@ -248,7 +248,7 @@ def test_a_run_of_something_else_is_noticed(tmp_path, head, why):
 def test_the_right_version_must_have_been_through_the_same(tmp_path):
     green = good()
     green.fault("kill", "order", 5.0)
-    assert judged(tmp_path, unnotified(), green) == ("fail", "the two runs did not do the same")
+    assert judged(tmp_path, unnotified(), green) == ("fail", "the two runs have different steps")
 
 
 def test_an_order_from_before_the_disturbance_must_be_sound(tmp_path):
@@ -258,7 +258,7 @@ def test_an_order_from_before_the_disturbance_must_be_sound(tmp_path):
             for key in ("op", "user_id"):
                 if line.get(key) == "a-0":
                     line[key] = "warm-0"
-    why = "warm-0 is wrong already, which was done before the disturbance"
+    why = "warm-0, which was done before the fault, breaks an invariant"
     assert judged(tmp_path, *runs) == ("fail", why)
 
 
@@ -266,11 +266,11 @@ def test_the_report_says_by_what_each_was_caught_and_tells_one_story(tmp_path):
     write(tmp_path / "red", unnotified(), broken="made")
     write(tmp_path / "green", good())
     text = write_report([judge(MADE, tmp_path), variants_unrun(tmp_path)])
-    assert "**1 of 2 are caught.**" in text
+    assert "**1 of 2 mistakes are found.**" in text
     rule = invariants.one_notification_each.__doc__
-    assert f"[it turns red](made/red/report.md): {ONE_NOTIFICATION}: {rule} Broken 1 times: o0" in text
+    assert f"[broken version](made/red/report.md) breaks: {ONE_NOTIFICATION}: {rule} Broken 1 time: o0" in text
     assert "client a-0 sends 2 burger" in text
-    assert "[it gave](made/green/report.md): 0 of 0 predictions hold, 7 of 7 invariants" in text
+    assert "[right version](made/green/report.md): 0 of 0 predictions hold, 7 of 7 invariants" in text
     assert "? unknown: " in text
 
 
@@ -289,7 +289,7 @@ def test_the_command_judges_those_named_and_reports_all_that_ran(tmp_path, monke
         done = CliRunner().invoke(broken.caught, [str(tmp_path), *names])
         assert done.exit_code == status, done.output
     assert CliRunner().invoke(broken.caught, [str(tmp_path), "made"]).exit_code == 0
-    assert "**1 of 2 are caught.**" in (tmp_path / "report.md").read_text()
+    assert "**1 of 2 mistakes are found.**" in (tmp_path / "report.md").read_text()
 
 
 def test_the_committed_report_is_what_the_committed_runs_give():
@@ -304,9 +304,7 @@ def test_the_committed_report_is_what_the_committed_runs_give():
 def test_a_broken_run_is_said_to_be_one_and_is_no_evidence(tmp_path):
     head = {"broken": "no_release", "part": "sync-rest", "experiment": "a5_outage"}
     write(tmp_path / "a5_outage", accepted(), **head)
-    assert run_report.summarise(history.read(tmp_path / "a5_outage"))["title"].endswith(
-        " — broken on purpose: no_release"
-    )
+    assert run_report.summarise(history.read(tmp_path / "a5_outage"))["title"].endswith(" — broken version no_release")
     files = {file.name: file.read_bytes() for file in (tmp_path / "a5_outage").iterdir()}
     graded = grade.grade_exhibit(Exhibit("results/sync-rest/a5_outage", files, None, None, None, False, False, False))
     said = {broken.rule: broken.sentences for broken in graded.broken}

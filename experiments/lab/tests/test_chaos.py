@@ -421,7 +421,7 @@ def test_a_report_counts_the_kinds_that_could_be_drawn_and_old_ones_those_of_the
         "kill": 1, "configure": 1, "database_away": 1,
     }  # fmt: skip
     text = (folder / "report.md").read_text()
-    assert "| 3.0 s | 4.0 s | keep its database from being written | order | 2.0 s | 3.0 s | done |" in text
+    assert "| 3.0 s | 4.0 s | lock its database for writing | order | 2.0 s | 3.0 s | done |" in text
     assert "| order | without its database | 3.0 s | 4.0 s | 1.0 s |" in text
 
 

@@ -209,7 +209,7 @@ def test_the_story_is_told_in_order_of_time():
         "-- pause inventory",
         "order o2 is placed",
         "order o2 is unknown",
-        "client a-2 sees 504 (info)",
+        "client a-2 gets 504 (info)",
         "-- unpause inventory",
         "inventory: released 1 soda for o2",
     ]

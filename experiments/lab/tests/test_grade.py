@@ -605,7 +605,7 @@ def test_a_broken_invariant_fails_all_lines_of_its_run(forger):
 
     lines = lines_of(forger, A5, change=doubled)
     assert {lines[name].verdict for name in ("A5a", "A5b")} == {"fail"}
-    assert lines["A5a"].reason.startswith("INV-2: Broken 1 times")
+    assert lines["A5a"].reason.startswith("INV-2: Broken 1 time")
 
 
 def test_a_section_that_is_missing(clone):
