@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
@@ -41,7 +41,7 @@ class ServiceClient:
     """Another service, called from any thread, over connections that are kept for the next calls.
 
     It uses the adapter of `requests` without a Session, whose redirects, cookies, proxies and .netrc no service needs:
-    they cost half as much again. The adapter sends a request once and never again.
+    a call takes less than half the processor time so (see the benchmark). The adapter sends a request once.
 
     Example:
 
@@ -50,11 +50,7 @@ class ServiceClient:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._adapter = HTTPAdapter(pool_maxsize=MAX_KEPT)
-        pool = self._adapter.get_connection_with_tls_context(requests.Request("GET", url).prepare(), verify=True)
-        made: Any = pool  # its connections may come from any function
-        made.ConnectionCls = partial(_Connection, Bounded(partial(_addresses, pool.host, pool.port), CONNECT_SECONDS))
+        self._url, self._adapter = url, _Adapter(url)
 
     def post(self, path: str, body: Any, *, timeout: float, request_id: str) -> Reply:
         """POST JSON and return the reply. Raises ConnectFailed, or OutcomeUnknown after `timeout` seconds."""
@@ -73,7 +69,7 @@ class ServiceClient:
     def _call(self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: float) -> Reply:
         request = requests.PreparedRequest()
         request.method, request.url, request.body = method, self._url + path, data
-        request.headers = CaseInsensitiveDict(headers)
+        request.headers = headers  # type: ignore[assignment]  # any mapping does
         _this_call.deadline = time.monotonic() + timeout
         try:
             with self._adapter.send(request, stream=True, timeout=timeout) as reply:
@@ -83,6 +79,27 @@ class ServiceClient:
         if len(body) > MAX_REPLY:
             raise OutcomeUnknown(f"the answer is larger than {MAX_REPLY} bytes")
         return Reply(reply.status_code, _json_object(body))
+
+
+class _Adapter(HTTPAdapter):
+    """The adapter for one host. It need not look for the host's connections, and its answers have no cookies."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(pool_maxsize=MAX_KEPT)
+        self._pool = super().get_connection_with_tls_context(requests.Request("GET", url).prepare(), verify=True)
+        lookup = Bounded(partial(_addresses, self._pool.host, self._pool.port), CONNECT_SECONDS)
+        made: Any = self._pool  # its connections may come from any function
+        made.ConnectionCls = partial(_Connection, lookup)
+
+    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> HTTPConnectionPool:
+        """Return the connections of the host."""
+        return self._pool
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return status and body alone."""
+        response = requests.Response()
+        response.status_code, response.raw = resp.status, resp
+        return response
 
 
 # requests limits each wait for bytes. One limit for the whole call is set here, for the connection that it uses.
