@@ -101,12 +101,13 @@ def _replay(analytics: Service, admin: "KafkaAdminClient", events: int) -> dict[
 
 def _drain(bench: Bench, services: Services, orders: int, n: int) -> None:
     """Produce a backlog, let inventory alone drain it, then the bare loops; then everybody, and weigh them."""
-    inventory = services["inventory"]
+    inventory, mark = services["inventory"], measure.settled_mark(services)
+    _wait_at_rest([services[name] for name in EVENTS])
     with _all_read(services, orders), measure.paused(services, EVENTS):
-        since, mark, done = str(int(time.time() * 1000)), measure.mark(services), measure.done(inventory)
+        since, done = str(int(time.time() * 1000)), measure.done(inventory)
         _bulk(services["order"], orders, seed=n)
         measure.resume(inventory)
-        measure.wait("the backlog stays", lambda: measure.done(inventory) > done + orders, every=0.05)
+        measure.wait("the backlog stays", lambda: measure.done(inventory) >= done + orders, every=0.05)
         ended = time.time()
         at = [row["at"] for row in measure.rows(inventory, "reservations", mark)]
         took = ended - datetime.fromisoformat(min(at)).timestamp()
