@@ -4,6 +4,7 @@ One worker, because faults, metrics and background loops live in its memory; thr
 is how many requests work at a time; `campus.server` says what becomes of the others.
 """
 
+import gc
 import os
 
 from campus import logs
@@ -43,7 +44,13 @@ def take_core() -> None:
 
 
 def post_worker_init(worker) -> None:
-    """Start the service's background loops: after the fork, since threads do not survive one."""
+    """Start the service's background loops: after the fork, since threads do not survive one.
+
+    What was loaded until now stays for good. Frozen, it is left out of each garbage collection, which would look at
+    some 86,000 objects, and hold up all threads for tens of milliseconds.
+    """
+    gc.collect()
+    gc.freeze()
     worker.wsgi.extensions["campus"].start()
 
 
