@@ -15,7 +15,7 @@ from lab.services import Service
 _MODULES: dict[str, ModuleType] = {module.NAME: module for module in (rabbitmq, kafka)}
 
 
-def speaker(service: Service) -> ModuleType:
+def client_for(service: Service) -> ModuleType:
     """Return the module that speaks to a broker."""
     return _MODULES[service.name]
 
@@ -33,7 +33,7 @@ def broker_of(services: Mapping[str, Service]) -> Service | None:
 def emptied(service: Service) -> bool:
     """Delete everything that a broker holds, if it can be asked to; return whether it is empty now."""
     try:
-        speaker(service).empty(service)
+        client_for(service).empty(service)
     except LabError:
         return False
     return True

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from lab.brokers import base
-from lab.brokers.message import Letter
+from lab.brokers.message import BrokerMessage
 from lab.errors import LabError
 from lab.services import Service
 
@@ -13,9 +13,9 @@ GROUP = "x-group"  # who gave up on it, where more than one may
 SHOWN = 400
 
 
-def letters(service: Service, queues: tuple[str, ...] = ()) -> list[tuple[str, Letter]]:
+def letters(service: Service, queues: tuple[str, ...] = ()) -> list[tuple[str, BrokerMessage]]:
     """Return `(work queue, letter)` for all that is dead-lettered, or for these queues. Raises LabError."""
-    broker = base.speaker(service)
+    broker = base.client_for(service)
     return broker.letters(service, queues or broker.WORK)
 
 
@@ -29,7 +29,7 @@ def as_state(service: Service) -> list[dict[str, Any]]:
     ]
 
 
-def described(dead: str, letter: Letter) -> list[str]:
+def described(dead: str, letter: BrokerMessage) -> list[str]:
     """Return what a person wants to know of a letter in this dead-letter queue, in lines."""
     lines = [f"{dead}  message {letter.message_id or 'without id'}"]
     lines.append(f"  reason   {letter.headers.get(REASON, 'none given')}")
@@ -38,7 +38,7 @@ def described(dead: str, letter: Letter) -> list[str]:
     return [*lines, f"  body     {letter.body.decode(errors='replace')[:SHOWN]}"]
 
 
-def history(letter: Letter) -> list[dict[str, str]]:
+def history(letter: BrokerMessage) -> list[dict[str, str]]:
     """Return the failures before it was dead-lettered, oldest first."""
     try:
         return json.loads(letter.headers.get(HISTORY, "[]"))
@@ -48,7 +48,7 @@ def history(letter: Letter) -> list[dict[str, str]]:
 
 def queues_of(service: Service, queue: str | None) -> tuple[str, ...]:
     """Return the queue that a person names, or all work queues. Raises LabError where there is no such queue."""
-    work = base.speaker(service).WORK
+    work = base.client_for(service).WORK
     if queue is None:
         return work
     name = queue.removesuffix(".dlq")

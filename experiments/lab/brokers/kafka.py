@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from campus.events import partition_of
 
 from lab.brokers import kafka_client
-from lab.brokers.message import Letter
+from lab.brokers.message import BrokerMessage
 from lab.errors import LabError
 from lab.services import Service
 
@@ -48,11 +48,11 @@ def channel(service: Service) -> Iterator["KafkaProducer"]:
                 producer.close(timeout=1)
 
 
-def publish(on: "KafkaProducer", queue: str, letters: Sequence[Letter]) -> list[str]:
+def publish(on: "KafkaProducer", queue: str, letters: Sequence[BrokerMessage]) -> list[str]:
     """Put letters into a topic and return their ids, `topic/partition/offset`. Raises KafkaError for one not taken."""
     count = len(on.partitions_for(queue))
 
-    def send(letter: Letter) -> Any:
+    def send(letter: BrokerMessage) -> Any:
         partition = None if letter.key is None else partition_of(letter.key, count)
         return on.send(queue, key=letter.key, value=letter.body, partition=partition)
 
@@ -86,7 +86,7 @@ def read_all(service: Service, topics: Sequence[str]) -> Iterator[Any]:
                 raise kafka_client.silent(service, "no records")
 
 
-def letters(service: Service, queues: Sequence[str] = WORK) -> list[tuple[str, Letter]]:
+def letters(service: Service, queues: Sequence[str] = WORK) -> list[tuple[str, BrokerMessage]]:
     """Return `(topic it came from, letter)` of all dead letters that were not sent back, each once. Raises LabError.
 
     Two groups that read a topic both give up on what neither can read: it is one letter, with both groups.
@@ -113,8 +113,8 @@ def send_back(service: Service, queue: str) -> int:
     return len(back)
 
 
-def _letters(records: Sequence[Any], done: dict[str, int], queues: Sequence[str]) -> list[tuple[str, Letter]]:
-    found: dict[str, Letter] = {}
+def _letters(records: Sequence[Any], done: dict[str, int], queues: Sequence[str]) -> list[tuple[str, BrokerMessage]]:
+    found: dict[str, BrokerMessage] = {}
     sent_back: set[str] = set()
     for record in records:
         told = {name: value.decode(errors="replace") for name, value in record.headers}
@@ -124,7 +124,7 @@ def _letters(records: Sequence[Any], done: dict[str, int], queues: Sequence[str]
         elif origin in found:
             found[origin].headers[GROUP] += f", {told.get(GROUP)}"
         elif origin not in sent_back and _topic(origin) in queues:
-            found[origin] = Letter(record.value or b"", origin, told, record.key)
+            found[origin] = BrokerMessage(record.value or b"", origin, told, record.key)
     return [(_topic(origin), letter) for origin, letter in found.items()]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Letter:
+class BrokerMessage:
     """A message for a queue or topic, or from one; only Kafka has keys, and gives its messages their ids."""
 
     body: bytes

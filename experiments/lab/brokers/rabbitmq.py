@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from lab.brokers.message import Letter
+from lab.brokers.message import BrokerMessage
 from lab.errors import LabError
 from lab.services import Service
 
@@ -76,7 +76,7 @@ def ready(on: "BlockingChannel", queue: str) -> int:
     return answer.message_count
 
 
-def publish(on: "BlockingChannel", queue: str, letters: Sequence[Letter]) -> list[str | None]:
+def publish(on: "BlockingChannel", queue: str, letters: Sequence[BrokerMessage]) -> list[str | None]:
     """Put letters into a queue, each confirmed, and return their ids. Raises AMQPError for one that is not taken."""
     import pika
 
@@ -89,17 +89,17 @@ def publish(on: "BlockingChannel", queue: str, letters: Sequence[Letter]) -> lis
     return [letter.message_id for letter in letters]
 
 
-def take(on: "BlockingChannel", queue: str) -> Iterator[tuple[int, Letter]]:
+def take(on: "BlockingChannel", queue: str) -> Iterator[tuple[int, BrokerMessage]]:
     """Yield `(delivery tag, letter)` of every message that is there now; what is not acknowledged stays there."""
     for _ in range(ready(on, queue)):
         found: tuple[Any, Any, Any] = on.basic_get(queue)
         method, properties, body = found
         if method is None:
             return
-        yield method.delivery_tag, Letter(body, properties.message_id, properties.headers or {})
+        yield method.delivery_tag, BrokerMessage(body, properties.message_id, properties.headers or {})
 
 
-def letters(service: Service, queues: Sequence[str] = WORK) -> list[tuple[str, Letter]]:
+def letters(service: Service, queues: Sequence[str] = WORK) -> list[tuple[str, BrokerMessage]]:
     """Return `(work queue, letter)` for all that is dead-lettered; it stays where it is. Raises LabError."""
     with channel(service) as on:
         return [(queue, letter) for queue in queues for _, letter in take(on, dead_letters(queue))]
@@ -113,7 +113,7 @@ def send_back(service: Service, queue: str) -> int:
     count = 0
     with channel(service) as on:
         for tag, letter in take(on, dead_letters(queue)):
-            publish(on, queue, [Letter(letter.body, letter.message_id, {})])
+            publish(on, queue, [BrokerMessage(letter.body, letter.message_id, {})])
             on.basic_ack(tag)
             count += 1
     return count

@@ -16,7 +16,7 @@ from lab.history.model import Run, seconds_at
 from lab.verdict import FAIL, PASS, UNKNOWN
 
 FINAL = ("notified", "failed")
-MOST_TOLD = 10
+MAX_TOLD = 10
 
 Wrong = Iterator[tuple[str, str]]
 
@@ -36,7 +36,7 @@ class Finding:
         return asdict(self)
 
 
-class Evidence:
+class RunIndex:
     """The raw files, indexed by operation (which is the order's user_id) and by order."""
 
     def __init__(self, run: Run) -> None:
@@ -55,7 +55,7 @@ class Evidence:
             self.orders_of[order["user_id"]].append(order)
 
 
-def acknowledged_orders_end(e: Evidence) -> Wrong:
+def acknowledged_orders_end(e: RunIndex) -> Wrong:
     """Every acknowledged order reaches exactly one final state."""
     for order in e.orders.values():
         ends = [step["status"] for step in order["timeline"] if step["status"] in FINAL]
@@ -71,7 +71,7 @@ def acknowledged_orders_end(e: Evidence) -> Wrong:
             yield order["order_id"], "the client got 201, and the order failed"
 
 
-def nothing_reserved_twice(e: Evidence) -> Wrong:
+def nothing_reserved_twice(e: RunIndex) -> Wrong:
     """No order holds two reservations."""
     for order_id, n in Counter(r["order_id"] for r in e.holding).items():
         if n > 1:
@@ -82,7 +82,7 @@ def nothing_reserved_twice(e: Evidence) -> Wrong:
             yield user, f"one order of a client became {n} orders that hold stock"
 
 
-def stock_adds_up(e: Evidence) -> Wrong:
+def stock_adds_up(e: RunIndex) -> Wrong:
     """The initial and the added stock equal the stock on hand and the reserved stock, and no stock is negative."""
     taken: Counter[str] = Counter()
     for reservation in e.holding:
@@ -96,7 +96,7 @@ def stock_adds_up(e: Evidence) -> Wrong:
         yield sku, f"{taken[sku]} reserved of an item that does not exist"
 
 
-def nothing_out_of_nowhere(e: Evidence) -> Wrong:
+def nothing_out_of_nowhere(e: RunIndex) -> Wrong:
     """Each reservation and each notification belongs to an order of a client."""
     for reservation in e.holding:
         order = e.orders.get(reservation["order_id"])
@@ -114,7 +114,7 @@ def nothing_out_of_nowhere(e: Evidence) -> Wrong:
             )
 
 
-def refused_orders_hold_nothing(e: Evidence) -> Wrong:
+def refused_orders_hold_nothing(e: RunIndex) -> Wrong:
     """An order that was refused with certainty holds no reservation at the end."""
     for op in e.operations.values():
         if op.result == "fail":
@@ -123,7 +123,7 @@ def refused_orders_hold_nothing(e: Evidence) -> Wrong:
                     yield order["order_id"], f"the client got {op.kind}, and the order holds stock"
 
 
-def one_notification_each(e: Evidence) -> Wrong:
+def one_notification_each(e: RunIndex) -> Wrong:
     """Each reserved order has one notification, and a failed order has none."""
     sent = Counter(n["order_id"] for n in e.notifications)
     for order_id, order in e.orders.items():
@@ -134,7 +134,7 @@ def one_notification_each(e: Evidence) -> Wrong:
             yield order_id, f"it is {order['status']} and holds {'no' if wanted else 'a'} reservation"
 
 
-def open_outcomes_are_resolved(e: Evidence) -> Wrong:
+def open_outcomes_are_resolved(e: RunIndex) -> Wrong:
     """An order with an unknown outcome happened once or not at all."""
     for op in e.operations.values():
         if op.result in ("ok", "fail"):
@@ -146,7 +146,7 @@ def open_outcomes_are_resolved(e: Evidence) -> Wrong:
             yield op.op, f"the client got {op.kind}; its orders are {states}"
 
 
-def replay_rebuilds_the_numbers(e: Evidence) -> Wrong:
+def replay_rebuilds_the_numbers(e: RunIndex) -> Wrong:
     """A replay from the beginning of the log rebuilds the same numbers."""
     refused = {op.op for op in e.operations.values() if op.result == "fail"}  # by the order service itself
     counted = reports.of_orders(o for o in e.orders.values() if o["user_id"] not in refused)
@@ -160,7 +160,7 @@ def replay_rebuilds_the_numbers(e: Evidence) -> Wrong:
             yield name, "the number was different after the replay"
 
 
-RULES: dict[str, Callable[[Evidence], Wrong]] = {
+RULES: dict[str, Callable[[RunIndex], Wrong]] = {
     "INV-1": acknowledged_orders_end,
     "INV-2": nothing_reserved_twice,
     "INV-3": stock_adds_up,
@@ -175,13 +175,13 @@ IDS = (*RULES, *RULES_OF_A_LOG)
 
 def check(run: Run) -> list[Finding]:
     """Decide every invariant. Without the state of a service or broker, or one finished order, nothing is decided."""
-    evidence = Evidence(run)
+    evidence = RunIndex(run)
     undecided = _why_undecided(evidence)
     rules = RULES | (RULES_OF_A_LOG if evidence.reports else {})
     return [_decide(id, rule, evidence, undecided) for id, rule in rules.items()]
 
 
-def _why_undecided(e: Evidence) -> str | None:
+def _why_undecided(e: RunIndex) -> str | None:
     if e.missing:
         return f"the state of {', '.join(m['service'] for m in e.missing)} is not known"
     if not e.stock:
@@ -192,7 +192,7 @@ def _why_undecided(e: Evidence) -> str | None:
     return None
 
 
-def _decide(id: str, rule: Callable[[Evidence], Wrong], e: Evidence, undecided: str | None) -> Finding:
+def _decide(id: str, rule: Callable[[RunIndex], Wrong], e: RunIndex, undecided: str | None) -> Finding:
     text = (rule.__doc__ or "").strip()
     if undecided:
         return Finding(id, text, UNKNOWN, f"Cannot tell: {undecided}.")
@@ -201,11 +201,11 @@ def _decide(id: str, rule: Callable[[Evidence], Wrong], e: Evidence, undecided: 
         return Finding(id, text, PASS, f"Holds for {len(e.orders):,} orders and {len(e.operations):,} requests.")
     names = ", ".join(subject for subject, _ in wrong[:3]) + (" …" if len(wrong) > 3 else "")
     sentence = f"Broken {len(wrong):,} time{'s' if len(wrong) > 1 else ''}: {names} ({wrong[0][1]})."
-    told = [{"subject": s, "wrong": why, "story": story(e, s)} for s, why in wrong[:MOST_TOLD]]
+    told = [{"subject": s, "wrong": why, "story": story(e, s)} for s, why in wrong[:MAX_TOLD]]
     return Finding(id, text, FAIL, sentence, told)
 
 
-def story(e: Evidence, subject: str) -> list[str]:
+def story(e: RunIndex, subject: str) -> list[str]:
     """Return the events of an order (or of an operation's orders) in order of time, one line each."""
     orders = [e.orders[subject]] if subject in e.orders else e.orders_of.get(subject, [])
     users = {o["user_id"] for o in orders} | {subject}
@@ -225,7 +225,7 @@ def story(e: Evidence, subject: str) -> list[str]:
     return [f"{at:10.3f} s  {text}" for at, text in sorted(told)]
 
 
-def _disturbances(e: Evidence, told: list[tuple[float, str]]) -> list[tuple[float, str]]:
+def _disturbances(e: RunIndex, told: list[tuple[float, str]]) -> list[tuple[float, str]]:
     """Return the faults during these events, and those that began before and still lasted."""
     if not told:
         return []

@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from lab.checker.invariants import FINAL, Evidence
+from lab.checker.invariants import FINAL, RunIndex
 from lab.history.model import Operation
 
 
-def lost(e: Evidence) -> list[str]:
+def lost(e: RunIndex) -> list[str]:
     """Return who was told that an order is accepted, and it is not there, or not done though it says so."""
     done = e.holding_by_order & {n["order_id"] for n in e.notifications}
 
@@ -21,7 +21,7 @@ def lost(e: Evidence) -> list[str]:
     return [op.op for op in e.operations.values() if op.result == "ok" and is_lost(op)]
 
 
-def duplicated(e: Evidence) -> list[str]:
+def duplicated(e: RunIndex) -> list[str]:
     """Return the orders with two reservations or two notifications, and the clients of whose order two were made."""
     reservations = Counter(r["order_id"] for r in e.holding)
     notifications = Counter(n["order_id"] for n in e.notifications)
@@ -30,6 +30,6 @@ def duplicated(e: Evidence) -> list[str]:
     return sorted(twice | clients)
 
 
-def unresolved(e: Evidence) -> list[str]:
+def unresolved(e: RunIndex) -> list[str]:
     """Return the orders that are in no final state."""
     return [order_id for order_id, order in e.orders.items() if order["status"] not in FINAL]

@@ -10,7 +10,7 @@ from campus.metrics import metrics
 from lab.analysis import backlog, reports
 from lab.checker import losses
 from lab.checker.figure import Figure, StandIn, attribute, figure
-from lab.checker.invariants import Evidence
+from lab.checker.invariants import RunIndex
 from lab.checker.parts import Backlog, Fault, Lag, Load, Recorded
 from lab.history import model as history
 
@@ -133,10 +133,10 @@ class Run(Recorded):
         return sum(kind in ("", k) for k in self.raw.carried_out())
 
     @cached_property
-    def _evidence(self) -> Evidence:
+    def _evidence(self) -> RunIndex:
         for service, what in (("order", "order"), ("inventory", "reservation"), ("notification", "notification")):
             self.held(service, what)
-        return Evidence(self.raw)
+        return RunIndex(self.raw)
 
     def _dead(self) -> list[dict[str, Any]]:
         self.held("kafka", "dead")

@@ -20,7 +20,7 @@ def list_queues() -> None:
     from rich.table import Table
 
     service = lifecycle.broker_up()
-    broker = base.speaker(service)
+    broker = base.client_for(service)
     counts = Counter(queue for queue, _ in dead_letters.letters(service))
     table = Table("from", "dead-letter queue", "messages")
     for queue in broker.WORK:
@@ -38,7 +38,7 @@ def show(queue: str | None) -> None:
     service = lifecycle.broker_up()
     found = dead_letters.letters(service, dead_letters.queues_of(service, queue))
     for name, letter in found:
-        dead = base.speaker(service).dead_letters(name)
+        dead = base.client_for(service).dead_letters(name)
         click.echo("\n".join(dead_letters.described(dead, letter)))
     click.echo(f"{len(found)} messages")
 
@@ -52,4 +52,4 @@ def replay(queue: str | None) -> None:
     """
     service = lifecycle.broker_up()
     for name in dead_letters.queues_of(service, queue):
-        click.echo(f"{name}: {base.speaker(service).send_back(service, name)} messages sent back")
+        click.echo(f"{name}: {base.client_for(service).send_back(service, name)} messages sent back")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from lab.errors import LabError
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.paths import relative
 from lab.runtime import broken as broken_versions
 from lab.services import part_named, services_of
@@ -43,9 +43,9 @@ def begin(
     told["broken"] = broken.name if broken else None
     more = {key: value for key, value in told.items() if value}
     expected = predictions.rehearse(script, named, quick=quick, services=[*services_of(named)])
-    journal = session.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, more=more, say=_say)
-    journal.note(type="predictions", text=expected)
-    click.echo(journal.folder)
+    recorder = session.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, more=more, say=_say)
+    recorder.record(type="predictions", text=expected)
+    click.echo(recorder.folder)
 
 
 @click.command()
@@ -72,7 +72,7 @@ def load(name: str, part: str | None, **options: Any) -> None:
     plan = Plan(name, **{key: value for key, value in options.items() if value is not None})
     plan.check()
     service = lifecycle.find(lifecycle.choose(), f"{part}/order" if part else "order")
-    run = loads.run(plan, service.url, Journal.current())
+    run = loads.run(plan, service.url, RunRecorder.current())
     done = latency.of_phases(run)[name]
     errors = ", ".join(f"{e['count']} × {kind}" for kind, e in done["errors"].items()) or "no errors"
     times = " ".join(f"{key} {shown_time(done[key])}" for key in ("p50", "p95", "p99", "max"))
@@ -85,9 +85,9 @@ def load(name: str, part: str | None, **options: Any) -> None:
 @click.argument("seconds", type=float)
 def at(phase: str, seconds: float) -> None:
     """Wait until SECONDS of the load PHASE have passed."""
-    journal = Journal.required()
-    journal.wait_for(phase, seconds)
-    journal.note(type="due", phase=phase, seconds=seconds)
+    recorder = RunRecorder.required()
+    recorder.wait_for(phase, seconds)
+    recorder.record(type="due", phase=phase, seconds=seconds)
 
 
 @click.command(hidden=True)
@@ -96,10 +96,10 @@ def settle(seconds: float) -> None:
     """Wait until every order is in a final state."""
     from lab.history import session
 
-    journal = Journal.required()
-    done = session.settle(journal, seconds)
+    recorder = RunRecorder.required()
+    done = session.settle(recorder, seconds)
     _say("  all orders are final" if done else f"  after {seconds:.0f} s some orders are not final, or messages wait")
-    for sentence in [] if done else session.unready(journal.head["part"]):
+    for sentence in [] if done else session.unready(recorder.head["part"]):
         _say(f"  {sentence}")
 
 
@@ -110,9 +110,9 @@ def snapshot(name: str) -> None:
     from lab.history import session
     from lab.history import snapshot as snapshots
 
-    journal = Journal.required()
-    session.settle(journal, 60.0)
-    snapshots.take(journal, name)
+    recorder = RunRecorder.required()
+    session.settle(recorder, 60.0)
+    snapshots.take(recorder, name)
 
 
 @click.command(hidden=True)
@@ -124,7 +124,7 @@ def redeliver(name: str, phase: str, count: int | None, shuffle: bool) -> None:
     """Publish the OrderPlaced events of the load PHASE again, noted under NAME."""
     from lab.faults import messages
 
-    sent = messages.redeliver(Journal.required(), name, phase, count=count, shuffle=shuffle)
+    sent = messages.redeliver(RunRecorder.required(), name, phase, count=count, shuffle=shuffle)
     _say(f"  {name}: {sent} events published again")
 
 
@@ -135,9 +135,8 @@ def poison(name: str, queue: str) -> None:
     """Publish each kind of malformed message into QUEUE, noted under NAME."""
     from lab.faults import messages
 
-    _say(
-        f"  {name}: {messages.poison(Journal.required(), name, queue)} kinds of invalid messages published into {queue}"
-    )
+    kinds = messages.poison(RunRecorder.required(), name, queue)
+    _say(f"  {name}: {kinds} kinds of invalid messages published into {queue}")
 
 
 @click.command(hidden=True)
@@ -147,7 +146,7 @@ def chaos(seed: int, minutes: float) -> None:
     """Inject the faults that a seed draws, during the load named chaos; then heal all services."""
     from lab.faults import run as chaos_run
 
-    chaos_run.run(Journal.required(), seed, minutes, _say)
+    chaos_run.run(RunRecorder.required(), seed, minutes, _say)
 
 
 @click.command(hidden=True)
@@ -156,7 +155,7 @@ def sample(owner: int) -> None:
     """Note how many messages wait, until the script ends."""
     from lab.history import sampler
 
-    sampler.run(Journal.required(), owner)
+    sampler.run(RunRecorder.required(), owner)
 
 
 @click.command(hidden=True)
@@ -170,20 +169,20 @@ def finish(keep_brokers: bool) -> None:
     from lab.report.format import prediction_row, verdict_sentence
     from lab.runtime import lifecycle
 
-    journal = Journal.required()
-    session.collect(journal)
+    recorder = RunRecorder.required()
+    session.collect(recorder)
     with ThreadPoolExecutor() as beside:  # both take seconds, and the report needs nobody any more
-        part = journal.head["part"]
+        part = recorder.head["part"]
         stopped = beside.submit(lifecycle.down, lifecycle.choose(), part, keep_brokers=keep_brokers)
-        summary = run_report.make(journal.folder)
+        summary = run_report.make(recorder.folder)
         stopped.result()
-    place = session.publish(journal)
+    place = session.publish(recorder)
     for p in summary["predictions"]:
         row = prediction_row(p)
         _say(f"  {p['verdict']:7} {p['id']}: {row[0]}: predicted {row[1]}, measured {row[2]}")
     for i in summary["invariants"]:
         _say(f"  {i['verdict']:7} {i['id']}: {i['rule']} {'' if i['verdict'] == 'pass' else i['sentence']}")
-    if summary["verdict"] != PASS and (logs := session.keep_logs(journal)):
+    if summary["verdict"] != PASS and (logs := session.keep_logs(recorder)):
         _say(f"logs of the services: {relative(logs)}/")
     _say(f"{summary['verdict']}: {verdict_sentence(summary)}\nreport: {relative(place)}/report.md")
     sys.exit(EXIT_STATUS[summary["verdict"]])

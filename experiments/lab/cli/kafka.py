@@ -17,7 +17,7 @@ from lab.brokers.lag import Groups
 from lab.brokers.lag_table import NUMBERS, TABLE, Row
 from lab.errors import LabError
 from lab.faults import replay as replay_of
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.runtime import lifecycle
 from lab.services import Service
 
@@ -31,15 +31,15 @@ ANALYTICS = "analytics"
 @click.option("--note", "note_as", metavar="NAME", help="Record it in the history of the run (for experiment scripts).")
 def lag(group: str | None, watch: bool, as_csv: bool, note_as: str | None) -> None:
     """Show how far behind the consumer groups are, or GROUP alone (Kafka)."""
-    journal = Journal.required() if note_as else None
+    recorder = RunRecorder.required() if note_as else None
     show = _csv_printer() if as_csv else _print_table
     if wrong := kafka_log.fault(lifecycle.choose().logs(_kafka(), 500)):
         click.echo(wrong, err=True)
     with contextlib.closing(Groups(_kafka())) as groups:
         for shown in lag_table.tables(groups, group, watch=watch):
             show(shown)
-            if journal:
-                journal.note(type="lag table", name=note_as, rows=[lag_table.noted(row) for row in shown])
+            if recorder:
+                recorder.record(type="lag table", name=note_as, rows=[lag_table.noted(row) for row in shown])
 
 
 @click.command()
@@ -61,15 +61,15 @@ def replay(group: str, to: str) -> None:
         partitions, took = replay_of.run(groups, group, service, to, say=lambda text: click.echo(f"— {text}"))
     if shows_report:
         click.echo("\n".join(reports.compared(before, replay_of.noted_report("after replay", service))))
-    if journal := Journal.current():
-        journal.note(type="replay", group=group, to=to, partitions=partitions, took=took)
+    if recorder := RunRecorder.current():
+        recorder.record(type="replay", group=group, to=to, partitions=partitions, took=took)
 
 
 @click.command(hidden=True)
 @click.argument("name")
 def note_report(name: str) -> None:
     """Note under NAME what analytics reports now."""
-    Journal.required()
+    RunRecorder.required()
     replay_of.noted_report(name, replay_of.service_named(ANALYTICS))
 
 
@@ -82,8 +82,8 @@ def note_report(name: str) -> None:
 def tally(name: str, by: str, fail: float, seed: int | None) -> None:
     """Count the events in the log by hand, and note the result under NAME."""
     report = count_log.count(_kafka(), by=by, fail=fail, seed=seed)
-    if journal := Journal.current():
-        journal.note(type="report", name=name, report=report)
+    if recorder := RunRecorder.current():
+        recorder.record(type="report", name=name, report=report)
     click.echo(json.dumps({"name": name} | report))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.comparison import claims, page, plot, runs
 from lab.comparison.claims import CELLS
-from lab.comparison.runs import Cell
+from lab.comparison.runs import ComparedRun
 from lab.errors import LabError
 from lab.paths import relative
 from lab.report import run as run_report
@@ -18,7 +18,7 @@ from lab.report.format import as_json, verdict_sentence
 from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 SCHEMA_VERSION = 1
-Cells = dict[tuple[str, str], Cell]  # by (condition, part)
+ComparedRuns = dict[tuple[str, str], ComparedRun]  # by (condition, part)
 
 
 def make(home: Path, say: Callable[[str], None] = print) -> str:
@@ -34,7 +34,7 @@ def make(home: Path, say: Callable[[str], None] = print) -> str:
     return summary["verdict"]
 
 
-def _files(cells: Cells, summary: dict[str, Any]) -> dict[str, bytes]:
+def _files(cells: ComparedRuns, summary: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the comparison by name."""
     texts = {
         "matrix.csv": page.as_csv(summary["cells"]),
@@ -70,7 +70,7 @@ def complaints(home: Path) -> Iterator[tuple[str, str]]:
             yield FAIL, f"{picture.name} is of no run"
 
 
-def _read(home: Path) -> Cells:
+def _read(home: Path) -> ComparedRuns:
     """Return the cells. Raises LabError when they cannot be compared."""
     read = {(condition, part): runs.read(home, part, condition) for condition, part in CELLS}
     found = {place: cell for place, cell in read.items() if cell is not None}
@@ -82,11 +82,11 @@ def _read(home: Path) -> Cells:
     return found
 
 
-def _missing(cells: Cells) -> list[str]:
+def _missing(cells: ComparedRuns) -> list[str]:
     return [f"{part}/{condition}" for condition, part in CELLS if (condition, part) not in cells]
 
 
-def _summarise(cells: Cells) -> dict[str, Any]:
+def _summarise(cells: ComparedRuns) -> dict[str, Any]:
     figures = [cell.figures() for cell in cells.values()]
     first = next(iter(cells.values()))
     quick = first.run.head["quick"]

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from lab.comparison.runs import MODELS, Cell
+from lab.comparison.runs import MODELS, ComparedRun
 from lab.report.plot import FAULT
 from lab.report.svg import STYLE, as_svg
 
@@ -21,7 +21,7 @@ MARGIN = 1.3
 PANEL_HEIGHT = 1.7
 
 
-def draw(title: str, cells: Sequence[Cell]) -> bytes:
+def draw(title: str, cells: Sequence[ComparedRun]) -> bytes:
     """Return the picture of a condition as SVG."""
     with plt.rc_context(STYLE):
         shape: dict[str, Any] = {
@@ -50,19 +50,19 @@ def per_second(times: Sequence[float]) -> list[int]:
     return counts
 
 
-def _seconds(cell: Cell) -> list[float]:
-    return [*cell.done_at(), *(fate.sent for fate in cell.fates), *(cell.fault or ())]
+def _seconds(cell: ComparedRun) -> list[float]:
+    return [*cell.done_at(), *(outcome.sent for outcome in cell.outcomes), *(cell.fault or ())]
 
 
-def _came(cell: Cell) -> list[int]:
-    return per_second([fate.sent for fate in cell.fates])
+def _came(cell: ComparedRun) -> list[int]:
+    return per_second([outcome.sent for outcome in cell.outcomes])
 
 
-def _done(cell: Cell) -> list[int]:
+def _done(cell: ComparedRun) -> list[int]:
     return per_second(cell.done_at())
 
 
-def _panel(axes: Axes, cell: Cell) -> None:
+def _panel(axes: Axes, cell: ComparedRun) -> None:
     if cell.fault:
         axes.axvspan(*cell.fault, color=FAULT, alpha=0.3, lw=0)
     axes.stairs(_came(cell), fill=True, color="#bbbbbb", alpha=0.6, lw=0)
@@ -75,6 +75,6 @@ def _panel(axes: Axes, cell: Cell) -> None:
     axes.set_title(_legend(cell), loc="right", fontsize=7.5, color="#555555")
 
 
-def _legend(cell: Cell) -> str:
+def _legend(cell: ComparedRun) -> str:
     shaded = "; shaded: disturbed" if cell.fault else ""
     return f"line: completed; grey: ordered{shaded}"

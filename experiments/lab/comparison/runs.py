@@ -24,7 +24,7 @@ MODELS = {"sync-rest": "A: REST", "async-rabbitmq": "B: RabbitMQ", "streaming-ka
 
 
 @dataclass(frozen=True)
-class Fate:
+class OrderOutcome:
     """One order of the load: when its client meant to send it, and when it was final or refused; None if never."""
 
     sent: float
@@ -37,7 +37,7 @@ class Fate:
         return self.notified and self.ended is not None and self.ended - self.sent <= LATE_SECONDS
 
 
-class Cell:
+class ComparedRun:
     """One model under one condition."""
 
     def __init__(self, condition: str, part: str, run: Run) -> None:
@@ -74,9 +74,9 @@ class Cell:
         return min(w.since for w in windows) - self.load["at"], max(ends) - self.load["at"]
 
     @cached_property
-    def fates(self) -> list[Fate]:
+    def outcomes(self) -> list[OrderOutcome]:
         """What became of each order, in seconds since the load began."""
-        return [self._fate(op) for op in self.operations]
+        return [self._outcome(op) for op in self.operations]
 
     @cached_property
     def notified(self) -> list[dict[str, Any]]:
@@ -102,7 +102,7 @@ class Cell:
             "accepted_share": round(len(accepted) / len(self.operations), 4) if self.operations else None,
             **_percentiles("accept", map(latency.latency, accepted)),
             "notified": len(self.notified),
-            **_percentiles("completion", (f.ended - f.sent for f in self.fates if f.notified and f.ended)),
+            **_percentiles("completion", (f.ended - f.sent for f in self.outcomes if f.notified and f.ended)),
             **_percentiles("from_placed", (latency.completion(self.run, order) for order in self.notified)),
             "told": dict(sorted(Counter(op.kind for op in self.operations).items())),
             "backlog_peak": self.backlog_peak(),
@@ -118,8 +118,8 @@ class Cell:
 
     def backlog_peak(self) -> int:
         """Return the most orders that were meant to be sent, and neither final nor refused, at any one time."""
-        steps = [(fate.sent, 1) for fate in self.fates]
-        steps += [(fate.ended, -1) for fate in self.fates if fate.ended is not None]
+        steps = [(outcome.sent, 1) for outcome in self.outcomes]
+        steps += [(outcome.ended, -1) for outcome in self.outcomes if outcome.ended is not None]
         return max(accumulate(step for _, step in sorted(steps)), default=0)
 
     def time_to_recover(self) -> float | None:
@@ -130,26 +130,26 @@ class Cell:
         if self.fault is None or not self.recovered():
             return None
         until = self.fault[1]
-        late = [f.ended for f in self.fates if f.ended is not None and not f.in_time]
+        late = [f.ended for f in self.outcomes if f.ended is not None and not f.in_time]
         return round(max((ended - until for ended in late if ended > until), default=0.0), 6)
 
     def recovered(self) -> bool | None:
         """Return whether every order was over in the end; None where there was no fault."""
-        return None if self.fault is None else all(fate.ended is not None for fate in self.fates)
+        return None if self.fault is None else all(outcome.ended is not None for outcome in self.outcomes)
 
     def arrivals(self) -> dict[str, tuple[float, Any]]:
         """Return when each order of the load was meant to be sent, since it began, and of what."""
         sent = [e for e in self.run.events if e["type"] in ("invoke", "dropped") and e["phase"] == LOAD]
         return {e["op"]: (e["intended"] - self.load["at"], e.get("items")) for e in sent}
 
-    def _fate(self, op: Operation) -> Fate:
+    def _outcome(self, op: Operation) -> OrderOutcome:
         order = self._orders.get(op.op)
         sent = op.intended - self.load["at"]
         if order is None:
             gone = op.ended is None or op.result == "ok"  # an order that was accepted must be there
-            return Fate(sent, None if gone else op.ended - self.load["at"])
+            return OrderOutcome(sent, None if gone else op.ended - self.load["at"])
         ended = self._last_step(order) if order["status"] in invariants.FINAL else None
-        return Fate(sent, ended, order["status"] == "notified")
+        return OrderOutcome(sent, ended, order["status"] == "notified")
 
     def _last_step(self, order: dict[str, Any]) -> float:
         return seconds_at(self.run, order["timeline"][-1]["at"]) - self.load["at"]
@@ -157,7 +157,7 @@ class Cell:
     def _losses(self) -> dict[str, list[str] | None]:
         """Return the orders that were lost, duplicated, left unresolved; None when that cannot be decided."""
         decided = all(finding["verdict"] != UNKNOWN for finding in self.summary["invariants"])
-        evidence = invariants.Evidence(self.run)
+        evidence = invariants.RunIndex(self.run)
         kinds = (losses.lost, losses.duplicated, losses.unresolved)
         return {kind.__name__: sorted(kind(evidence)) if decided else None for kind in kinds}
 
@@ -185,7 +185,7 @@ def _percentiles(what: str, seconds: Iterable[float]) -> dict[str, float | None]
     return {f"{what}_{name}": found[name] for name in ("p50", "p99")}
 
 
-def read(home: Path, part: str, condition: str) -> Cell | None:
+def read(home: Path, part: str, condition: str) -> ComparedRun | None:
     """Read a cell; None when it was not run. Raises LabError when its raw files cannot be read, or are another's."""
     folder = home / part / condition
     if not (folder / history.HISTORY).exists():
@@ -194,12 +194,12 @@ def read(home: Path, part: str, condition: str) -> Cell | None:
     if run.head.get("place") != f"comparison/{part}/{condition}":
         raise LabError(f"{part}/{condition} holds the run of {run.head.get('place')}")
     try:
-        return Cell(condition, part, run)
+        return ComparedRun(condition, part, run)
     except KeyError as missing:
         raise LabError(f"{part}/{condition} does not fit together: there is no {missing}") from None
 
 
-def same_arrivals(one: Cell, other: Cell) -> str | None:
+def same_arrivals(one: ComparedRun, other: ComparedRun) -> str | None:
     """Say how the arrivals of two cells differ, or return None when they are the same."""
     mine, theirs = one.arrivals(), other.arrivals()
     if one.load["params"] != other.load["params"]:

@@ -6,21 +6,21 @@ from typing import Any
 from lab import client
 from lab.errors import LabError
 from lab.history import traffic
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.runtime import lifecycle
 from lab.services import Service
 
 ENDING = ("kill", "stop")
-DISTURBING, MENDING = ("kill", "stop", "pause"), ("start", "unpause")
+FAULT_VERBS, RECOVERY_VERBS = ("kill", "stop", "pause"), ("start", "unpause")
 
 
 def act(verb: str, service: Service) -> None:
     """Start, stop, kill, pause or unpause a service; one that starts is waited for. Raises LabError."""
-    chosen, journal = lifecycle.choose(), Journal.current()
-    if journal and verb in ENDING:  # what it has counted ends with it
-        traffic.note_received(journal, service)
-    if journal and verb in DISTURBING:  # the disturbance begins when we begin
-        journal.note(type="fault", verb=verb, service=service.name)
+    chosen, recorder = lifecycle.choose(), RunRecorder.current()
+    if recorder and verb in ENDING:  # what it has counted ends with it
+        traffic.note_received(recorder, service)
+    if recorder and verb in FAULT_VERBS:  # the disturbance begins when we begin
+        recorder.record(type="fault", verb=verb, service=service.name)
     if verb == "start":
         chosen.start(service)
         lifecycle.wait_ready(chosen, service)
@@ -28,8 +28,8 @@ def act(verb: str, service: Service) -> None:
         chosen.stop(service)
     else:
         chosen.signal(service, verb)
-    if journal and verb in MENDING:  # and ends when the service works again
-        journal.note(type="fault", verb=verb, service=service.name)
+    if recorder and verb in RECOVERY_VERBS:  # and ends when the service works again
+        recorder.record(type="fault", verb=verb, service=service.name)
 
 
 def configure(service: Service, settings: dict[str, Any]) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def reset(service: Service) -> dict[str, Any]:
 
 
 def _changed(verb: str, service: Service, value: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    if journal := Journal.current():
-        journal.note(type="fault", verb=verb, service=service.name, value=value)
+    if recorder := RunRecorder.current():
+        recorder.record(type="fault", verb=verb, service=service.name, value=value)
     return config
 
 

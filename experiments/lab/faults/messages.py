@@ -11,9 +11,9 @@ from campus.events import INVENTORY_RESERVED, ORDER_PLACED, new_event
 
 from lab import client
 from lab.brokers import base
-from lab.brokers.message import Letter
+from lab.brokers.message import BrokerMessage
 from lab.errors import LabError
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.services import Service, services_of
 
 PAUSE_SECONDS = 0.05
@@ -21,39 +21,39 @@ SHOWN = 120
 Envelope = dict[str, Any]
 
 
-def redeliver(journal: Journal, name: str, phase: str, *, count: int | None, shuffle: bool) -> int:
+def redeliver(recorder: RunRecorder, name: str, phase: str, *, count: int | None, shuffle: bool) -> int:
     """Publish `OrderPlaced` again for the orders of a load, with the same ids and bytes; return how many."""
-    url = services_of(journal.head["part"])["order"].url
+    url = services_of(recorder.head["part"])["order"].url
     orders = [o for o in client.all_pages(f"{url}/orders", "orders") if o["user_id"].startswith(f"{phase}-")]
     if shuffle:
         random.Random(name).shuffle(orders)
-    return place_again(journal, name, orders[:count])
+    return place_again(recorder, name, orders[:count])
 
 
-def place_again(journal: Journal, name: str, orders: list[dict[str, Any]]) -> int:
+def place_again(recorder: RunRecorder, name: str, orders: list[dict[str, Any]]) -> int:
     """Publish `OrderPlaced` of these orders once more, with the same ids and bytes; return how many."""
-    broker = _broker(services_of(journal.head["part"]))
+    broker = _broker(services_of(recorder.head["part"]))
     letters = [(ORDER_PLACED, _placed(order)) for order in orders]
-    _publish(journal, name, broker, base.speaker(broker).PLACED, letters)
+    _publish(recorder, name, broker, base.client_for(broker).PLACED, letters)
     return len(letters)
 
 
-def _placed(order: dict[str, Any]) -> Letter:
+def _placed(order: dict[str, Any]) -> BrokerMessage:
     data, at = {"user_id": order["user_id"], "items": order["items"]}, order["timeline"][0]["at"]
     told = new_event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
-    return Letter(told.encode(), told.event_id, {}, key=told.order_id.encode())
+    return BrokerMessage(told.encode(), told.event_id, {}, key=told.order_id.encode())
 
 
-def poison(journal: Journal, name: str, queue: str) -> int:
+def poison(recorder: RunRecorder, name: str, queue: str) -> int:
     """Publish each kind of malformed message into a queue, spread out among good ones, and return how many."""
-    broker = _broker(services_of(journal.head["part"]))
-    reserved = queue == base.speaker(broker).RESERVED
+    broker = _broker(services_of(recorder.head["part"]))
+    reserved = queue == base.client_for(broker).RESERVED
     expected, wrong = (INVENTORY_RESERVED, ORDER_PLACED) if reserved else (ORDER_PLACED, INVENTORY_RESERVED)
     letters = [
-        (kind, Letter(body, f"{name}-{queue}-{n}", {}))
+        (kind, BrokerMessage(body, f"{name}-{queue}-{n}", {}))
         for n, (kind, body) in enumerate(poisons(expected, wrong).items())
     ]
-    _publish(journal, name, broker, queue, letters, pause=PAUSE_SECONDS)
+    _publish(recorder, name, broker, queue, letters, pause=PAUSE_SECONDS)
     return len(letters)
 
 
@@ -107,13 +107,18 @@ def _broker(services: Mapping[str, Service]) -> Service:
 
 
 def _publish(
-    journal: Journal, name: str, service: Service, queue: str, letters: list[tuple[str, Letter]], pause: float = 0.0
+    recorder: RunRecorder,
+    name: str,
+    service: Service,
+    queue: str,
+    letters: list[tuple[str, BrokerMessage]],
+    pause: float = 0.0,
 ) -> None:
     """Publish each letter and note it: its kind, its id and how its body begins."""
-    broker = base.speaker(service)
+    broker = base.client_for(service)
     with broker.channel(service) as on:
         for kind, letter in letters:
             [message_id] = broker.publish(on, queue, [letter])
             noted = {"name": name, "queue": queue, "kind": kind, "message_id": message_id}
-            journal.note(type="published", **noted, body=letter.body.decode(errors="replace")[:SHOWN])
+            recorder.record(type="published", **noted, body=letter.body.decode(errors="replace")[:SHOWN])
             time.sleep(pause)

@@ -8,7 +8,7 @@ from typing import Any
 from lab import client
 from lab.brokers.lag import Groups
 from lab.errors import LabError
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.runtime import lifecycle
 from lab.services import Service, services_of
 
@@ -67,8 +67,8 @@ def target(to: str) -> Any:
 def noted_report(name: str, service: Service) -> dict[str, Any]:
     """Return what the analytics service reports, and note it under this name in a run. Raises LabError."""
     report = client.call("GET", f"{service.url}/report").json()
-    if journal := Journal.current():
-        journal.note(type="report", name=name, report=report)
+    if recorder := RunRecorder.current():
+        recorder.record(type="report", name=name, report=report)
     return report
 
 

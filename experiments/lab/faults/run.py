@@ -22,13 +22,13 @@ from lab.errors import LabError
 from lab.faults import inject, messages, resources
 from lab.faults import schedule as chaos
 from lab.faults.schedule import Fault
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.runtime import lifecycle
 from lab.services import Service, services_of
 
 LOAD = "chaos"
 COPIES = 20
-MOST_LISTED = 1000
+MAX_LISTED = 1000
 FLAP = 0.4  # seconds with faults, and seconds without
 
 Say = Callable[[str], None]
@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 class Deed:
     """A fault of a run's schedule that is carried out; `give_back` undoes what it has taken."""
 
-    journal: Journal
+    recorder: RunRecorder
     number: int
     fault: Fault
     give_back: Callable[[], None] | None = None
@@ -46,43 +46,43 @@ class Deed:
     @property
     def service(self) -> Service:
         """The service that meets the fault."""
-        return services_of(self.journal.head["part"])[self.fault.service]
+        return services_of(self.recorder.head["part"])[self.fault.service]
 
 
 Do = Callable[[Deed], str | None]  # returns what is to be said of it
 
 
-def run(journal: Journal, seed: int, minutes: float, say: Say) -> None:
+def run(recorder: RunRecorder, seed: int, minutes: float, say: Say) -> None:
     """Carry out what a seed draws while the load `chaos` runs, then heal everything. Raises LabError."""
-    part = journal.head["part"]
+    part = recorder.head["part"]
     faults = chaos.schedule(part, seed, minutes)
     drawn = {"faults": [asdict(fault) for fault in faults], "kinds": chaos.kinds_of(part)}
-    journal.note(type="schedule", seed=seed, minutes=minutes, **drawn)
-    carry_out(journal, faults, say)
+    recorder.record(type="schedule", seed=seed, minutes=minutes, **drawn)
+    carry_out(recorder, faults, say)
     heal(part, say)
 
 
-def carry_out(journal: Journal, faults: list[Fault], say: Say) -> None:
+def carry_out(recorder: RunRecorder, faults: list[Fault], say: Say) -> None:
     """Do each fault at its time and mend it at its time; note what was done."""
-    began, over = journal.begun(LOAD), threading.Event()
+    began, over = recorder.begun(LOAD), threading.Event()
 
     def is_over_at(second: float) -> bool:
         """Wait until that second of the load; return whether the run is over by then."""
-        return over.wait(max(0.0, began + second - journal.now()))
+        return over.wait(max(0.0, began + second - recorder.now()))
 
     def play(number: int, fault: Fault) -> None:
         if is_over_at(fault.at):
             return
-        deed, since = Deed(journal, number, fault), journal.now()
+        deed, since = Deed(recorder, number, fault), recorder.now()
         done, said = _tried(DOING[fault.kind], deed)
-        if fault.kind in MENDING:
+        if fault.kind in RECOVERIES:
             if is_over_at(fault.until):
                 return
-            mended, said_then = _tried(MENDING[fault.kind], deed)
+            mended, said_then = _tried(RECOVERIES[fault.kind], deed)
             done = done and (mended or fault.kind != "crash")  # only then does one know whether it crashed
             said = said or said_then
-        times = {"began": round(since, 6), "ended": round(journal.now(), 6)}
-        journal.note(type="carried out", fault=number, **times, done=done, said=said)
+        times = {"began": round(since, 6), "ended": round(recorder.now(), 6)}
+        recorder.record(type="carried out", fault=number, **times, done=done, said=said)
         say(f"  {since - began:5.1f} s  {fault.kind} {fault.service}: {said or 'done'}")
 
     with ThreadPoolExecutor(max_workers=len(faults)) as threads:
@@ -130,8 +130,8 @@ def _reset(deed: Deed) -> None:
 
 def _flap(deed: Deed) -> str:
     """Let a service lose its connections at every message or request, again and again, with pauses between."""
-    end, times = deed.journal.now() + deed.fault.seconds, 0
-    while deed.journal.now() < end:
+    end, times = deed.recorder.now() + deed.fault.seconds, 0
+    while deed.recorder.now() < end:
         _configure(deed)
         time.sleep(FLAP)
         _reset(deed)
@@ -142,14 +142,14 @@ def _flap(deed: Deed) -> str:
 
 def _take(what: str, deed: Deed) -> None:
     deed.give_back = resources.TAKING[what](deed.service)
-    deed.journal.note(type="fault", verb="take", service=deed.fault.service, value=what)
+    deed.recorder.record(type="fault", verb="take", service=deed.fault.service, value=what)
 
 
 def _give_back(what: str, deed: Deed) -> None:
     if deed.give_back is None:
         raise LabError("nothing was taken")
     deed.give_back()
-    deed.journal.note(type="fault", verb="give back", service=deed.fault.service, value=what)
+    deed.recorder.record(type="fault", verb="give back", service=deed.fault.service, value=what)
 
 
 def _arm(deed: Deed) -> None:
@@ -174,14 +174,14 @@ def _after_crash(deed: Deed) -> str:
 
 def _duplicate(deed: Deed) -> str:
     """Deliver what belongs to some finished orders once more: by the broker, or by asking for it again."""
-    services = services_of(deed.journal.head["part"])
-    query: dict[str, Any] = {"status": "notified", "limit": MOST_LISTED}
+    services = services_of(deed.recorder.head["part"])
+    query: dict[str, Any] = {"status": "notified", "limit": MAX_LISTED}
     orders = client.call("GET", f"{services['order'].url}/orders", params=query).json()["orders"]
     if len(orders) < COPIES:
         raise LabError("too few orders are finished")
     chosen = random.Random(deed.number).sample(orders, COPIES)
     if deed.service.is_broker:
-        messages.place_again(deed.journal, f"again-{deed.number}", chosen)
+        messages.place_again(deed.recorder, f"again-{deed.number}", chosen)
         return f"{COPIES} events published again"
     for order in chosen:
         wanted = {"order_id": order["order_id"], "items": order["items"]}
@@ -194,7 +194,7 @@ def _duplicate(deed: Deed) -> str:
 def _poison(deed: Deed) -> str:
     """Send malformed messages of every kind among the good ones; or malformed requests, where there are no messages."""
     if deed.service.is_broker:
-        kinds = messages.poison(deed.journal, f"poison-{deed.number}", deed.fault.settings["queue"])
+        kinds = messages.poison(deed.recorder, f"poison-{deed.number}", deed.fault.settings["queue"])
         return f"{kinds} kinds of poison"
     url, headers = f"{deed.service.url}/order", {"Content-Type": "application/json"}
     bodies = messages.poisons(ORDER_PLACED, INVENTORY_RESERVED).values()
@@ -217,7 +217,7 @@ DOING: dict[str, Do] = {
     "disk_full": partial(_take, resources.DISK),
     "flaps": _flap,
 }
-MENDING: dict[str, Do] = {
+RECOVERIES: dict[str, Do] = {
     "kill": partial(_act, "start"),
     "broker": partial(_act, "start"),
     "broker_frozen": partial(_act, "unpause"),

@@ -12,7 +12,7 @@ from typing import Any
 from lab.brokers import kafka, rabbitmq
 from lab.errors import LabError
 
-LEAST_MINUTES, MOST_MINUTES = 0.2, 60.0
+LEAST_MINUTES, MAX_MINUTES = 0.2, 60.0
 BEGINNING, END = 1.5, 2.5  # seconds of the load without a fault
 GAP = (2.0, 5.0)  # seconds from the beginning of one fault to the next
 AT_ONCE = 2  # the most faults at a time, so that orders are still completed
@@ -62,8 +62,8 @@ def schedule(part: str, seed: int, minutes: float) -> list[Fault]:
 
     Raises LabError for a time that is too short or too long.
     """
-    if not LEAST_MINUTES <= minutes <= MOST_MINUTES:
-        raise LabError(f"chaos cannot last {minutes:g} minutes", f"from {LEAST_MINUTES} to {MOST_MINUTES:g}")
+    if not LEAST_MINUTES <= minutes <= MAX_MINUTES:
+        raise LabError(f"chaos cannot last {minutes:g} minutes", f"from {LEAST_MINUTES} to {MAX_MINUTES:g}")
     chance = Random(f"{part}:{seed}")
     kinds = _kinds(part, chance)
     end = 60 * minutes - END

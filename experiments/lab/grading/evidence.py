@@ -11,7 +11,7 @@ from lab.history.steps import Step
 from lab.paths import ROOT
 
 LATE_SECONDS = 2.0  # what a command of a script may take until it has done its work
-MOST_TOLD, SHOWN = 3, 300
+MAX_TOLD, SHOWN = 3, 300
 
 Wrong = Iterator[str]
 
@@ -21,7 +21,7 @@ class CannotTell(Exception):
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class CommittedRun:
     """The committed files of one run, its script and predictions, and what git knows of how it was made.
 
     `script_then` is the script as it was at the commit that the run names. `of_ours` says that this commit is one of
@@ -50,12 +50,12 @@ class Exhibit:
 
 @dataclass
 class Evidence:
-    """An exhibit, read: its run, and what is made from the raw files once more.
+    """A committed run, read from its raw files, and what is made from them again.
 
     `made` holds the files that `./lab report` makes, and `summary` their figures; empty and None if it cannot.
     """
 
-    exhibit: Exhibit
+    committed: CommittedRun
     run: Run
     made: dict[str, bytes]
     summary: dict[str, Any] | None
@@ -68,14 +68,14 @@ class Evidence:
     @property
     def script(self) -> str:
         """The path of its script."""
-        return f"experiments/{self.exhibit.experiment}.sh"
+        return f"experiments/{self.committed.experiment}.sh"
 
     @cached_property
     def script_then(self) -> bytes | None:
         """The script with which it was made, as far as git knows."""
-        if self.exhibit.of_ours:
+        if self.committed.of_ours:
             return own(self.script)
-        return self.exhibit.script_then if self.exhibit.in_history else self.exhibit.script
+        return self.committed.script_then if self.committed.in_history else self.committed.script
 
     @cached_property
     def steps(self) -> list[Step]:
@@ -87,7 +87,7 @@ class Evidence:
         """What happened in our own run, which may be missing; None for a run that was made with another script."""
         if self.script_then is None or self.script_then != own(self.script):
             return None
-        return reference.ours(self.exhibit.part, self.exhibit.experiment)
+        return reference.ours(self.committed.part, self.committed.experiment)
 
 
 def own(path: str) -> bytes | None:

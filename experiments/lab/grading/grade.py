@@ -16,7 +16,7 @@ from benchmarks import report as bench_report
 
 from lab.errors import LabError
 from lab.grading import provenance, reference, rules
-from lab.grading.evidence import CannotTell, Evidence, Exhibit, Wrong
+from lab.grading.evidence import CannotTell, CommittedRun, Evidence, Wrong
 from lab.grading.repository import Repository
 from lab.history import model as history
 from lab.history.model import HISTORY, SAMPLES, STATE
@@ -64,15 +64,15 @@ class Graded:
 
 def graded(repository: Repository) -> list[Graded]:
     """Grade every committed run and benchmark, on all cores."""
-    exhibits = exhibited(repository)
+    exhibits = committed_runs(repository)
     # A worker lives for a few runs: looking for garbage among their lines costs a third of the time and finds little.
     with ProcessPoolExecutor(initializer=gc.disable) as pool:
         largest_first = sorted(exhibits, key=lambda e: -sum(map(len, e.files.values())))
-        found = list(pool.map(grade_exhibit, largest_first))
+        found = list(pool.map(grade_committed_run, largest_first))
     return sorted(found, key=lambda g: g.folder)
 
 
-def exhibited(repository: Repository) -> list[Exhibit]:
+def committed_runs(repository: Repository) -> list[CommittedRun]:
     """Return the committed runs and benchmarks with all that is needed to grade them."""
     folders: dict[str, list[str]] = {}
     for path in repository.paths:
@@ -80,7 +80,7 @@ def exhibited(repository: Repository) -> list[Exhibit]:
         if len(words) >= 4 and words[0] == "results" and words[1] in (*PARTS, "bench"):
             folders.setdefault("/".join(words[:3]), []).append(path)
     known, ours = cache(repository.has), cache(_has_ours())
-    return [_exhibit(repository, folder, folders[folder], known, ours) for folder in sorted(folders)]
+    return [_committed_run(repository, folder, folders[folder], known, ours) for folder in sorted(folders)]
 
 
 def _has_ours() -> Callable[[str], bool]:
@@ -91,9 +91,9 @@ def _has_ours() -> Callable[[str], bool]:
         return lambda commit: False
 
 
-def _exhibit(
+def _committed_run(
     repository: Repository, folder: str, paths: list[str], known: Callable[[str], bool], ours: Callable[[str], bool]
-) -> Exhibit:
+) -> CommittedRun:
     script, expected = (f"experiments/{folder.rpartition('/')[2]}.{kind}" for kind in ("sh", "py"))
     contents = repository.read([*paths, script, expected])
     files = {path.removeprefix(f"{folder}/"): contents[path] for path in paths if path in contents}
@@ -101,7 +101,7 @@ def _exhibit(
     there = known(commit)
     then = repository.read([script], commit).get(script) if there else None
     now, predictions = contents.get(script), contents.get(expected)
-    return Exhibit(folder, files, now, then, predictions, there, there and ours(commit), repository.shallow)
+    return CommittedRun(folder, files, now, then, predictions, there, there and ours(commit), repository.shallow)
 
 
 def _commit(files: dict[str, bytes]) -> str:
@@ -113,28 +113,28 @@ def _commit(files: dict[str, bytes]) -> str:
         return ""
 
 
-def grade_exhibit(exhibit: Exhibit) -> Graded:
+def grade_committed_run(committed: CommittedRun) -> Graded:
     """Check one run, or one benchmark, against every rule."""
-    benchmark = exhibit.part == "bench"
+    benchmark = committed.part == "bench"
     raw = (SAMPLES,) if benchmark else (HISTORY, STATE)
-    missing = [name for name in raw if name not in exhibit.files]
+    missing = [name for name in raw if name not in committed.files]
     if missing:
-        return _unreadable(exhibit, f"there is no {' and no '.join(missing)}, so nothing shows that it was run")
+        return _unreadable(committed, f"there is no {' and no '.join(missing)}, so nothing shows that it was run")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file in raw:
-            (folder / file).write_bytes(exhibit.files[file])
+            (folder / file).write_bytes(committed.files[file])
         try:
             run = _read_samples(folder) if benchmark else history.read(folder)
         except Exception as error:  # see _make
-            return _unreadable(exhibit, f"its raw files cannot be read: {error}")
+            return _unreadable(committed, f"its raw files cannot be read: {error}")
         made, summary = _make(folder, bench_report.make if benchmark else run_report.make)
     checked = RULES_OF_A_BENCHMARK if benchmark else RULES
-    return Graded(exhibit.folder, len(checked), [*_broken(checked, Evidence(exhibit, run, made, summary))], summary)
+    return Graded(committed.folder, len(checked), [*_broken(checked, Evidence(committed, run, made, summary))], summary)
 
 
-def _unreadable(exhibit: Exhibit, why: str) -> Graded:
-    return Graded(exhibit.folder, 1, [Broken("There are raw files, and they can be read.", FAIL, [why])])
+def _unreadable(committed: CommittedRun, why: str) -> Graded:
+    return Graded(committed.folder, 1, [Broken("There are raw files, and they can be read.", FAIL, [why])])
 
 
 def _read_samples(folder: Path) -> history.Run:
@@ -172,14 +172,14 @@ def made_from_raw(e: Evidence) -> Wrong:
         return
     doubt = (e.summary or {}).get("doubt")
     left = (*RAW, "report.md", "summary.json") if doubt else RAW  # what says whether other predictions held
-    for name in sorted((e.exhibit.files.keys() | e.made.keys()).difference(left)):
-        committed, made = e.exhibit.files.get(name), e.made.get(name)
-        if committed is None:
+    for name in sorted((e.committed.files.keys() | e.made.keys()).difference(left)):
+        was, made = e.committed.files.get(name), e.made.get(name)
+        if was is None:
             yield f"{name} is missing"
         elif made is None:
             yield f"{name} is not made from the raw files"
-        elif committed != made:
-            yield f"{name} {_first_difference(committed, made)}"
+        elif was != made:
+            yield f"{name} {_first_difference(was, made)}"
 
 
 def _first_difference(committed: bytes, made: bytes) -> str:
@@ -203,8 +203,8 @@ def _cut(line: str | None, other: str | None) -> str:
 
 def named_as_its_folder(e: Evidence) -> Wrong:
     """The benchmark is the one that its folder names."""
-    if e.run.head["benchmark"] != e.exhibit.experiment:
-        yield f"it is a benchmark of {e.run.head['benchmark']}, and it is in {e.exhibit.folder}"
+    if e.run.head["benchmark"] != e.committed.experiment:
+        yield f"it is a benchmark of {e.run.head['benchmark']}, and it is in {e.committed.folder}"
 
 
 RULES = [*rules.RULES, *reference.RULES, *provenance.RULES, made_from_raw]

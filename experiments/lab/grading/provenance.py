@@ -12,7 +12,7 @@ from typing import Any
 from campus.orders import drawn
 
 from lab.checker.predictions import text_of
-from lab.grading.evidence import LATE_SECONDS, MOST_TOLD, CannotTell, Evidence, Wrong
+from lab.grading.evidence import LATE_SECONDS, MAX_TOLD, CannotTell, Evidence, Wrong
 from lab.history.model import HISTORY, SAMPLES, STATE, Run, seconds_at
 from lab.load import generator
 from lab.load.generator import Plan
@@ -29,9 +29,9 @@ def first_few(rule: Callable[..., Wrong]) -> Callable[..., Wrong]:
     @functools.wraps(rule)
     def few(*args: Any) -> Wrong:
         wrong = list(rule(*args))
-        yield from wrong[:MOST_TOLD]
-        if len(wrong) > MOST_TOLD:
-            yield f"and {len(wrong) - MOST_TOLD:,} more like these"
+        yield from wrong[:MAX_TOLD]
+        if len(wrong) > MAX_TOLD:
+            yield f"and {len(wrong) - MAX_TOLD:,} more like these"
 
     return few
 
@@ -41,7 +41,7 @@ def raw_as_written(e: Evidence) -> Wrong:
     encode = json.JSONEncoder(separators=(",", ":")).encode
     written = [e.run.head, *e.run.events]
     for name, lines in ((HISTORY, written), (SAMPLES, written), (STATE, e.run.state)):
-        packed = e.exhibit.files.get(name)
+        packed = e.committed.files.get(name)
         if packed is None:
             continue
         if packed[3] or packed[4:8] != bytes(4):  # a file's name, a time
@@ -179,9 +179,9 @@ def services_agree(e: Evidence) -> Wrong:
 
 def log_agrees(e: Evidence) -> Wrong:
     """run.log is of this experiment, in full, and ends with what the raw files say."""
-    if "run.log" not in e.exhibit.files:
+    if "run.log" not in e.committed.files:
         raise CannotTell("there is no run.log")
-    lines = e.exhibit.files["run.log"].decode(errors="replace").splitlines()
+    lines = e.committed.files["run.log"].decode(errors="replace").splitlines()
     if lines[:1] != [f"— {e.run.head['experiment']}"]:
         yield f"run.log begins with `{''.join(lines[:1])}`"
     if e.summary is None:

@@ -3,7 +3,7 @@
 import difflib
 import re
 
-from lab.grading.evidence import LATE_SECONDS, MOST_TOLD, CannotTell, Evidence, Wrong, short
+from lab.grading.evidence import LATE_SECONDS, MAX_TOLD, CannotTell, Evidence, Wrong, short
 from lab.history.steps import Step
 
 START_SECONDS = 30.0  # what a command may take that starts something, or looks twice
@@ -28,8 +28,8 @@ def steps_are_ours(e: Evidence) -> Wrong:
 
 def _listed(steps: list[Step]) -> str:
     """Return a few steps in words."""
-    shown = [f"`{short(str(step))}`" for step in steps[:MOST_TOLD]] or ["nothing"]
-    return ", ".join(shown) + (f" and {len(steps) - MOST_TOLD} more" if steps[MOST_TOLD:] else "")
+    shown = [f"`{short(str(step))}`" for step in steps[:MAX_TOLD]] or ["nothing"]
+    return ", ".join(shown) + (f" and {len(steps) - MAX_TOLD} more" if steps[MAX_TOLD:] else "")
 
 
 def waited_as_ours(e: Evidence) -> Wrong:

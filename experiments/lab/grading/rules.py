@@ -9,7 +9,7 @@ import difflib
 
 from lab.checker import predictions
 from lab.errors import LabError
-from lab.grading.evidence import MOST_TOLD, CannotTell, Evidence, Exhibit, Wrong, own, short
+from lab.grading.evidence import MAX_TOLD, CannotTell, CommittedRun, Evidence, Wrong, own, short
 from lab.history.header import read_header
 
 
@@ -27,21 +27,21 @@ def right_version(e: Evidence) -> Wrong:
 
 def same_name(e: Evidence) -> Wrong:
     """Experiment, part, title and explanation are those of the folder and of the committed script."""
-    head, exhibit = e.run.head, e.exhibit
-    for name, should in (("experiment", exhibit.experiment), ("part", exhibit.part)):
+    head, committed = e.run.head, e.committed
+    for name, should in (("experiment", committed.experiment), ("part", committed.part)):
         if head[name] != should:
-            yield f"the run says that its {name} is {head[name]}, and it is in {exhibit.folder}"
-    said, written = {"title": head["title"]} | head["about"], _header(exhibit)
+            yield f"the run says that its {name} is {head[name]}, and it is in {committed.folder}"
+    said, written = {"title": head["title"]} | head["about"], _header(committed)
     for name in ("title", "Shows", "Why", "Not shown"):
         is_, should = said.get(name), written.get(name)
         if is_ != should:
             yield f"the run says in its {name} `{short(is_)}`, and the script says `{short(should)}`"
 
 
-def _header(exhibit: Exhibit) -> dict[str, str]:
+def _header(committed: CommittedRun) -> dict[str, str]:
     """Return the title and the sections of a script's first comment."""
     try:
-        title, about = read_header((exhibit.script or b"").decode(), exhibit.experiment)
+        title, about = read_header((committed.script or b"").decode(), committed.experiment)
     except (LabError, UnicodeDecodeError):
         return {"title": ""}
     return {"title": title} | about
@@ -53,25 +53,25 @@ def commit_is_known(e: Evidence) -> Wrong:
         raise CannotTell(f"it was made with uncommitted changes ({e.commit}), so its code is unknown")
     if e.commit == "none":
         raise CannotTell("it was made outside of git, so its code is unknown")
-    if not e.exhibit.in_history:
-        if e.exhibit.shallow:
+    if not e.committed.in_history:
+        if e.committed.shallow:
             raise CannotTell(f"commit {e.commit} may be beyond the end of this shallow clone")
         yield f"commit {e.commit}, which it names, is not in the history of this repository"
 
 
 def script_is_ours(e: Evidence) -> Wrong:
     """Its script is ours, and was ours when it ran."""
-    if e.exhibit.in_history and e.script_then is None:
+    if e.committed.in_history and e.script_then is None:
         yield f"there was no {e.script} at commit {e.commit}, which it names"
         return
-    yield from _same_text(e.script, own(e.script), e.exhibit.script, e.script_then)
+    yield from _same_text(e.script, own(e.script), e.committed.script, e.script_then)
 
 
 def predictions_are_ours(e: Evidence) -> Wrong:
     """Its predictions are ours, and were ours when it ran."""
-    path = f"experiments/{e.exhibit.experiment}.py"
+    path = f"experiments/{e.committed.experiment}.py"
     then, ours = predictions.text_of(e.run), own(path)
-    yield from _same_text(path, ours, e.exhibit.predictions, ours if then is None else then.encode())
+    yield from _same_text(path, ours, e.committed.predictions, ours if then is None else then.encode())
 
 
 def _same_text(path: str, ours: bytes | None, now: bytes | None, then: bytes | None) -> Wrong:
@@ -91,7 +91,7 @@ def _diff(old: bytes, new: bytes) -> str:
     before, after = (text.decode(errors="replace").splitlines() for text in (old, new))
     diff = difflib.unified_diff(before, after, n=0, lineterm="")
     lines = [line for line in diff if line[:2] not in ("--", "++", "@@")]
-    shown = [f"`{short(line)}`" for line in lines[: 2 * MOST_TOLD]]
+    shown = [f"`{short(line)}`" for line in lines[: 2 * MAX_TOLD]]
     return ", ".join(shown) + (f" and {len(lines) - len(shown)} more" if lines[len(shown) :] else "")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from lab.errors import LabError
 
 
-class Journal:
+class RunRecorder:
     """The folder of one run.
 
     `run.json` holds what was known before it began; each `*.jsonl` the lines of one writer.
@@ -25,7 +25,7 @@ class Journal:
         self.head: dict[str, Any] = json.loads((folder / "run.json").read_text())
 
     @classmethod
-    def begin(cls, folder: Path, head: dict[str, Any]) -> "Journal":
+    def begin(cls, folder: Path, head: dict[str, Any]) -> "RunRecorder":
         """Make the folder and start the clock."""
         folder.mkdir(parents=True)
         clock = {"began_at": datetime.now(UTC).isoformat(), "began_monotonic": time.monotonic()}
@@ -33,24 +33,24 @@ class Journal:
         return cls(folder)
 
     @classmethod
-    def current(cls) -> "Journal | None":
+    def current(cls) -> "RunRecorder | None":
         """Return the run that this command is part of (LAB_RUN), or None."""
         folder = os.environ.get("LAB_RUN")
         return cls(Path(folder)) if folder else None
 
     @classmethod
-    def required(cls) -> "Journal":
+    def required(cls) -> "RunRecorder":
         """Return the run that this command is part of. Raises LabError when it is part of none."""
-        journal = cls.current()
-        if journal is None:
+        recorder = cls.current()
+        if recorder is None:
             raise LabError("this is a command for experiment scripts", "run one: experiments/a1_baseline.sh --quick")
-        return journal
+        return recorder
 
     def now(self) -> float:
         """Return the seconds since the run began."""
         return time.monotonic() - self.head["began_monotonic"]
 
-    def note(self, **event: Any) -> None:
+    def record(self, **event: Any) -> None:
         """Append one event, stamped now unless it says `at`."""
         self.append("events", [{"at": round(self.now(), 6)} | event])
 

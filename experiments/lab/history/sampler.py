@@ -19,7 +19,7 @@ from lab.brokers import base, kafka, kafka_client, rabbitmq
 from lab.brokers.lag import Groups, Place
 from lab.errors import LabError
 from lab.history import traffic
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.paths import ROOT, STATE_DIR
 from lab.runtime import processes
 from lab.services import Service, services_of
@@ -32,15 +32,15 @@ RECORD = STATE_DIR / "run" / "sampler.json"
 Line = dict[str, Any]
 
 
-def start(journal: Journal, owner: int) -> None:
+def start(recorder: RunRecorder, owner: int) -> None:
     """Start sampling if there is something to sample; it ends with `stop`, or with the process `owner`."""
-    part = journal.head["part"]
-    if base.broker_of(services_of(part)) is None and not journal.head.get("traffic"):
+    part = recorder.head["part"]
+    if base.broker_of(services_of(part)) is None and not recorder.head.get("traffic"):
         return
     command = [sys.executable, "-m", "lab", "sample", "--owner", str(owner)]
     log = STATE_DIR / "logs" / part / "sampler.log"
     with processes.uninterrupted():
-        env = os.environ | {"LAB_RUN": str(journal.folder)}
+        env = os.environ | {"LAB_RUN": str(recorder.folder)}
         processes.save(processes.start(command, folder=ROOT, env=env, log=log), RECORD)
 
 
@@ -52,21 +52,21 @@ def stop(record_file: Path = RECORD) -> None:
         record_file.unlink(missing_ok=True)
 
 
-def run(journal: Journal, owner: int) -> None:
+def run(recorder: RunRecorder, owner: int) -> None:
     """Sample until the process `owner` is gone."""
     script = processes.record_of(owner)
-    services = services_of(journal.head["part"])
-    looks = [*_looks(journal, services)]
+    services = services_of(recorder.head["part"])
+    looks = [*_looks(recorder, services)]
     while script.process() is not None:
         began = time.monotonic()
-        at = round(journal.now(), 3)
-        journal.append("samples", [{"at": at} | line for look in looks for line in look()])
+        at = round(recorder.now(), 3)
+        recorder.append("samples", [{"at": at} | line for look in looks for line in look()])
         time.sleep(max(0.0, began + EVERY_SECONDS - time.monotonic()))
 
 
-def _looks(journal: Journal, services: dict[str, Service]) -> Iterator[Callable[[], Iterator[Line]]]:
+def _looks(recorder: RunRecorder, services: dict[str, Service]) -> Iterator[Callable[[], Iterator[Line]]]:
     """Yield what there is to look at."""
-    if journal.head.get("traffic"):
+    if recorder.head.get("traffic"):
         yield traffic.Connections(services).lines
     if rabbitmq.NAME in services:
         queues, order = Queues(services[rabbitmq.NAME]), services["order"].url

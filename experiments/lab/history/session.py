@@ -14,7 +14,7 @@ from lab.history import model as history
 from lab.history import sampler, snapshot, traffic
 from lab.history.environment import environment
 from lab.history.header import read_header
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.paths import RESULTS, STATE_DIR
 from lab.runtime import lifecycle, processes
 from lab.services import Service, services_of
@@ -22,7 +22,7 @@ from lab.services import Service, services_of
 RUNS = STATE_DIR / "runs"
 RUNNING = STATE_DIR / "run" / "experiment.json"
 QUIET_SECONDS = 0.3
-MOST_OF_A_LOG = 8 * 2**20  # bytes of each that are kept of a run that did not pass
+MAX_OF_A_LOG = 8 * 2**20  # bytes of each that are kept of a run that did not pass
 OPEN_STATES = ("placed", "unknown", "reserved")
 
 
@@ -35,7 +35,7 @@ def begin(
     owner: int,
     more: Mapping[str, Any] | None = None,
     say: Callable[[str], None],
-) -> Journal:
+) -> RunRecorder:
     """Start the part with empty databases and open a run for this script. Raises LabError.
 
     `owner` is the process of the script: while it lives, no other experiment may begin. `more` of the run's head:
@@ -67,22 +67,22 @@ def begin(
     folder = RUNS / head.get("place", script.stem).replace("/", "-")
     shutil.rmtree(folder, ignore_errors=True)
     lifecycle.up(chosen, part, fresh=True, keep_brokers=keep_brokers, say=say)
-    journal = Journal.begin(folder, head)
-    sampler.start(journal, owner)
-    return journal
+    recorder = RunRecorder.begin(folder, head)
+    sampler.start(recorder, owner)
+    return recorder
 
 
-def settle(journal: Journal, seconds: float) -> bool:
+def settle(recorder: RunRecorder, seconds: float) -> bool:
     """Wait until every order is in a final state and no message waits; note how long it took, and whether it did."""
-    began = journal.now()
-    services = services_of(journal.head["part"])
+    began = recorder.now()
+    services = services_of(recorder.head["part"])
     url = services["order"].url
     done = False
-    while not done and journal.now() - began < seconds:
+    while not done and recorder.now() - began < seconds:
         done = all(_none_in(url, status) for status in OPEN_STATES) and _quiet(services)
         if not done:
             time.sleep(0.2)
-    journal.note(type="settled", done=done, took=round(journal.now() - began, 3))
+    recorder.record(type="settled", done=done, took=round(recorder.now() - began, 3))
     return done
 
 
@@ -97,28 +97,28 @@ def unready(part: str) -> list[str]:
     return said
 
 
-def collect(journal: Journal) -> None:
+def collect(recorder: RunRecorder) -> None:
     """Write the raw files of the run: its history, and what each service holds now."""
-    for service in services_of(journal.head["part"]).values():
-        traffic.note_received(journal, service)
+    for service in services_of(recorder.head["part"]).values():
+        traffic.note_received(recorder, service)
     sampler.stop()
-    head = {name: value for name, value in journal.head.items() if name != "began_monotonic"}
-    history.write_lines(journal.folder / history.HISTORY, [head, *journal.lines()])
+    head = {name: value for name, value in recorder.head.items() if name != "began_monotonic"}
+    history.write_lines(recorder.folder / history.HISTORY, [head, *recorder.lines()])
     # What belongs to one order stands together: it packs a third smaller, as much of it is said twice.
-    state = sorted(_state(journal.head["part"]), key=lambda line: line.get("order_id", ""))
-    history.write_lines(journal.folder / history.STATE, state)
+    state = sorted(_state(recorder.head["part"]), key=lambda line: line.get("order_id", ""))
+    history.write_lines(recorder.folder / history.STATE, state)
     client.hang_up()
 
 
-def publish(journal: Journal) -> Path:
+def publish(recorder: RunRecorder) -> Path:
     """Move the finished run to its place: `results/` for a full run, `.lab/quick/` for a quick one."""
-    home = STATE_DIR / "quick" if journal.head["quick"] else RESULTS
-    place = home / journal.head.get("place", f"{journal.head['part']}/{journal.head['experiment']}")
+    home = STATE_DIR / "quick" if recorder.head["quick"] else RESULTS
+    place = home / recorder.head.get("place", f"{recorder.head['part']}/{recorder.head['experiment']}")
     place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(f".{place.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    for file in journal.folder.iterdir():
+    for file in recorder.folder.iterdir():
         if file.name != "run.json" and file.suffix != ".jsonl":
             file.rename(fresh / file.name)  # not a copy: run.log is still being written
     shutil.rmtree(place, ignore_errors=True)
@@ -126,19 +126,19 @@ def publish(journal: Journal) -> Path:
     return place
 
 
-def keep_logs(journal: Journal) -> Path | None:
+def keep_logs(recorder: RunRecorder) -> Path | None:
     """Keep the end of what the services and the broker of a run said, until its script runs again; return where.
 
     The next `up` begins anew. With Docker there is nothing to keep: the containers are gone by now.
     """
-    logs = sorted((STATE_DIR / "logs" / journal.head["part"]).glob("*.log*"))
+    logs = sorted((STATE_DIR / "logs" / recorder.head["part"]).glob("*.log*"))
     if not logs:
         return None
-    kept = journal.folder / "logs"
+    kept = recorder.folder / "logs"
     kept.mkdir(exist_ok=True)
     for log in logs:
         with log.open("rb") as file, gzip.open(kept / f"{log.name}.gz", "wb") as out:
-            file.seek(max(0, log.stat().st_size - MOST_OF_A_LOG))
+            file.seek(max(0, log.stat().st_size - MAX_OF_A_LOG))
             out.write(file.read())
     return kept
 

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 
 from lab import client
 from lab.brokers import base
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.services import Service, services_of
 
 LISTS = {"order": "orders", "inventory": "reservations", "notification": "notifications"}
 
 
-def take(journal: Journal, name: str) -> None:
+def take(recorder: RunRecorder, name: str) -> None:
     """Note every row of what is held now, and how many messages each service has dealt with. Raises LabError."""
-    services = services_of(journal.head["part"])
+    services = services_of(recorder.head["part"])
     rows = []
     for service in ("inventory", "notification"):
         rows += client.all_pages(f"{services[service].url}/{LISTS[service]}", LISTS[service])
     rows.append(client.call("GET", f"{services['inventory'].url}/stock").json())
-    journal.note(type="snapshot", name=name, rows=rows, handled=handled(services))
+    recorder.record(type="snapshot", name=name, rows=rows, handled=handled(services))
 
 
 def handled(services: Mapping[str, Service]) -> dict[str, int]:
@@ -25,7 +25,7 @@ def handled(services: Mapping[str, Service]) -> dict[str, int]:
     broker = base.broker_of(services)
     if broker is None:
         return {}
-    label, values = base.speaker(broker).COUNTED
+    label, values = base.client_for(broker).COUNTED
     urls = [service.url for service in services.values() if not service.is_broker]
 
     def done(value: str) -> int:

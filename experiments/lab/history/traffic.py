@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from lab import client
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.runtime import lifecycle
 from lab.services import Service
 
@@ -25,12 +25,12 @@ METRICS = ("http_requests_total", "messages_total")
 BETWEEN_SERVICES = ("reserve", "release", "reservation", "send")  # not what clients and the laboratory ask for
 
 
-def note_received(journal: Journal, service: Service) -> None:
+def note_received(recorder: RunRecorder, service: Service) -> None:
     """Note how many messages a service has received since it was started, if this run counts them."""
-    if journal.head.get("traffic") and not service.is_broker:
+    if recorder.head.get("traffic") and not service.is_broker:
         received = _received(service)
         if received is not None:
-            journal.note(type="messages", service=service.name, received=received)
+            recorder.record(type="messages", service=service.name, received=received)
 
 
 def _received(service: Service) -> dict[str, int] | None:

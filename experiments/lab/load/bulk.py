@@ -1,4 +1,4 @@
-"""A load of one request: many orders in one go, whose fates come back together."""
+"""A load of one request: many orders in one go, whose outcomes come back together."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

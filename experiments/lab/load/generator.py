@@ -1,4 +1,4 @@
-"""The load generator: sends orders and records each one's fate.
+"""The load generator: sends orders and records each one's outcome.
 
 Open loop (the default): arrivals are scheduled beforehand, and an order's latency counts from when it was *meant* to
 be sent. A server that stops answering does not stop students from ordering. Closed loop: each of `clients` sends its
@@ -23,7 +23,7 @@ from lab.errors import LabError
 OK = frozenset({200, 201, 202})
 DEFINITELY_NOT = frozenset({400, 404, 409, 413, 415, 422, 429, 502, 503})
 MENU = ("burger", "fries", "pizza", "salad", "sandwich", "soda", "sushi", "taco")
-MOST_WAITING = 4000
+MAX_WAITING = 4000
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def result_of(kind: str) -> str:
 
 
 @dataclass
-class Recorder:
+class OperationRecorder:
     """Collects what happened, at the run's times."""
 
     phase: str
@@ -100,7 +100,7 @@ class Recorder:
 
 def run(plan: Plan, url: str, now: Callable[[], float]) -> tuple[list[dict[str, Any]], float, float]:
     """Drive the load and return (its lines for the history, when it began, when its last reply came)."""
-    recorder = Recorder(plan.phase, now)
+    recorder = OperationRecorder(plan.phase, now)
     began = asyncio.run(_drive(plan, url + plan.path, recorder))
     return recorder.lines, began, now()
 
@@ -127,7 +127,7 @@ def orders(plan: Plan) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         n += 1
 
 
-async def _drive(plan: Plan, url: str, recorder: Recorder) -> float:
+async def _drive(plan: Plan, url: str, recorder: OperationRecorder) -> float:
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
     timeout = aiohttp.ClientTimeout(total=plan.timeout)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
@@ -136,7 +136,7 @@ async def _drive(plan: Plan, url: str, recorder: Recorder) -> float:
             return await drive(plan, session, url, recorder)
 
 
-async def _open_loop(plan: Plan, session: aiohttp.ClientSession, url: str, recorder: Recorder) -> float:
+async def _open_loop(plan: Plan, session: aiohttp.ClientSession, url: str, recorder: OperationRecorder) -> float:
     source = orders(plan)
     began = recorder.now() + 0.05
     async with asyncio.TaskGroup() as tasks:
@@ -145,14 +145,14 @@ async def _open_loop(plan: Plan, session: aiohttp.ClientSession, url: str, recor
             op, items = next(source)
             if (wait := intended - recorder.now()) > 0:
                 await asyncio.sleep(wait)
-            if recorder.waiting >= MOST_WAITING:
+            if recorder.waiting >= MAX_WAITING:
                 recorder.drop(op, intended)
             else:
                 tasks.create_task(_send(session, url, recorder, op, items, intended))
     return began
 
 
-async def _closed_loop(plan: Plan, session: aiohttp.ClientSession, url: str, recorder: Recorder) -> float:
+async def _closed_loop(plan: Plan, session: aiohttp.ClientSession, url: str, recorder: OperationRecorder) -> float:
     source = orders(plan)
     began = recorder.now()
     left = plan.count or float("inf")
@@ -170,7 +170,12 @@ async def _closed_loop(plan: Plan, session: aiohttp.ClientSession, url: str, rec
 
 
 async def _send(
-    session: aiohttp.ClientSession, url: str, recorder: Recorder, op: str, items: list[dict[str, Any]], intended: float
+    session: aiohttp.ClientSession,
+    url: str,
+    recorder: OperationRecorder,
+    op: str,
+    items: list[dict[str, Any]],
+    intended: float,
 ) -> None:
     body = json.dumps({"user_id": op, "items": items}).encode()
     recorder.invoke(op, intended, items)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.checker import losses
-from lab.checker.invariants import Evidence
+from lab.checker.invariants import RunIndex
 from lab.errors import LabError
 from lab.history.model import Run
 from lab.paths import PARTS
@@ -17,7 +17,7 @@ OLD_KINDS = ("kill", "freeze", "broker", "configure", "crash", "duplicates", "po
 
 def figures(run: Run, schedule: dict[str, Any]) -> dict[str, Any]:
     """Return what a summary holds of chaos: the seed, the faults by kind, and what they cost."""
-    evidence = Evidence(run)
+    evidence = RunIndex(run)
     planned = Counter(fault["kind"] for fault in schedule["faults"])
     done, kinds = Counter(run.carried_out()), schedule.get("kinds", OLD_KINDS)
     results = Counter(op.result for op in run.operations)

@@ -18,7 +18,7 @@ from lab.cli import broken
 from lab.cli import experiment as script_commands
 from lab.errors import LabError
 from lab.grading import grade, rules
-from lab.grading.evidence import Exhibit
+from lab.grading.evidence import CommittedRun
 from lab.history import model as history
 from lab.history.header import read_header
 from lab.history.model import HISTORY, STATE
@@ -306,7 +306,9 @@ def test_a_broken_run_is_said_to_be_one_and_is_no_evidence(tmp_path):
     write(tmp_path / "a5_outage", accepted(), **head)
     assert run_report.summarise(history.read(tmp_path / "a5_outage"))["title"].endswith(" — broken version no_release")
     files = {file.name: file.read_bytes() for file in (tmp_path / "a5_outage").iterdir()}
-    graded = grade.grade_exhibit(Exhibit("results/sync-rest/a5_outage", files, None, None, None, False, False, False))
+    graded = grade.grade_committed_run(
+        CommittedRun("results/sync-rest/a5_outage", files, None, None, None, False, False, False)
+    )
     said = {broken.rule: broken.sentences for broken in graded.broken}
     assert said[rules.right_version.__doc__] == ["one of its services was the broken version no_release"]
 

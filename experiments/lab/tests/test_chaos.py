@@ -11,7 +11,7 @@ import pytest
 from campus.faults import ANSWERING, CONSUMING, Faults
 from conftest import Copy
 from hand_made import Raw, accepted, good, items
-from lab.checker.invariants import Evidence
+from lab.checker.invariants import RunIndex
 from lab.checker.losses import duplicated, lost, unresolved
 from lab.client import call
 from lab.errors import LabError
@@ -19,7 +19,7 @@ from lab.faults import inject, messages
 from lab.faults import run as chaos_run
 from lab.faults import schedule as chaos
 from lab.faults.schedule import Fault, schedule
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.paths import PARTS
 from lab.report import chaos as chaos_report
 from lab.report import run as run_report
@@ -56,7 +56,7 @@ def test_a_schedule_has_a_kill_and_a_freeze_and_is_mended_before_the_load_ends()
         faults = schedule(part, seed, minutes)
         assert {"kill", "freeze"} <= {f.kind for f in faults}
         assert [f.at for f in faults] == sorted(f.at for f in faults)
-        assert all(f.kind in chaos_run.MENDING or f.seconds == 0 for f in faults)
+        assert all(f.kind in chaos_run.RECOVERIES or f.seconds == 0 for f in faults)
         assert max(f.until for f in faults) <= 60 * minutes - chaos.END
 
 
@@ -146,27 +146,27 @@ def machine(monkeypatch, free_port) -> Machine:
 
 
 @pytest.fixture
-def journal(tmp_path, monkeypatch) -> Journal:
+def recorder(tmp_path, monkeypatch) -> RunRecorder:
     """A run of Part A whose load has begun."""
-    made = Journal.begin(tmp_path / "run", {"part": "sync-rest"})
+    made = RunRecorder.begin(tmp_path / "run", {"part": "sync-rest"})
     monkeypatch.setenv("LAB_RUN", str(made.folder))
-    made.note(type="begins", phase="chaos")
+    made.record(type="begins", phase="chaos")
     return made
 
 
-def noted(journal: Journal, kind: str) -> list[dict]:
-    return [line for line in journal.lines() if line["type"] == kind]
+def noted(recorder: RunRecorder, kind: str) -> list[dict]:
+    return [line for line in recorder.lines() if line["type"] == kind]
 
 
-def test_what_is_done_is_noted_as_the_scripts_do_it(journal, machine):
+def test_what_is_done_is_noted_as_the_scripts_do_it(recorder, machine):
     faults = [Fault(0.1, "kill", "inventory", 0.3), Fault(0.2, "freeze", "order", 0.1)]
-    chaos_run.carry_out(journal, faults, lambda _: None)
+    chaos_run.carry_out(recorder, faults, lambda _: None)
     assert machine.done == ["kill inventory", "pause order", "unpause order", "start inventory"]
-    assert [(e["verb"], e["service"]) for e in noted(journal, "fault")] == [
+    assert [(e["verb"], e["service"]) for e in noted(recorder, "fault")] == [
         ("kill", "inventory"), ("pause", "order"), ("unpause", "order"), ("start", "inventory"),
     ]  # fmt: skip
-    began = noted(journal, "begins")[0]["at"]
-    [order, inventory] = noted(journal, "carried out")
+    began = noted(recorder, "begins")[0]["at"]
+    [order, inventory] = noted(recorder, "carried out")
     assert (order["fault"], inventory["fault"]) == (1, 0)
     assert order["done"]
     assert inventory["done"]
@@ -174,7 +174,7 @@ def test_what_is_done_is_noted_as_the_scripts_do_it(journal, machine):
     assert inventory["ended"] >= began + 0.4
 
 
-def test_what_cannot_be_done_is_noted_and_stops_nothing(journal, machine):
+def test_what_cannot_be_done_is_noted_and_stops_nothing(recorder, machine):
     machine.states["order"] = "exited"
     faults = [
         Fault(0.0, "freeze", "order", 0.1),
@@ -182,22 +182,22 @@ def test_what_cannot_be_done_is_noted_and_stops_nothing(journal, machine):
         Fault(0.0, "duplicates", "inventory"),
         Fault(0.2, "kill", "notification", 0.1),
     ]
-    chaos_run.carry_out(journal, faults, lambda _: None)
-    came = {e["fault"]: e for e in noted(journal, "carried out")}
+    chaos_run.carry_out(recorder, faults, lambda _: None)
+    came = {e["fault"]: e for e in noted(recorder, "carried out")}
     assert [came[n]["done"] for n in range(4)] == [False, False, False, True]
     assert came[0]["said"] == "order does not run"
     assert "does not answer" in came[1]["said"]
     assert machine.done == ["kill notification", "start notification"]
 
 
-def test_an_interrupted_schedule_does_nothing_more(journal, machine, monkeypatch):
+def test_an_interrupted_schedule_does_nothing_more(recorder, machine, monkeypatch):
     monkeypatch.setitem(chaos_run.DOING, "poison", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        chaos_run.carry_out(journal, [Fault(0.0, "poison", "order"), Fault(50.0, "kill", "order", 1.0)], print)
+        chaos_run.carry_out(recorder, [Fault(0.0, "poison", "order"), Fault(50.0, "kill", "order", 1.0)], print)
     assert machine.done == []
 
 
-def test_all_is_healed(journal, machine, monkeypatch):
+def test_all_is_healed(recorder, machine, monkeypatch):
     machine.states = {"order": "paused", "notification": "exited"}
     asked = []
 
@@ -214,28 +214,28 @@ def test_all_is_healed(journal, machine, monkeypatch):
     assert said == ["  inventory cannot be healed: no answer"]
 
 
-def test_connections_flap_until_the_end_of_the_fault(journal, machine, monkeypatch):
+def test_connections_flap_until_the_end_of_the_fault(recorder, machine, monkeypatch):
     told = []
     monkeypatch.setattr(inject, "configure", lambda service, settings: told.append(settings))
     monkeypatch.setattr(inject, "reset", lambda service: told.append("reset"))
     monkeypatch.setattr(chaos_run, "FLAP", 0.05)
     settings = {"failure_mode": "drop", "failure_rate": 1.0}
-    chaos_run.carry_out(journal, [Fault(0.0, "flaps", "order", 0.2, settings)], print)
+    chaos_run.carry_out(recorder, [Fault(0.0, "flaps", "order", 0.2, settings)], print)
     assert told[:2] == [settings, "reset"]
     assert told[-1] == "reset"
-    assert noted(journal, "carried out")[0]["done"]
+    assert noted(recorder, "carried out")[0]["done"]
 
 
 @pytest.mark.parametrize("kind", ["database_away", "disk_full"])
-def test_what_cannot_be_taken_is_not_given_back(journal, machine, kind):
-    chaos_run.carry_out(journal, [Fault(0.0, kind, "order", 0.1)], print)
-    [came] = noted(journal, "carried out")
+def test_what_cannot_be_taken_is_not_given_back(recorder, machine, kind):
+    chaos_run.carry_out(recorder, [Fault(0.0, kind, "order", 0.1)], print)
+    [came] = noted(recorder, "carried out")
     assert (came["done"], came["said"]) == (False, "this fault needs local processes")
-    assert noted(journal, "fault") == []
+    assert noted(recorder, "fault") == []
 
 
 @pytest.mark.parametrize(("point", "done"), [(None, True), ("after_commit", False)])
-def test_a_crash_shows_in_what_the_service_forgot(journal, machine, monkeypatch, point, done):
+def test_a_crash_shows_in_what_the_service_forgot(recorder, machine, monkeypatch, point, done):
     def configure(service: Service, settings: dict) -> None:
         raise LabError("it died before it answered")
 
@@ -243,17 +243,17 @@ def test_a_crash_shows_in_what_the_service_forgot(journal, machine, monkeypatch,
     monkeypatch.setattr(inject, "configured", lambda service: {"crash_point": point})
     monkeypatch.setattr(inject, "reset", lambda service: None)
     machine.states["order"] = "exited"
-    chaos_run.carry_out(journal, [Fault(0.0, "crash", "order", 0.1, {"crash_point": "after_commit"})], print)
-    [came] = noted(journal, "carried out")
+    chaos_run.carry_out(recorder, [Fault(0.0, "crash", "order", 0.1, {"crash_point": "after_commit"})], print)
+    [came] = noted(recorder, "carried out")
     assert (came["done"], came["said"]) == (done, "it crashed" if done else "it did not come to that point")
     assert machine.done == ["start order"]
 
 
-def test_a_service_that_cannot_be_asked_is_not_told_to_crash(journal, machine, monkeypatch):
+def test_a_service_that_cannot_be_asked_is_not_told_to_crash(recorder, machine, monkeypatch):
     told = []
     monkeypatch.setattr(inject, "configure", lambda service, settings: told.append(service.name))
-    chaos_run.carry_out(journal, [Fault(0.0, "crash", "order", 0.1, {"crash_point": "after_commit"})], print)
-    [came] = noted(journal, "carried out")
+    chaos_run.carry_out(recorder, [Fault(0.0, "crash", "order", 0.1, {"crash_point": "after_commit"})], print)
+    [came] = noted(recorder, "carried out")
     assert not came["done"]
     assert "does not answer" in came["said"]
     assert told == []
@@ -284,21 +284,21 @@ def ready(service: Service) -> bool:
 
 @pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="a disk can be made full on Linux only")
 @pytest.mark.parametrize("kind", ["database_away", "disk_full"])
-def test_a_service_without_its_database_is_not_ready_and_works_again_afterwards(part_a, journal, monkeypatch, kind):
+def test_a_service_without_its_database_is_not_ready_and_works_again_afterwards(part_a, recorder, monkeypatch, kind):
     for module in (local, data):
         monkeypatch.setattr(module, "STATE_DIR", part_a.root / ".lab")
     services = services_of("sync-rest")
     fault = Fault(0.0, kind, "inventory", 1.0)
-    deed = chaos_run.Deed(journal, 0, fault)
+    deed = chaos_run.Deed(recorder, 0, fault)
     chaos_run.DOING[kind](deed)
     try:
         wait_until(lambda: not ready(services["inventory"]))
         assert ready(services["notification"])
     finally:
-        chaos_run.MENDING[kind](deed)
+        chaos_run.RECOVERIES[kind](deed)
     wait_until(lambda: ready(services["inventory"]))
     place(services["order"], 1)
-    assert [e["verb"] for e in noted(journal, "fault")] == ["take", "give back"]
+    assert [e["verb"] for e in noted(recorder, "fault")] == ["take", "give back"]
 
 
 def place(order: Service, count: int) -> None:
@@ -307,9 +307,9 @@ def place(order: Service, count: int) -> None:
         assert call("POST", f"{order.url}/order", json=body).status_code == 201
 
 
-def test_what_was_reserved_is_asked_for_again_and_changes_nothing(part_a, journal):
+def test_what_was_reserved_is_asked_for_again_and_changes_nothing(part_a, recorder):
     services = services_of("sync-rest")
-    deed = chaos_run.Deed(journal, 3, Fault(0.0, "duplicates", "inventory"))
+    deed = chaos_run.Deed(recorder, 3, Fault(0.0, "duplicates", "inventory"))
     with pytest.raises(LabError, match="too few orders are finished"):
         chaos_run.DOING["duplicates"](deed)
     place(services["order"], chaos_run.COPIES)
@@ -318,10 +318,10 @@ def test_what_was_reserved_is_asked_for_again_and_changes_nothing(part_a, journa
     assert call("GET", f"{services['inventory'].url}/stock").json() == stock
 
 
-def test_malformed_requests_are_refused(part_a, journal, monkeypatch):
+def test_malformed_requests_are_refused(part_a, recorder, monkeypatch):
     url = services_of("sync-rest")["order"].url
     orders = len(call("GET", f"{url}/orders").json()["orders"])
-    deed = chaos_run.Deed(journal, 0, Fault(0.0, "poison", "order"))
+    deed = chaos_run.Deed(recorder, 0, Fault(0.0, "poison", "order"))
     assert chaos_run.DOING["poison"](deed) == "21 malformed requests, all refused"
     assert len(call("GET", f"{url}/orders").json()["orders"]) == orders
     fine = json.dumps({"user_id": "chaos-x", "items": items()}).encode()
@@ -367,12 +367,12 @@ def breaks(name: str) -> Raw:
     ],
 )
 def test_the_toll_names_each_order(name, toll):
-    evidence = Evidence(breaks(name).run())
+    evidence = RunIndex(breaks(name).run())
     assert (lost(evidence), duplicated(evidence), unresolved(evidence)) == toll
 
 
 def test_an_accepted_order_may_fail():
-    assert lost(Evidence(accepted().run())) == []
+    assert lost(RunIndex(accepted().run())) == []
 
 
 def chaotic(raw: Raw) -> Raw:

@@ -107,7 +107,7 @@ def home(made, tmp_path) -> Path:
 
 def figures_of(part: str, condition: str, raw: Raw | None = None) -> dict:
     run = (raw or run_of(part, condition)).run()
-    return runs.Cell(condition, part, run).figures()
+    return runs.ComparedRun(condition, part, run).figures()
 
 
 def wrong(home: Path) -> list[tuple[str, str]]:

@@ -59,8 +59,8 @@ class Clone:
     def graded(self, folder: str) -> Graded:
         """Commit everything, and grade one run."""
         self.commit()
-        [exhibit] = [e for e in grade.exhibited(Repository(self.root)) if e.folder == folder]
-        return grade.grade_exhibit(exhibit)
+        [committed] = [e for e in grade.committed_runs(Repository(self.root)) if e.folder == folder]
+        return grade.grade_committed_run(committed)
 
     def replace(self, path: str, old: str, new: str) -> None:
         text = (self.root / path).read_text()
@@ -523,7 +523,7 @@ NONSENSE = {
 def test_raw_files_that_make_no_sense_fail_and_are_told(name, raw):
     committed = Repository(ROOT).read(f"{A5}/{n}" for n in (HISTORY, STATE))
     files = {Path(path).name: content for path, content in committed.items()} | {name: raw}
-    found = grade.grade_exhibit(grade.Exhibit(A5, files, b"", b"", b"", True, False, False))
+    found = grade.grade_committed_run(grade.CommittedRun(A5, files, b"", b"", b"", True, False, False))
     assert found.verdict == "fail"
     assert all(reasons(found))
 
@@ -542,7 +542,7 @@ def lines_of(clone: Clone, *folders: str, change: Callable[[], None] = lambda: N
     change()
     clone.commit()
     repository = Repository(clone.root)
-    found = [grade.grade_exhibit(e) for e in grade.exhibited(repository)]
+    found = [grade.grade_committed_run(e) for e in grade.committed_runs(repository)]
     return {line.id: line for line in rubric.judge(repository, found)}
 
 
@@ -672,8 +672,8 @@ def test_a_folder_that_is_no_repository(tmp_path):
 def test_a_shallow_clone_cannot_tell_of_earlier_commits(clone, tmp_path):
     shallow = tmp_path / "shallow"
     subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{clone.root}", str(shallow)], check=True)
-    [exhibit] = [e for e in grade.exhibited(Repository(shallow)) if e.folder == A5]
-    found = grade.grade_exhibit(exhibit)
+    [committed] = [e for e in grade.committed_runs(Repository(shallow)) if e.folder == A5]
+    found = grade.grade_committed_run(committed)
     assert breaks(found, "may be beyond the end of this shallow clone", verdict="unknown")
 
 

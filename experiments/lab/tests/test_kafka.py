@@ -13,11 +13,11 @@ from kafka import TopicPartition
 from kafka_clients import Member, commit, put, put_aborted, put_committed, transaction
 from lab import client as http
 from lab.brokers import base, dead_letters, kafka, kafka_client, lag, rabbitmq
-from lab.brokers.message import Letter
+from lab.brokers.message import BrokerMessage
 from lab.errors import LabError
 from lab.faults import messages
 from lab.history import sampler, session, snapshot
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.services import Service, services_of
 from testing import wait_until
 
@@ -98,12 +98,12 @@ def test_a_letter_of_unknown_origin_is_shown(log):
 
 def test_published_letters_are_named_by_where_they_are(log):
     with kafka.channel(log) as on:
-        names = kafka.publish(on, ORDERS, [Letter(b"1", None, {}, b"a"), Letter(b"", None, {})])
+        names = kafka.publish(on, ORDERS, [BrokerMessage(b"1", None, {}, b"a"), BrokerMessage(b"", None, {})])
     assert sorted(names) == sorted(kafka.identity(record) for record in kafka.read_all(log, [ORDERS]))
 
 
 def test_poison_is_noted_as_it_will_be_found(log, tmp_path):
-    notes = Journal.begin(tmp_path / "run", {"part": "streaming-kafka"})
+    notes = RunRecorder.begin(tmp_path / "run", {"part": "streaming-kafka"})
     count = messages.poison(notes, "bad", ORDERS)
     noted = [line for line in notes.lines() if line["type"] == "published"]
     assert (len(noted), {n["queue"] for n in noted}) == (count, {ORDERS})
@@ -244,7 +244,7 @@ def test_each_part_has_its_broker():
     assert base.broker_of(services_of("sync-rest")) is None
     for part, name in (("async-rabbitmq", "rabbitmq"), ("streaming-kafka", "kafka")):
         broker = base.broker_of(services_of(part))
-        assert name == base.speaker(broker).NAME
+        assert name == base.client_for(broker).NAME
 
 
 def test_the_laboratory_names_topics_and_groups_as_the_part_does():

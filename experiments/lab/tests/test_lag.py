@@ -14,7 +14,7 @@ from lab.brokers.lag import Groups, Place
 from lab.brokers.lag_table import Look
 from lab.cli.main import main
 from lab.errors import LabError
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.services import Service
 from testing import wait_until
 
@@ -188,7 +188,7 @@ def test_watching_shows_it_again(log, monkeypatch):
 
 
 def test_a_run_keeps_the_table(log, tmp_path, monkeypatch):
-    notes = Journal.begin(tmp_path / "run", {"part": "streaming-kafka"})
+    notes = RunRecorder.begin(tmp_path / "run", {"part": "streaming-kafka"})
     monkeypatch.setenv("LAB_RUN", str(notes.folder))
     put(log, ORDERS, b"1")
     commit(log, GROUP, {(ORDERS, 0): 0})

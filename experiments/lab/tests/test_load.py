@@ -156,7 +156,7 @@ def test_an_open_loop_does_not_wait_for_answers(server):
 
 
 def test_what_the_cap_on_waiting_turns_away_is_dropped_and_counted(server, monkeypatch):
-    monkeypatch.setattr(generator, "MOST_WAITING", 5)
+    monkeypatch.setattr(generator, "MAX_WAITING", 5)
     lines, run = drive(Plan("a", rate=50, seconds=0.5, path="/hang", timeout=1.5), server.url)
     of = latency.of_phases(run)["a"]
     assert (of["sent"], of["dropped"]) == (5, 20)

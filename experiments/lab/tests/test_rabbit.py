@@ -11,7 +11,7 @@ from campus.events import INVENTORY_RESERVED, ORDER_PLACED, InvalidEvent, parse
 from conftest import ROOT, free_ports
 from lab.brokers import dead_letters, rabbitmq
 from lab.brokers.base import emptied
-from lab.brokers.message import Letter
+from lab.brokers.message import BrokerMessage
 from lab.brokers.probe import answers
 from lab.errors import LabError
 from lab.faults import messages
@@ -55,8 +55,10 @@ def queues(broker: Service) -> Service:
     return broker
 
 
-def dead_letter(n: int, reason: str = "no JSON", history: str = "[]") -> Letter:
-    return Letter(f"body {n}".encode(), f"m{n}", {"x-reason": reason, "x-history": history, "x-other": "kept out"})
+def dead_letter(n: int, reason: str = "no JSON", history: str = "[]") -> BrokerMessage:
+    return BrokerMessage(
+        f"body {n}".encode(), f"m{n}", {"x-reason": reason, "x-history": history, "x-other": "kept out"}
+    )
 
 
 def fill(broker: Service, count: int) -> None:
@@ -127,7 +129,7 @@ def test_replay_keeps_what_has_no_queue_to_go_to(queues):
 def test_what_waits_is_counted(queues):
     assert rabbitmq.waiting(queues) == 0
     with rabbitmq.channel(queues) as on:
-        rabbitmq.publish(on, QUEUE, [Letter(b"1", "m1", {}), Letter(b"2", "m2", {})])
+        rabbitmq.publish(on, QUEUE, [BrokerMessage(b"1", "m1", {}), BrokerMessage(b"2", "m2", {})])
     wait_until(lambda: rabbitmq.waiting(queues) == 2)
 
 
@@ -157,7 +159,7 @@ def test_a_dead_letter_is_described():
         "  body     body 1",
     ]
     assert dead_letters.history(dead_letter(1, history="nonsense")) == []
-    assert dead_letters.history(Letter(b"", None, {})) == []
+    assert dead_letters.history(BrokerMessage(b"", None, {})) == []
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from lab.brokers.lag import Groups
 from lab.cli.main import main
 from lab.errors import LabError
 from lab.faults import replay
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.runtime import lifecycle
 from lab.services import Service, services_of
 from testing import wait_until
@@ -173,7 +173,7 @@ def test_two_reports_side_by_side():
 
 
 def test_a_run_keeps_the_reports_and_then_the_replay(log, tmp_path, monkeypatch):
-    notes = Journal.begin(tmp_path / "run", {"part": "streaming-kafka"})
+    notes = RunRecorder.begin(tmp_path / "run", {"part": "streaming-kafka"})
     monkeypatch.setenv("LAB_RUN", str(notes.folder))
     counts = iter((3, 4))
     monkeypatch.setattr(replay, "run", lambda *_, **__: (12, 1.5))
@@ -255,7 +255,7 @@ def test_orders_lost_at_random_are_the_same_only_with_a_seed(told):
 
 
 def test_a_tally_is_noted_and_shown(told, tmp_path, monkeypatch):
-    notes = Journal.begin(tmp_path / "run", {"part": "streaming-kafka"})
+    notes = RunRecorder.begin(tmp_path / "run", {"part": "streaming-kafka"})
     monkeypatch.setenv("LAB_RUN", str(notes.folder))
     done = CliRunner().invoke(main, ["tally", "by hand"])
     [line] = notes.lines()

@@ -15,7 +15,7 @@ from lab.errors import LabError
 from lab.history import model as history
 from lab.history import session, steps
 from lab.history.header import read_header
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.runtime import processes
 from testing import wait_until
 
@@ -115,31 +115,31 @@ def test_an_experiment_that_cannot_begin_leaves_nothing(copy: Copy):
     wait_until(lambda: copy.services() == [])
 
 
-def journal(folder: Path, quick: bool = False) -> Journal:
+def recorder(folder: Path, quick: bool = False) -> RunRecorder:
     head = {"part": "sync-rest", "experiment": "a0_made", "quick": quick}
-    return Journal.begin(folder / "run", head)
+    return RunRecorder.begin(folder / "run", head)
 
 
 def test_a_journal_orders_the_lines_of_all_writers(tmp_path):
-    notes = journal(tmp_path)
-    notes.note(type="settled")
+    notes = recorder(tmp_path)
+    notes.record(type="settled")
     notes.append("load-a", [{"at": -1.0, "type": "phase"}])
     assert [line["type"] for line in notes.lines()] == ["phase", "settled"]
 
 
 def test_waiting_for_a_moment_of_a_load(tmp_path):
-    notes = journal(tmp_path)
-    notes.note(type="begins", phase="a")
+    notes = recorder(tmp_path)
+    notes.record(type="begins", phase="a")
     notes.wait_for("a", 0.3)
     assert notes.now() >= 0.3
 
 
 def test_a_moment_that_a_script_waited_for_is_noted(tmp_path, monkeypatch):
-    notes = journal(tmp_path)
+    notes = recorder(tmp_path)
     monkeypatch.setenv("LAB_RUN", str(notes.folder))
-    notes.note(type="begins", phase="a")
+    notes.record(type="begins", phase="a")
     assert CliRunner().invoke(script_commands.at, ["a", "0.1"]).exit_code == 0
-    notes.note(type="fault", verb="kill", service="order")
+    notes.record(type="fault", verb="kill", service="order")
     assert notes.lines()[1] | {"at": 0} == {"at": 0, "type": "due", "phase": "a", "seconds": 0.1}
     [load, kill] = steps.happened(history.Run(notes.head, notes.lines()))
     assert (load.due, kill.due) == (None, ("a", 0.1))
@@ -152,8 +152,8 @@ def test_a_finished_run_replaces_the_last_one(tmp_path, monkeypatch, quick):
     place = (tmp_path / ".lab/quick" if quick else tmp_path / "results") / "sync-rest/a0_made"
     place.mkdir(parents=True)
     (place / "old.txt").touch()
-    notes = journal(tmp_path, quick)
-    notes.note(type="settled")
+    notes = recorder(tmp_path, quick)
+    notes.record(type="settled")
     (notes.folder / "report.md").write_text("new")
     assert session.publish(notes) == place
     assert [file.name for file in place.iterdir()] == ["report.md"]  # what was written while it ran stays behind
@@ -161,12 +161,12 @@ def test_a_finished_run_replaces_the_last_one(tmp_path, monkeypatch, quick):
 
 def test_what_the_services_said_is_kept_for_whoever_asks_why(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "STATE_DIR", tmp_path / ".lab")
-    notes = journal(tmp_path)
+    notes = recorder(tmp_path)
     assert session.keep_logs(notes) is None
     logs = tmp_path / ".lab/logs/sync-rest"
     logs.mkdir(parents=True)
     (logs / "order.log").write_text("why")
-    monkeypatch.setattr(session, "MOST_OF_A_LOG", 10)
+    monkeypatch.setattr(session, "MAX_OF_A_LOG", 10)
     (logs / "kafka.log").write_text("long ago; the end")
     (logs / "kafka.log.1").write_text("before")
     kept = {file.name: gzip.decompress(file.read_bytes()) for file in session.keep_logs(notes).iterdir()}

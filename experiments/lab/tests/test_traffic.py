@@ -8,7 +8,7 @@ import pytest
 from lab import client
 from lab.cli import main as cli
 from lab.history import sampler, traffic
-from lab.history.recorder import Journal
+from lab.history.recorder import RunRecorder
 from lab.runtime import lifecycle
 from lab.services import Service
 
@@ -25,11 +25,11 @@ RECEIVED = {"reserve": 9, "order-placed": 6, "analytics-consumer-group": 3}
 INVENTORY = Service("sync-rest", "inventory", [], {}, "sync-rest", 8001, {})
 
 
-def journal(folder, **head) -> Journal:
-    return Journal.begin(folder / "run", {"part": "sync-rest", **head})
+def recorder(folder, **head) -> RunRecorder:
+    return RunRecorder.begin(folder / "run", {"part": "sync-rest", **head})
 
 
-def noted(of: Journal) -> list[dict]:
+def noted(of: RunRecorder) -> list[dict]:
     return [line for line in of.lines() if line["type"] == "messages"]
 
 
@@ -41,26 +41,26 @@ def answers(monkeypatch):
 
 
 def test_messages_between_services_are_counted_by_their_receiver(answers, tmp_path):
-    of = journal(tmp_path, traffic=True)
+    of = recorder(tmp_path, traffic=True)
     traffic.note_received(of, INVENTORY)
     assert [(line["service"], line["received"]) for line in noted(of)] == [("inventory", RECEIVED)]
 
 
 def test_a_run_that_does_not_ask_for_it_counts_nothing(answers, tmp_path):
-    of = journal(tmp_path)
+    of = recorder(tmp_path)
     traffic.note_received(of, INVENTORY)
     assert noted(of) == []
 
 
 def test_a_service_that_does_not_answer_leaves_no_note(monkeypatch, tmp_path):
     monkeypatch.setattr(client, "try_get", lambda url, timeout: None)
-    of = journal(tmp_path, traffic=True)
+    of = recorder(tmp_path, traffic=True)
     traffic.note_received(of, INVENTORY)
     assert noted(of) == []
 
 
 def test_what_a_process_counted_is_noted_before_it_is_killed(answers, tmp_path, monkeypatch):
-    of = journal(tmp_path, traffic=True)
+    of = recorder(tmp_path, traffic=True)
     monkeypatch.setenv("LAB_RUN", str(of.folder))
     killed = []
     chosen = SimpleNamespace(signal=lambda service, verb: killed.append((verb, len(noted(of)))))
@@ -90,5 +90,5 @@ def test_each_connection_between_services_is_seen_once(monkeypatch):
 
 def test_what_is_sampled_is_what_the_run_asks_for(tmp_path, monkeypatch):
     monkeypatch.setattr(lifecycle, "choose", lambda: SimpleNamespace(pid=lambda service: None))
-    assert list(sampler._looks(journal(tmp_path / "a"), {})) == []
-    assert len(list(sampler._looks(journal(tmp_path / "b", traffic=True), {}))) == 1
+    assert list(sampler._looks(recorder(tmp_path / "a"), {})) == []
+    assert len(list(sampler._looks(recorder(tmp_path / "b", traffic=True), {}))) == 1
