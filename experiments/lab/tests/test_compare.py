@@ -201,7 +201,7 @@ def test_the_matrix_says_it_and_leads_to_the_run(home):
     page = (home / "report.md").read_text()
     assert "| inventory_killed | [40 % · 250 ms · 750 ms · 0/0](sync-rest/inventory_killed/report.md) |" in page
     assert "[100 % · 4.00 s · 2.00 s · 0/0](streaming-kafka/inventory_killed/report.md)" in page
-    assert "2 × `503` cannot be done now, nothing is kept" in page
+    assert "2 × `503` refused now, nothing is reserved" in page
     assert "A: REST accepted 2 of 5 orders. B: RabbitMQ accepted every order." in page
 
 
