@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pika
+from campus.lifecycle import STOP_SECONDS, Part
 from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
 
@@ -28,7 +29,7 @@ class BrokerDown(ConnectionError):
     """There is no connection to RabbitMQ; its text says why."""
 
 
-class BrokerConnection:
+class BrokerConnection(Part):
     """Keeps a channel open on which the topology is declared, and declares it again every other second.
 
     So what somebody deletes is there again soon; and a broker that does not answer is noticed, though its port
@@ -61,7 +62,7 @@ class BrokerConnection:
         """Start the thread. It connects now, or as soon as there is a broker."""
         self._thread.start()
 
-    def stop(self, timeout: float = 5.0) -> None:
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
         """Close the connection and end the thread; wait at most `timeout` seconds for it."""
         self._stopping.set()
         self.drop()

@@ -4,10 +4,11 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from campus.lifecycle import PartGroup
 from pika.channel import Channel
 
 from broker.connection import BrokerConnection, BrokerDown
@@ -36,7 +37,7 @@ class Delivery:
         return max((count for count in counts if isinstance(count, int)), default=0)
 
 
-class Consumer:
+class Consumer(PartGroup):
     """Receives a queue's messages over a connection of its own.
 
     What was delivered over a connection that is gone comes again over the next; it is left out here. What comes again
@@ -58,7 +59,12 @@ class Consumer:
         self._tag: str | None = None  # of the consumer, once RabbitMQ has registered it
         self._one_by_one = True
         self._other_since: float | None = None  # since when another consumer has the queue
-        self.start, self.stop = self._connection.start, self._connection.stop
+        super().__init__(self._connection)
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], None]]:
+        """Whether messages can come."""
+        return {"consumer": self.check}
 
     def check(self) -> None:
         """Raise BrokerDown, with why, when no messages can come now. One that stands by lacks nothing."""

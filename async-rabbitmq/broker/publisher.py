@@ -4,11 +4,12 @@ import contextlib
 import itertools
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from campus.events import Event
+from campus.lifecycle import PartGroup
 from pika import BasicProperties, spec
 from pika.channel import Channel
 
@@ -49,7 +50,7 @@ class _Batch:
             self.done.set()
 
 
-class Publisher:
+class Publisher(PartGroup):
     """Publishes for any thread, over one connection.
 
     Example:
@@ -65,7 +66,16 @@ class Publisher:
         self._handed: deque[_Batch] = deque()
         self._waiting: dict[int, tuple[_Batch, int]] = {}
         self._returned: dict[str, str] = {}  # by correlation_id: message ids may be missing, or the same
-        self.start, self.stop, self.check = self._connection.start, self._connection.stop, self._connection.check
+        super().__init__(self._connection)
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], None]]:
+        """Whether something can be published."""
+        return {"publisher": self.check}
+
+    def check(self) -> None:
+        """Raise BrokerDown, with why, when nothing can be published now."""
+        self._connection.check()
 
     def publish(self, messages: Sequence[Outgoing], *, timeout: float) -> list[str | None]:
         """Publish in this order and wait; return for each message None, or why it may not have arrived.

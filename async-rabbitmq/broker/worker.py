@@ -1,4 +1,4 @@
-"""A consumer's work: take a batch, do it in one transaction, publish what follows from it, acknowledge it.
+"""A consumer's work: take a batch, do it in one transaction, publish the result events, acknowledge it.
 
 In that order nothing is lost: a worker that dies before the acknowledgement leaves the batch to RabbitMQ, which
 delivers it again, and the transaction recognises what it has done before.
@@ -14,6 +14,8 @@ from campus import jsons
 from campus.database import Database
 from campus.events import Event, InvalidEvent, parse
 from campus.faults import Drop, Faults, Hang
+from campus.lifecycle import PartGroup
+from campus.loop import Loop, end_service
 from campus.orders import utc_now
 from campus.retry import HISTORY, INFRASTRUCTURE, NEVER, REASON, RETRY_SECONDS, Handle, WorkItem
 from prometheus_client import CollectorRegistry, Counter
@@ -34,27 +36,37 @@ CONFIRM_SECONDS = 5.0
 MAX_RETURNS = 5
 
 
-class Worker:
-    """Works off one queue. `step` is one round, with no thread in it.
+class Worker(PartGroup):
+    """Works off one queue, over a consumer and a publisher of its own. `step` is one round of its loop.
 
     `handle(tx, work_items)` does the work of all items in the given transaction and returns the result events. It must
     give the same answer when a message comes again. When it raises, the items are tried one by one, and the one that
     fails again waits in a retry queue, where it holds up no other. When the database is at fault, all stay in hand.
+
+    On SQLite, which is for one process, a second worker ends its service. On PostgreSQL many may work, or, with
+    `one_at_a_time`, the others stand by.
     """
 
     def __init__(
         self,
+        url: str,
+        name: str,
         *,
-        consumer: Consumer,
-        publisher: Publisher,
-        database: Database,
-        faults: Faults,
+        queue: str,
         expects: Sequence[str],
         handle: Handle,
+        database: Database,
+        faults: Faults,
         registry: CollectorRegistry,
         injects_faults: bool = True,
+        one_at_a_time: bool = False,
     ) -> None:
-        self._consumer, self._publisher, self._database, self._faults = consumer, publisher, database, faults
+        alone, refuse = one_at_a_time or not database.is_shared, None if database.is_shared else end_service
+        self._consumer = Consumer(url, name, queue, alone=alone, refuse=refuse)
+        self._publisher = Publisher(url, name)
+        loop = Loop(queue, self.step, idle=0.0, waits_until=faults.waits_until)
+        super().__init__(self._publisher, self._consumer, loop)
+        self._database, self._faults = database, faults
         self._expects, self._handle, self._injects_faults = expects, handle, injects_faults
         self._hand: deque[Delivery] = deque()  # taken, and still to be worked on
         self._held: list[Delivery] = []  # hanging, as a fault says so
@@ -62,7 +74,7 @@ class Worker:
         self._outgoing: list[Outgoing] = []
         self._new = True  # whether this process has not dealt with any message yet
         outcomes = Counter("messages", "Messages by outcome", ["queue", "outcome"], registry=registry)
-        self._count = lambda outcome, n=1: outcomes.labels(consumer.queue, outcome).inc(n)
+        self._count = lambda outcome, n=1: outcomes.labels(queue, outcome).inc(n)
 
     def step(self) -> bool:
         """Work off one batch, if there is one; return whether there was."""

@@ -3,20 +3,18 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from broker.consumer import Consumer
-from broker.publisher import Publisher
 from broker.worker import Worker
 from campus import order_projection, order_store, outbox
 from campus.database import Database
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Event, order_placed
 from campus.faults import CONSUMING, Faults
-from campus.loop import Loop, end_service
 from campus.orders import FAILED, Order
 from campus.retry import WorkItem
 from campus.schemas import read_order
 from campus.service import create_service, idempotency_key, json_body
 from campus.views import accepted, add_gauge, show_orders
 from flask import Flask, g
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 from order_service.relay import Relay
@@ -27,36 +25,21 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_store.metadata, outbox.metadata)
     url = env.get("RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:8013/%2f")
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
-    publisher = Publisher(url, "order")
-    # One follows at a time, so that an order's events are applied in turn; with PostgreSQL another may stand by.
-    refuse = None if database.is_shared else end_service
-    consumer = Consumer(url, "order", "order-status", alone=True, refuse=refuse)
-    relay = Relay(database=database, publisher=publisher, faults=faults)
-    relaying = Loop("relay", relay.step, idle=0.0)
-    following = Loop("order-status", lambda: worker.step(), idle=0.0, waits_until=faults.waits_until)
-    app = create_service(
-        "order",
-        faults=faults,
-        ready={
-            "database": database.ping,
-            "publisher": publisher.check,
-            "consumer": consumer.check,
-            "relay": relaying.check,
-            "order-status": following.check,
-        },
-        loops=[relaying, following, consumer, publisher],
-        closing=[database.close],
-    )
+    registry = CollectorRegistry()
+    relay = Relay(url, database=database, faults=faults)
     worker = Worker(
-        consumer=consumer,
-        publisher=publisher,
+        url,
+        "order",
+        queue="order-status",
+        expects=[INVENTORY_RESERVED, INVENTORY_FAILED, NOTIFICATION_SENT],
+        handle=project,
         database=database,
         faults=faults,
-        expects=(INVENTORY_RESERVED, INVENTORY_FAILED, NOTIFICATION_SENT),
-        handle=project,
-        registry=app.extensions["campus"].registry,
+        registry=registry,
         injects_faults=False,  # this service's faults are those of POST /order
+        one_at_a_time=True,  # so that an order's events are applied in turn
     )
+    app = create_service("order", faults=faults, parts=[database, relay, worker], registry=registry)
 
     @app.post("/order")
     def place_order():
@@ -65,9 +48,11 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         key = idempotency_key()
         refusal = faults.inject()
         order = Order.place(user_id=user_id, items=items, request_id=g.request_id)
+        if refusal:
+            order = order.advance(FAILED, reason=refusal)
         with database.transaction() as tx:
-            placed = order_store.place(tx, order.advance(FAILED, reason=refusal) if refusal else order, key=key)
-            if placed is order:
+            placed = order_store.place(tx, order, key=key)
+            if placed is order and not refusal:
                 outbox.add(tx, order_placed(order))
             faults.crash_at("before_commit")
         faults.crash_at("after_commit")
@@ -80,7 +65,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 
 
 def project(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
-    """Bring the orders to the states that these events tell of. Raises LookupError for one that comes too early."""
+    """Bring the orders to the states that these events report. Raises LookupError for an event that comes too early."""
     for early in order_projection.project(tx, [item.event for item in work_items]):
         raise LookupError(f"{early.event_type} of order {early.order_id} came before the event that it follows")
     return []

@@ -1,6 +1,7 @@
 """The relay: takes events from the outbox to RabbitMQ, oldest first, and removes what RabbitMQ has confirmed."""
 
 import threading
+from collections.abc import Callable, Mapping
 
 from broker.pace import Pace
 from broker.publisher import Outgoing, Publisher
@@ -8,6 +9,8 @@ from broker.topology import EXCHANGE, KEYS
 from campus import outbox
 from campus.database import Database
 from campus.faults import Faults
+from campus.lifecycle import PartGroup
+from campus.loop import Loop
 
 BATCH = 200
 IDLE_SECONDS = 0.2
@@ -15,17 +18,25 @@ CONFIRM_SECONDS = 5.0
 _TURN = 0x72656C6179  # any number that stands for nothing else in the database
 
 
-class Relay:
-    """Empties the outbox. `step` is one round, with no thread in it.
+class Relay(PartGroup):
+    """Empties the outbox, over a publisher of its own. `step` is one round of its loop.
 
     Of several relays on one PostgreSQL one publishes at a time. A relay that dies between the confirmation and the
     removal publishes the same events again; their consumers know them by their ids.
     """
 
-    def __init__(self, *, database: Database, publisher: Publisher, faults: Faults) -> None:
-        self._database, self._publisher, self._faults = database, publisher, faults
+    def __init__(self, url: str, *, database: Database, faults: Faults) -> None:
+        self._database, self._faults = database, faults
+        self._publisher = Publisher(url, "relay")
+        self._loop = Loop("relay", self.step, idle=0.0)
+        super().__init__(self._publisher, self._loop)
         self._news = threading.Event()
         self._pace = Pace()
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], None]]:
+        """Whether it can publish, and whether its last round did."""
+        return {"relay publisher": self._publisher.check, "relay": self._loop.check}
 
     def wake(self) -> None:
         """Say that something was put into the outbox."""

@@ -8,19 +8,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import broker.worker
 import inventory_service.app
 import notification_service.app
 import order_service.app
+import order_service.relay
 import pytest
 from broker.consumer import Delivery
 from broker.publisher import Outgoing
 from campus.database import Database
 from campus.events import Event, parse
 from campus.faults import Faults
+from campus.lifecycle import Part
 from campus.problems import CONTENT_TYPE
 from chain import Chain
 from flask.testing import FlaskClient
 from node import Node, RabbitMissing
+from testing import loops
 from testing.fakes import FakeClock
 from testing.postgres import Cluster, PostgresMissing, private_cluster
 
@@ -41,7 +45,7 @@ class LoggedDatabase(Database):
 
 
 @dataclass
-class FakeConsumer:
+class FakeConsumer(Part):
     """A queue whose messages are put in by the test; `journal` is told what becomes of them."""
 
     queue: str
@@ -83,15 +87,9 @@ class FakeConsumer:
 
     def fetch_many(self) -> None: ...
 
-    def start(self) -> None: ...
-
-    def stop(self, timeout: float = 5.0) -> None: ...
-
-    def check(self) -> None: ...
-
 
 @dataclass
-class FakePublisher:
+class FakePublisher(Part):
     """A broker that confirms everything, unless `troubles` says otherwise for a message, by order id, key or id."""
 
     journal: list[str] = field(default_factory=list)
@@ -120,9 +118,9 @@ class FakePublisher:
     def orders(self) -> list[str]:
         return [json.loads(message.body)["order_id"] for message in self.sent]
 
-    def start(self) -> None: ...
-
-    def stop(self, timeout: float = 5.0) -> None: ...
+    @property
+    def checks(self) -> dict[str, Callable[[], None]]:
+        return {"publisher": self.check}
 
     def check(self) -> None:
         if self.down:
@@ -194,15 +192,17 @@ def make(tmp_path, monkeypatch, clock) -> Iterator[Callable[..., Served]]:
 
         faults = functools.partial(Faults, sleep=clock.sleep, clock=lambda: clock.now, kill=clock.kill)
         database = type("Logged", (LoggedDatabase,), {"journal": journal})
-        for what, fake in (
-            ("Faults", faults), ("Consumer", consumer), ("Publisher", publisher), ("Database", database)):  # fmt: skip
-            monkeypatch.setattr(module, what, fake)
+        monkeypatch.setattr(module, "Faults", faults)
+        monkeypatch.setattr(module, "Database", database)
+        monkeypatch.setattr(broker.worker, "Consumer", consumer)
+        for user in (broker.worker, order_service.relay):
+            monkeypatch.setattr(user, "Publisher", publisher)
         env = {"DATABASE_URL": f"sqlite:///{tmp_path}/{name}.db", "INITIAL_STOCK": json.dumps(STOCK)}
         app = module.create_app(env)
         made.append(app)
-        loops = {loop._name: loop for loop in app.extensions["campus"].loops if hasattr(loop, "round")}
+        its_loops = loops(app.extensions["campus"])
         journal.clear()
-        return Served(name, app.test_client(), fakes["consumer"], fakes["publisher"], journal, loops)
+        return Served(name, app.test_client(), fakes["consumer"], fakes["publisher"], journal, its_loops)
 
     yield make_one
     for app in made:

@@ -31,10 +31,11 @@ class SlowPublisher(FakePublisher):
 class Harness:
     """A relay with a fake publisher."""
 
-    def __init__(self, database: LoggedDatabase, faults: Faults) -> None:
+    def __init__(self, database: LoggedDatabase, faults: Faults, monkeypatch) -> None:
         self.database, self.faults, self.journal = database, faults, database.journal
         self.publisher = FakePublisher(self.journal)
-        self.relay = Relay(database=database, publisher=self.publisher, faults=faults)
+        monkeypatch.setattr(module, "Publisher", lambda *_: self.publisher)
+        self.relay = Relay("amqp://nowhere", database=database, faults=faults)
 
     def step(self) -> bool:
         self.relay.wake()
@@ -52,11 +53,11 @@ class Harness:
 
 
 @pytest.fixture
-def harness(tmp_path, clock):
+def harness(tmp_path, clock, monkeypatch):
     database = LoggedDatabase(f"sqlite:///{tmp_path}/order.db", outbox.metadata)
     database.journal = []
     faults = Faults(CONSUMING, points=("after_publish",), kill=clock.kill)
-    yield Harness(database, faults)
+    yield Harness(database, faults, monkeypatch)
     database.close()
 
 
@@ -135,9 +136,10 @@ def test_nothing_crashes_after_publishing_what_was_not_confirmed(harness):
 def test_of_two_relays_on_one_postgresql_one_publishes_at_a_time_and_each_event_once(cluster, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 20)
     publisher = SlowPublisher()
+    monkeypatch.setattr(module, "Publisher", lambda *_: publisher)
     with cluster.database() as url:
         databases = [Database(url, outbox.metadata) for _ in range(2)]
-        relays = [Relay(database=each, publisher=publisher, faults=Faults(CONSUMING)) for each in databases]
+        relays = [Relay("amqp://nowhere", database=each, faults=Faults(CONSUMING)) for each in databases]
         events = [new_event(ORDER_PLACED, f"o{n}", placed(0).data) for n in range(200)]
         with databases[0].transaction() as tx:
             for each in events:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
+from broker import worker as module
 from broker.worker import BATCH, MAX_RETURNS, Worker
 from campus.database import DatabaseDown
 from campus.events import INVENTORY_RESERVED, NOTIFICATION_SENT, Event, new_event
@@ -26,7 +27,7 @@ def reserved(order_id: str) -> Event:
 class Harness:
     """A worker between fakes. Work on orders in `broken` raises; on others it notes the order and tells of it."""
 
-    def __init__(self, database: LoggedDatabase, clock: FakeClock) -> None:
+    def __init__(self, database: LoggedDatabase, clock: FakeClock, monkeypatch) -> None:
         self.journal = database.journal
         self.consumer = FakeConsumer("work", self.journal)
         self.publisher = FakePublisher(self.journal)
@@ -42,13 +43,16 @@ class Harness:
         self.batches: list[list[str]] = []
         self.refusals: dict[str, str | None] = {}
         self.registry = CollectorRegistry()
+        monkeypatch.setattr(module, "Consumer", lambda *_, **__: self.consumer)
+        monkeypatch.setattr(module, "Publisher", lambda *_: self.publisher)
         self.make: Callable[..., Worker] = lambda **more: Worker(
-            consumer=self.consumer,
-            publisher=self.publisher,
+            "amqp://nowhere",
+            "test",
+            queue="work",
+            expects=[INVENTORY_RESERVED],
+            handle=self.handle,
             database=database,
             faults=self.faults,
-            expects=(INVENTORY_RESERVED,),
-            handle=self.handle,
             **{"registry": self.registry} | more,
         )
         self.worker = self.make()
@@ -85,10 +89,10 @@ class Harness:
 
 
 @pytest.fixture
-def harness(tmp_path, clock):
+def harness(tmp_path, clock, monkeypatch):
     database = LoggedDatabase(f"sqlite:///{tmp_path}/work.db", metadata)
     database.journal = []
-    yield Harness(database, clock)
+    yield Harness(database, clock, monkeypatch)
     database.close()
 
 

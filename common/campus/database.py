@@ -4,6 +4,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
 from sqlalchemy import Column, Connection, Float, MetaData, Table, inspect, make_url, text
@@ -11,6 +12,7 @@ from sqlalchemy.schema import CreateColumn
 
 from campus.database_errors import CommitUnknown, DatabaseDown
 from campus.engines import BOOT_SECONDS, PostgreSQL, SQLite
+from campus.lifecycle import STOP_SECONDS, Part
 
 __all__ = ["CommitUnknown", "Database", "DatabaseDown"]
 
@@ -22,7 +24,7 @@ _pings = Table("pings", MetaData(), Column("at", Float, nullable=False))
 _CLEAR_PINGS, _PING = text("DELETE FROM pings"), text("INSERT INTO pings (at) VALUES (:at)")
 
 
-class Database:
+class Database(Part):
     """The tables of one service, and transactions on them from any thread.
 
     Every wait has a limit. Whatever the database itself is to blame for is raised as DatabaseDown.
@@ -95,6 +97,15 @@ class Database:
             written.set_result(None)
         except Exception as error:  # whatever it is, it is what the asker must hear
             written.set_exception(error)
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], None]]:
+        """Whether it can be written."""
+        return {"database": self.ping}
+
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """Close it."""
+        self.close()
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,10 +1,11 @@
-"""The events that services tell each other, in one envelope, and what is refused as poison.
+"""The events that services publish, in one envelope, and what makes one invalid (a poison message).
 
 {"event_id": …, "event_type": "OrderPlaced", "schema_version": 1, "occurred_at": "2026-01-31T12:00:00.000001Z",
  "order_id": …, "request_id": …, "data": {…}}
 """
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, NotRequired
@@ -14,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from campus import jsons
-from campus.orders import Order, utc_now
+from campus.orders import RESERVED, Order, utc_now
 from campus.schemas import MAX_LINES, Name, Schema, StoredQuantity, errors_of
 
 ORDER_PLACED, NOTIFICATION_SENT = "OrderPlaced", "NotificationSent"
@@ -117,16 +118,31 @@ def new_event(
 ) -> Event:
     """Return an event that occurred at `at` (now if not given).
 
-    Its id follows from the order and the type (a UUIDv5, RFC 9562): told again, it is recognised as the same event.
+    Its id follows from the order and the type (a UUIDv5, RFC 9562): emitted again, it is recognised as the same event.
     """
     event_id = str(uuid_utils.uuid5(_NAMESPACE, f"{order_id}/{event_type}"))
     return Event(event_type, order_id, data, at or utc_now(), event_id, request_id)
 
 
 def order_placed(order: Order) -> Event:
-    """Return the event that tells of a new order: the same whenever it is told."""
+    """Return the event of a new order: the same whenever it is published."""
     data = {"user_id": order.user_id, "items": order.items}
     return new_event(ORDER_PLACED, order.order_id, data, request_id=order.request_id, at=order.timeline[0]["at"])
+
+
+def verdict(placed: Event, reservation: Mapping[str, Any]) -> Event:
+    """Return inventory's result event: what it reserved for this OrderPlaced, or why it reserved nothing."""
+    context = {"request_id": placed.request_id, "at": reservation["at"]}
+    if reservation["status"] == RESERVED:
+        return new_event(INVENTORY_RESERVED, placed.order_id, placed.data, **context)
+    reason = {"reason": reservation.get("reason", "released")}
+    return new_event(INVENTORY_FAILED, placed.order_id, reason, **context)
+
+
+def notification_sent(reserved: Event, sent: Mapping[str, Any]) -> Event:
+    """Return notification's result event: the student of this InventoryReserved was notified."""
+    data = {"user_id": sent["user_id"]}
+    return new_event(NOTIFICATION_SENT, reserved.order_id, data, request_id=reserved.request_id, at=sent["at"])
 
 
 def parse(body: bytes, *expected: str) -> Event:

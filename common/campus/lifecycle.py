@@ -1,9 +1,8 @@
-"""What starts and stops with a service."""
+"""What starts and stops with a service: its parts, such as a database, a worker, a loop."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -11,41 +10,62 @@ from campus.bounded import Bounded
 from campus.logs import log
 
 STOP_SECONDS = 5.0  # a broker that does not answer must not keep a service from ending
-CLOSE_SECONDS = 2.0  # of these, what is kept for closing
+KEPT_SECONDS = 0.5  # of these, what is kept for each part that is still to be stopped
 
 
-class Runs(Protocol):
-    """What runs in the background of a service: a loop, or a connection with a thread of its own."""
-
-    @property
-    def start(self) -> Callable[[], None]:
-        """Starts it, and returns at once."""
+class Part:
+    """Something that starts and stops with its service. By itself it does nothing, and lacks nothing."""
 
     @property
-    def stop(self) -> Callable[[float], None]:
-        """Stops it, and waits at most so many seconds."""
-
-
-@dataclass
-class Lifecycle:
-    """The loops of a service and what they use; gunicorn's hooks start and stop it."""
-
-    loops: Sequence[Runs] = ()
-    closing: Sequence[Callable[[], None]] = ()
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    def checks(self) -> Mapping[str, Callable[[], None]]:
+        """What `GET /ready` shows: names, and functions that raise when the part cannot work."""
+        return {}
 
     def start(self) -> None:
-        """Start the background loops."""
-        for loop in self.loops:
-            loop.start()
+        """Begin to work, and return at once."""
 
-    def stop(self) -> None:
-        """Stop the loops, then close what they used: within STOP_SECONDS in all, whatever hangs."""
-        deadline = time.monotonic() + STOP_SECONDS
-        for loop in self.loops:
-            loop.stop(max(0.1, deadline - CLOSE_SECONDS - time.monotonic()))
-        for close in self.closing:
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """Stop, and wait for it at most `timeout` seconds."""
+
+
+class PartGroup(Part):
+    """Parts that start in this order, and stop in the opposite order.
+
+    Example:
+
+        class Worker(PartGroup):
+            def __init__(self, url: str) -> None:
+                self._consumer = Consumer(url)
+                super().__init__(self._consumer, Loop("worker", self.step))
+    """
+
+    def __init__(self, *parts: Part) -> None:
+        self.parts = parts
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], None]]:
+        """The checks of all parts."""
+        return {name: check for part in self.parts for name, check in part.checks.items()}
+
+    def start(self) -> None:
+        """Start all parts."""
+        for part in self.parts:
+            part.start()
+
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """Stop all parts, whatever hangs: within `timeout` seconds in all."""
+        deadline = time.monotonic() + timeout
+        for n, part in reversed(list(enumerate(self.parts))):
+            seconds = max(0.1, deadline - time.monotonic() - n * KEPT_SECONDS)
             try:
-                Bounded(close, max(0.1, deadline - time.monotonic()))()
+                Bounded(partial(part.stop, seconds), seconds + 0.1)()
             except Exception as error:
-                log.warning("not closed: %s: %s", type(error).__name__, error)
+                log.warning("%s not stopped: %s: %s", type(part).__name__, type(error).__name__, error)
+
+
+class Lifecycle(PartGroup):
+    """The parts of one service, and the registry of its metrics; gunicorn's hooks start and stop it."""
+
+    def __init__(self, *parts: Part, registry: CollectorRegistry) -> None:
+        super().__init__(*parts)
+        self.registry = registry

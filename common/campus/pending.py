@@ -16,6 +16,8 @@ from sqlalchemy import BigInteger, Column, MetaData, String, Table, text
 
 from campus import order_store
 from campus.database import Database
+from campus.lifecycle import PartGroup
+from campus.loop import Loop
 from campus.order_store import PendingStep
 from campus.orders import Order
 
@@ -46,12 +48,12 @@ _REMOVE = text("DELETE FROM owners WHERE owner = :owner AND beat = :beat")
 _TAKE_OVER = text("UPDATE orders SET owner = :heir WHERE owner = :owner AND pending IS NOT NULL")
 
 
-class PendingSteps:
+class PendingSteps(PartGroup):
     """The pending steps of one process, for its requests and for its background loops.
 
     Example:
 
-        pending = PendingSteps(database)  # and a Loop("lease", pending.renew, idle=RENEW_SECONDS)
+        pending = PendingSteps(database)
         with pending.held(order.order_id):  # a request takes the step itself
             with database.transaction() as tx:
                 order_store.place(tx, order, key=None, pending_step=pending.step("publish"))
@@ -66,6 +68,7 @@ class PendingSteps:
         self._not_before: dict[str, float] = {}
         self._last: defaultdict[str, str] = defaultdict(str)
         self._watched: dict[str, tuple[int, int]] = {}
+        super().__init__(Loop("lease", self.renew, idle=RENEW_SECONDS))
         self.renew()
 
     def step(self, step: str) -> PendingStep:
@@ -114,7 +117,7 @@ class PendingSteps:
         """Say that this process lives, and take over the orders of any that has stood still for LEASE_ROUNDS.
 
         Rounds are counted, not seconds: a process that was itself frozen, or cut off from the database, has not
-        watched. The rounds must be RENEW_SECONDS apart.
+        watched. A loop of its own does it every RENEW_SECONDS.
         """
         began = self._clock()
         with self._database.transaction() as tx:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from sqlalchemy import Table, text
 
 from campus.database import Database
+from campus.lifecycle import PartGroup
 from campus.loop import Loop
 
 KEPT = 100_000
@@ -19,17 +20,18 @@ STEP = 200  # deleted at a time, as others wait meanwhile
 LOOK_SECONDS = 60.0
 
 
-class Pruning:
+class Pruning(PartGroup):
     """Prunes one table whose key begins with `order_id`. `step` is one round, with no thread in it.
 
     Example:
 
         pruning = Pruning(database, inbox.inbox)
-        create_service(…, loops=[pruning.loop()])
+        create_service(…, parts=[database, pruning])
     """
 
     def __init__(self, database: Database, table: Table, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._database, self._clock, self._name = database, clock, table.name
+        super().__init__(Loop("pruning", self.step, idle=5.0))
+        self._database, self._clock = database, clock
         self._limit: str | None = None  # orders up to this one go
         self._looked: float | None = None
         # The newest order whose rows go; and the removal of some rows, the oldest first.
@@ -49,7 +51,3 @@ class Pruning:
             if tx.execute(self._delete, {"limit": self._limit, "step": STEP}).rowcount == 0:
                 self._limit = None
         return True
-
-    def loop(self) -> Loop:
-        """Return the loop that does it."""
-        return Loop(f"{self._name} pruning", self.step, idle=5.0)

@@ -1,6 +1,6 @@
 """`GET /health` and `GET /ready`: whether a service lives, and whether it can work. Both answer at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask
@@ -10,20 +10,20 @@ from campus.bounded import Bounded
 CHECK_SECONDS = 0.7  # what does not answer for so long is not ready
 
 
-def add_health(app: Flask, name: str, ready: dict[str, Callable[[], None]]) -> None:
-    """Add both; `ready` maps what the service needs to a function that raises when it is not there."""
+def add_health(app: Flask, name: str, checks: Mapping[str, Callable[[], None]]) -> None:
+    """Add both; `checks` are those of the service's parts."""
 
     @app.get("/health")
     def health() -> dict[str, str]:
         """Say that the process is alive."""
         return {"status": "ok", "service": name}
 
-    checks = {what: Bounded(check, CHECK_SECONDS) for what, check in ready.items()}
+    bounded = {what: Bounded(check, CHECK_SECONDS) for what, check in checks.items()}
 
     @app.get("/ready")
     def readiness() -> tuple[dict[str, Any], int]:
         """Say whether the service can work, and what is missing if not."""
-        calls = {what: check.begin() for what, check in checks.items()}
+        calls = {what: check.begin() for what, check in bounded.items()}
         answers = {what: _try(call) for what, call in calls.items()}
         good = all(answer == "ok" for answer in answers.values())
         return {

@@ -1,6 +1,6 @@
 """The frame of every service: request ids, one log line a request, errors, health, faults and metrics.
 
-app = create_service("inventory", faults=faults, ready={"database": database.ping})
+app = create_service("inventory", faults=faults, parts=[database])
 
 @app.post("/reserve")
 def reserve(): ...
@@ -14,7 +14,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import uuid_utils
@@ -27,7 +27,7 @@ from werkzeug.exceptions import HTTPException
 from campus import jsons, logs
 from campus.database import CommitUnknown, DatabaseDown
 from campus.faults import Drop, Faults, Hang
-from campus.lifecycle import Lifecycle, Runs
+from campus.lifecycle import Lifecycle, Part
 from campus.partial_request import MAX_BODY
 from campus.problems import CONTENT_TYPE, Problem
 from campus.readiness import add_health
@@ -56,23 +56,22 @@ def create_service(
     name: str,
     *,
     faults: Faults,
-    ready: dict[str, Callable[[], None]],
-    loops: Sequence[Runs] = (),
-    closing: Sequence[Callable[[], None]] = (),
+    parts: Sequence[Part],
+    registry: CollectorRegistry | None = None,
 ) -> Flask:
     """Return a Flask app with everything but the service's own endpoints.
 
-    `ready` maps the name of each thing the service needs to a function that raises when it is not there.
+    `parts` start and stop with the service. Give the `registry` in which a part has put metrics of its own.
     """
     logs.set_up(name)
     app = Flask(name)
     app.json = Json(app)
     # One more than is allowed: a body of unknown length is cut off there, and one that was cut must not pass for whole.
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY + 1
-    app.extensions["campus"] = lifecycle = Lifecycle(loops, closing)
+    app.extensions["campus"] = lifecycle = Lifecycle(*parts, registry=registry or CollectorRegistry())
     _watch_requests(app, lifecycle.registry)
     _answer_errors(app)
-    add_health(app, name, ready)
+    add_health(app, name, lifecycle.checks)
     _add_configure(app, faults)
     app.add_url_rule("/metrics", "metrics", lambda: Response(generate_latest(lifecycle.registry), 200, _PROMETHEUS))
     return app

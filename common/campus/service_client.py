@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from campus import jsons
 from campus.bounded import Bounded
+from campus.lifecycle import STOP_SECONDS, Part
 
 CONNECT_SECONDS = 1.0
 MAX_REPLY = 1024 * 1024
@@ -37,7 +38,7 @@ class Reply:
     body: dict[str, Any]
 
 
-class ServiceClient:
+class ServiceClient(Part):
     """Another service, called from any thread, over connections that are kept for the next calls.
 
     It uses the adapter of `requests` without a Session, whose redirects, cookies, proxies and .netrc no service needs:
@@ -62,7 +63,7 @@ class ServiceClient:
         """GET and return the reply. Raises ConnectFailed, or OutcomeUnknown after `timeout` seconds."""
         return self._call("GET", path, {"X-Request-ID": request_id}, None, timeout)
 
-    def close(self) -> None:
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
         """Close the kept connections."""
         self._adapter.close()
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+from campus.lifecycle import Part
+from campus.loop import Loop
 
 MARGIN = 4.0  # what a busy machine may add to a time that is promised
 _GIVEN: set[int] = set()  # the ports that were given out
@@ -36,6 +38,13 @@ def wait_until(
             said = f"; the last lines of {alive.name}:\n{alive.last_lines()}" if alive else ""
             raise AssertionError(f"not in {seconds:g} s: {what} (last: {value!r}){said}")
         time.sleep(0.02)
+
+
+def loops(part: Part) -> dict[str, Loop]:
+    """Return the loops of a part and of its parts, by their names."""
+    if isinstance(part, Loop):
+        return {part.name: part}
+    return {name: loop for each in getattr(part, "parts", ()) for name, loop in loops(each).items()}
 
 
 def free_port() -> int:

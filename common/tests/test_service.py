@@ -9,13 +9,15 @@ import select
 import socket
 import sys
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from campus.database import CommitUnknown, DatabaseDown
 from campus.faults import ANSWERING, Drop, Faults, Hang
-from campus.loop import Loop
+from campus.lifecycle import Part
 from campus.problems import CONTENT_TYPE, Problem
-from campus.service import MAX_BODY, Lifecycle, bind_order_id, create_service, json_body, listing, page_request
+from campus.service import MAX_BODY, bind_order_id, create_service, json_body, listing, page_request
 from campus.views import add_gauge
 from flask import g
 from gunicorn.http.errors import InvalidChunkSize
@@ -31,8 +33,19 @@ BAD = {
 }
 
 
-class Parts:
-    """The things that a service needs, and whether they are there."""
+class Checked(Part):
+    """A part with these checks."""
+
+    def __init__(self, **checks: Callable[[], Any]) -> None:
+        self._checks = checks
+
+    @property
+    def checks(self):
+        return self._checks
+
+
+class Oven:
+    """Something that a service needs, and whether it is there."""
 
     broken = False
 
@@ -42,13 +55,13 @@ class Parts:
 
 
 @pytest.fixture
-def parts():
-    return Parts()
+def oven():
+    return Oven()
 
 
 @pytest.fixture
-def app(parts):
-    service = create_service("cafe", faults=Faults(ANSWERING), ready={"oven": parts.check})
+def app(oven):
+    service = create_service("cafe", faults=Faults(ANSWERING), parts=[Checked(oven=oven.check)])
 
     @service.post("/echo")
     def echo():
@@ -226,20 +239,19 @@ def test_a_full_page_says_where_the_next_begins():
     assert listing("orders", [], 3) == {"orders": [], "next": None}
 
 
-def test_health_is_about_the_process_and_readiness_about_what_it_needs(client, parts):
+def test_health_is_about_the_process_and_readiness_about_what_it_needs(client, oven):
     assert client.get("/ready").json == {"status": "ready", "service": "cafe", "checks": {"oven": "ok"}}
-    parts.broken = True
+    oven.broken = True
     response = client.get("/ready")
     assert (response.status_code, response.json["status"]) == (503, "not ready")
     assert response.json["checks"] == {"oven": "ConnectionError: gone"}
     assert client.get("/health").json == {"status": "ok", "service": "cafe"}
 
 
-def test_a_check_that_does_not_answer_is_named_and_does_not_keep_the_others_from_it(parts):
+def test_a_check_that_does_not_answer_is_named_and_does_not_keep_the_others_from_it(oven):
     free = threading.Event()
-    app = create_service(
-        "cafe", faults=Faults(ANSWERING), ready={"oven": parts.check, "till": lambda: free.wait(60), "door": free.wait}
-    )
+    part = Checked(oven=oven.check, till=lambda: free.wait(60), door=free.wait)
+    app = create_service("cafe", faults=Faults(ANSWERING), parts=[part])
     client = app.test_client()
     checks = client.get("/ready").json["checks"]
     assert checks["oven"] == "ok"
@@ -354,7 +366,7 @@ def test_configure_can_need_a_token(monkeypatch, method, sent):
     monkeypatch.setenv("CONFIGURE_TOKEN", "secret")
     faults = Faults(ANSWERING)
     faults.configure({"delay": 9})
-    client = create_service("cafe", faults=faults, ready={}).test_client()
+    client = create_service("cafe", faults=faults, parts=[]).test_client()
     headers = {} if sent is None else {"Authorization": sent}
     response = client.open("/configure", method=method, json={"delay": 1}, headers=headers)
     assert problem(response)["status"] == 401
@@ -364,17 +376,6 @@ def test_configure_can_need_a_token(monkeypatch, method, sent):
 
 def test_the_right_token_is_accepted(monkeypatch):
     monkeypatch.setenv("CONFIGURE_TOKEN", "secret")
-    client = create_service("cafe", faults=Faults(ANSWERING), ready={}).test_client()
+    client = create_service("cafe", faults=Faults(ANSWERING), parts=[]).test_client()
     response = client.post("/configure", json={"delay": 1}, headers={"Authorization": "Bearer secret"})
     assert response.json["config"]["delay"] == 1.0
-
-
-def test_life_starts_loops_and_stops_them_before_what_they_use(wait_until):
-    events = []
-    loop = Loop("worker", lambda: bool(events.append("round")), idle=0.01)
-    lifecycle = Lifecycle([loop], [lambda: events.append("closed")])
-    lifecycle.start()
-    wait_until(lambda: bool(events))
-    lifecycle.stop()
-    assert events[-1] == "closed"
-    assert events.count("closed") == 1

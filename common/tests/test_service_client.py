@@ -79,7 +79,7 @@ def connect():
             server = Server(*answers)
             stack.callback(server.close)
             client = ServiceClient(server.url)
-            stack.callback(client.close)
+            stack.callback(client.stop)
             return server, client
 
         yield start

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from campus import stock
-from campus.events import Event
+from campus.events import Event, verdict
 from campus.orders import utc_now
 from campus.retry import WorkItem
 from inventory_service import app
-from inventory_service.app import create_app, verdict
+from inventory_service.app import create_app
 from sqlalchemy import Connection
 
 PART = "async-rabbitmq"

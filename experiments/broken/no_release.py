@@ -14,10 +14,10 @@ REPLACES = ("order_service.saga.OrderSaga.run",)
 
 
 def run(self, order: Order) -> Order:
-    """Ask inventory for the items, once, tell the student, and return the order as far as it came.
+    """Ask inventory for the items, once, notify the student, and return the order as far as it came.
 
-    What came of both calls is one commit. A process killed before it left the order owed an `ask`, and the next
-    one hears from inventory that it is reserved.
+    The outcome of both calls is one commit. A process that is killed before it leaves an `ask` pending, and the
+    next process hears from inventory that the order is reserved.
     """
     body = {"order_id": order.order_id, "items": order.items}
     try:

@@ -16,6 +16,8 @@ from broker.membership import Membership
 from campus.database import Database
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Event, InvalidEvent
 from campus.faults import Drop, Faults, Hang
+from campus.lifecycle import PartGroup
+from campus.loop import Loop
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
@@ -36,16 +38,16 @@ Offsets = dict[TopicPartition, int]
 Found = dict[TopicPartition, list[Any]]
 
 
-class AnalyticsProjection:
-    """Counts as the only member of its group. `step` is one round, with no thread in it.
+class AnalyticsProjection(PartGroup):
+    """Counts as the only member of its group. `step` is one round of its loop.
 
     `show` is called after work was done: when there is no more of it, and about once a second while there is.
     """
 
     def __init__(
         self,
-        *,
         bootstrap: str,
+        *,
         database: Database,
         faults: Faults,
         registry: CollectorRegistry,
@@ -54,6 +56,8 @@ class AnalyticsProjection:
         self._database, self._faults, self._show = database, faults, show
         # A dynamic member: joining must be seen, as each time the positions are checked.
         self._membership = Membership(bootstrap, GROUP, list(EXPECTED), batch_fetches=True, fetch_bytes=FETCH_BYTES)
+        self._loop = Loop("analytics", self.step, idle=0.0, waits_until=faults.waits_until)
+        super().__init__(self._membership, self._loop)
         self._checked: tuple | None = None  # the membership whose positions were checked
         self._state_id = ""
         self._held = False
@@ -61,16 +65,16 @@ class AnalyticsProjection:
         outcomes = Counter("messages", "Messages by outcome", ["group", "outcome"], registry=registry)
         self._count = lambda outcome, n: outcomes.labels(GROUP, outcome).inc(n)
 
+    @property
+    def checks(self) -> Mapping[str, Callable[[], None]]:
+        """Whether it can count, and whether its last round did."""
+        return {"kafka": self.check, "analytics": self._loop.check}
+
     def check(self) -> None:
         """Raise ConnectionError when it is not connected to Kafka, or has no partitions yet."""
         self._membership.check()
         if self._checked is None:
             raise ConnectionError("looking for the offsets at which to continue")
-
-    def close(self) -> None:
-        """Leave the group and close the connection."""
-        self._checked = None
-        self._membership.let_go(leaves=True)
 
     def step(self) -> bool:
         """Count one batch, if there is one; return whether there was. Raises, to be called again, on any trouble."""
@@ -78,7 +82,8 @@ class AnalyticsProjection:
             consumer = self._membership.join()
             return consumer is not None and self._round(consumer)
         except Drop:
-            self.close()
+            self._checked = None
+            self._membership.let_go(leaves=True)
             return True
         except Hang:
             self._held, self._checked = True, None  # nothing more is taken, for as long as that fault stands
@@ -152,7 +157,7 @@ class AnalyticsProjection:
         return offsets
 
     def _work(self, consumer: KafkaConsumer, found: Found) -> None:
-        """Count a batch in the database, then tell Kafka how far it went."""
+        """Count a batch in the database, then commit to Kafka how far it went."""
         events = self._read(found)
         offsets = {partition: records[-1].offset + 1 for partition, records in found.items()}
         with self._database.transaction() as tx:

@@ -8,10 +8,10 @@ from typing import Any
 
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
-from campus.loop import Loop
 from campus.pruning import Pruning
 from campus.service import create_service
 from flask import Flask
+from prometheus_client import CollectorRegistry
 
 from analytics_consumer import counts
 from analytics_consumer.analytics_projection import AnalyticsProjection
@@ -22,39 +22,27 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     database = Database(env.get("DATABASE_URL", "sqlite:///analytics.db"), counts.metadata)
     metrics_file = Path(env.get("METRICS_FILE", "metrics.json"))
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
-    counting = Loop("analytics", lambda: projection.step(), idle=0.0, waits_until=faults.waits_until)
-    pruning = Pruning(database, counts.seen).loop()
-    app = create_service(
-        "analytics",
-        faults=faults,
-        ready={
-            "database": database.ping,
-            "kafka": lambda: projection.check(),
-            "analytics": counting.check,
-            "pruning": pruning.check,
-        },
-        loops=[counting, pruning],
-        closing=[lambda: projection.close(), database.close],
-    )
+    registry = CollectorRegistry()
 
-    @app.get("/report")
     def report() -> dict[str, Any]:
         """Show the metrics."""
         with database.transaction() as tx:
             return counts.report(tx)
 
+    def show() -> None:
+        write(metrics_file, report())
+
     projection = AnalyticsProjection(
-        bootstrap=env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024"),
-        database=database,
-        faults=faults,
-        registry=app.extensions["campus"].registry,
-        show=lambda: write(metrics_file, report()),
+        env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024"), database=database, faults=faults, registry=registry, show=show
     )
+    pruning = Pruning(database, counts.seen)
+    app = create_service("analytics", faults=faults, parts=[database, projection, pruning], registry=registry)
+    app.get("/report")(report)
     return app
 
 
 def write(file: Path, report: dict[str, Any]) -> None:
-    """Write the report to a file: whole, for whoever reads it at the same time."""
+    """Write the report to a file, so that nobody reads half of it."""
     new = file.with_name(f"{file.name}.new")
     new.write_text(json.dumps(report, indent=2) + "\n")
     new.replace(file)

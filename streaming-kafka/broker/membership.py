@@ -5,9 +5,10 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from campus.lifecycle import STOP_SECONDS, Part
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import MemberToRemove
 from kafka.errors import (
@@ -29,7 +30,7 @@ STAND_BY_SECONDS = 1.0
 _FENCED = (FencedInstanceIdError, ProducerFencedError, InvalidProducerEpochError)
 
 
-class Membership:
+class Membership(Part):
     """The membership of one service in one group. With a `name` it is a static member, and can write in transactions.
 
     A static member that was killed has its partitions back as soon as it starts again: it need not wait until the
@@ -91,6 +92,15 @@ class Membership:
             raise KafkaTimeoutError(f"not a member of {self._group} for long")
         if gone := [topic for topic in self._reads if not consumer.partitions_for_topic(topic)]:
             raise UnknownTopicOrPartitionError(f"{' and '.join(gone)} is gone")  # it is made when this one joins again
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], None]]:
+        """Whether it can work as a member of its group."""
+        return {"kafka": self.check}
+
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """Leave the group and close the clients; what was in hand is left to the member that takes over."""
+        self.let_go(leaves=True)
 
     def let_go(self, *, leaves: bool = False) -> None:
         """Close the clients. Unless it leaves, a static member's place is kept for when it joins again."""

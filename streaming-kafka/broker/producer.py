@@ -5,10 +5,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from campus.events import Event
+from campus.lifecycle import STOP_SECONDS, PartGroup
+from campus.loop import Loop
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
@@ -24,10 +26,10 @@ class BrokerDown(ConnectionError):
     """There is no connection to Kafka: nothing was sent."""
 
 
-class Producer:
+class Producer(PartGroup):
     """Produces for any thread, over one idempotent producer that is made anew when it has failed.
 
-    `step` is one round of the loop that keeps it connected, with no thread in it. Whatever may take long, connecting
+    `step` is one round of the loop that keeps it connected. Whatever may take long, connecting
     and letting go, is done there: a request waits for nothing but its own events.
     """
 
@@ -37,6 +39,13 @@ class Producer:
         self._retired: list[tuple[float, KafkaProducer]] = []  # with the time at which nobody waits for it any more
         self._trouble: str | None = None
         self._changing = threading.Lock()
+        self._loop = Loop("connecting", self.step)
+        super().__init__(self._loop)
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], None]]:
+        """Whether something can be sent, and whether Kafka answered in the last round."""
+        return {"producer": self.check, "connecting": self._loop.check}
 
     def publish(self, events: Iterable[Event]) -> list[str | None]:
         """Produce and wait; return for each event None, or why nobody knows whether Kafka has it.
@@ -82,8 +91,9 @@ class Producer:
         """Raise BrokerDown when nothing can be sent now."""
         self._connected()
 
-    def close(self) -> None:
-        """Close the connection."""
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """Stop the loop, and close the connection."""
+        super().stop(timeout)
         if self._producer is not None:
             self._retire(self._producer)
         self._end_retired(float("inf"))

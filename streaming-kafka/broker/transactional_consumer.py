@@ -2,20 +2,22 @@
 the offsets in one Kafka transaction.
 
 The database remembers what it has done by order, so a batch that comes again, after a crash between the two commits
-or a rebalance, changes nothing and tells the same events. Who reads `read_committed` sees each of them once.
+or a rebalance, changes nothing and emits the same events. A reader with `read_committed` sees each of them once.
 """
 
+import contextlib
 import logging
-import time
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from campus.database import Database
 from campus.events import Event, InvalidEvent
 from campus.faults import Drop, Faults, Hang
-from campus.orders import utc_now
-from campus.retry import INFRASTRUCTURE, NEVER, RETRY_SECONDS, Handle, WorkItem
+from campus.lifecycle import PartGroup
+from campus.loop import Loop, end_service
+from campus.retry import INFRASTRUCTURE, NEVER, Handle, WorkItem
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import CommitFailedError
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
@@ -25,22 +27,14 @@ from broker import clients, emitted_events, kafka_workarounds, membership, topic
 from broker.dead_letters import DeadLetter, origin
 from broker.kafka_workarounds import WAIT_SECONDS
 from broker.membership import Membership
+from broker.paused_partitions import PausedPartitions
 
 log = logging.getLogger("campus")
 
 BATCH = 500  # messages that are worked off together
 # A projection takes all that one fetch brings of its topics: the events of an order meet there, and are written once.
 LARGE_BATCH = 8000
-
-
-@dataclass(slots=True)
-class PausedPartition:
-    """A partition that waits with a message that failed; or that is held, for as long as that fault stands."""
-
-    offset: int
-    until: float = 0.0
-    held: bool = False
-    history: list[dict[str, str]] = field(default_factory=list)
+HELD_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -57,47 +51,62 @@ class Batch:
         self.offsets[partition] = OffsetAndMetadata(offset, "", -1)
 
 
-class TransactionalConsumer:
-    """Works off topics as a member of a group. `step` is one round, with no thread in it.
+class TransactionalConsumer(PartGroup):
+    """Works off topics as a member of a group of its own. `step` is one round of its loop.
 
     `handle(tx, work_items)` does the work of all items in the given transaction and returns the result events. It must
-    give the same answer when a message comes again. With `alone` a second one stands by while the first works, or is
-    ended by `refuse` where it may not even do that (see Membership).
+    give the same answer when a message comes again.
+
+    On SQLite, which is for one process, a second member ends its service. On PostgreSQL many may work, or, with
+    `one_at_a_time`, the others stand by.
     """
 
     def __init__(
         self,
-        *,
         bootstrap: str,
         group: str,
+        *,
         reads: Sequence[str],
+        handle: Handle,
         database: Database,
         faults: Faults,
-        handle: Handle,
         registry: CollectorRegistry,
         injects_faults: bool = True,
         batch_fetches: bool = False,
-        alone: bool = False,
-        refuse: Callable[[str], None] | None = None,
+        one_at_a_time: bool = False,
     ) -> None:
         self._group = group
-        name = membership.instance(group)
         self._membership = Membership(
-            bootstrap, group, reads, name=name, alone=alone, refuse=refuse, batch_fetches=batch_fetches
+            bootstrap,
+            group,
+            reads,
+            name=membership.instance(group),
+            alone=one_at_a_time or not database.is_shared,
+            refuse=None if database.is_shared else end_service,
+            batch_fetches=batch_fetches,
         )
+        self._free = threading.Event()  # not held back
+        self._free.set()
+        loop = Loop(reads[0], self._step_when_free, idle=0.0, waits_until=faults.waits_until)
+        super().__init__(self._membership, loop)
         self._database, self._faults, self._handle, self._injects_faults = database, faults, handle, injects_faults
         self._batch = LARGE_BATCH if batch_fetches else BATCH
-        self._paused: dict[TopicPartition, PausedPartition] = {}
+        self._paused = PausedPartitions(faults)
         outcomes = Counter("messages", "Messages by outcome", ["group", "outcome"], registry=registry)
         self._count = lambda outcome, n=1: outcomes.labels(group, outcome).inc(n)
 
-    def check(self) -> None:
-        """Raise ConnectionError when there is no connection to Kafka, or no place in the group yet."""
-        self._membership.check()
+    @contextlib.contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Let rounds begin only every HELD_SECONDS meanwhile: for work that takes the whole interpreter."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
 
-    def close(self) -> None:
-        """Leave the group and close the connections; what was in hand is left to whoever takes over."""
-        self._membership.let_go(leaves=True)
+    def _step_when_free(self) -> bool:
+        self._free.wait(HELD_SECONDS)
+        return self.step()
 
     def step(self) -> bool:
         """Work off one batch, if there is one; return whether there was. Raises, to be called again, on any trouble."""
@@ -110,7 +119,7 @@ class TransactionalConsumer:
             raise self._membership.lose(error) from error
 
     def _round(self, consumer: KafkaConsumer) -> bool:
-        self._pause_and_resume(consumer)
+        self._paused.apply(consumer)
         found = clients.poll(consumer, 1 if self._slow else self._batch, self._count)
         member = consumer.group_metadata()  # of now: in this generation the messages are ours
         if not found:
@@ -129,22 +138,11 @@ class TransactionalConsumer:
         """Whether messages are worked off one by one, so that each is committed when it is done."""
         return self._faults.slow if self._injects_faults else self._faults.throttle > 0
 
-    def _stopped(self, partitions: Iterable[TopicPartition]) -> set[TopicPartition]:
-        """Return those from which nothing is to be taken now."""
-        now = time.monotonic()
-        paused_now = {p for p, w in self._paused.items() if (self._faults.hangs if w.held else w.until > now)}
-        return {p for p in partitions if self._faults.paused or p in paused_now}
-
-    def _pause_and_resume(self, consumer: KafkaConsumer) -> None:
-        """Stop or go on taking messages, without leaving the group."""
-        stopped, paused = self._stopped(consumer.assignment()), consumer.paused()
-        consumer.pause(*(stopped - paused))
-        consumer.resume(*(paused - stopped))
-
     def _read(self, consumer: KafkaConsumer, found: dict[TopicPartition, list[Any]]) -> Batch:
         """Return the batch of what was polled; a partition ends at a message that must wait."""
         batch = Batch()
-        stopped = self._stopped(found)  # since it was polled, or it was given to us anew, and that takes a pause away
+        # Since it was polled, or because a partition was assigned anew, and that takes a pause away.
+        stopped = self._paused.among(found)
         for partition, records in found.items():
             for record in records:
                 if partition in stopped or not self._take(batch, partition, record):
@@ -163,7 +161,7 @@ class TransactionalConsumer:
         except InvalidEvent as why:
             batch.dead.append(DeadLetter(record, str(why)))
         except Hang:
-            self._paused[partition] = PausedPartition(record.offset, held=True)
+            self._paused.hold(partition, record.offset)
             return False
         except Drop:
             batch.drops = True
@@ -218,23 +216,19 @@ class TransactionalConsumer:
 
     def _retry_or_dead_letter(self, batch: Batch, partition: TopicPartition, record: Any, error: Exception) -> bool:
         """Let the partition wait with this message; after the last try dead-letter it and return True."""
-        before = self._paused.pop(partition, None)
-        history = before.history if before and before.offset == record.offset else []
-        history.append({"at": utc_now(), "why": f"{type(error).__name__}: {error}"})
-        if len(history) > len(RETRY_SECONDS):
+        history, seconds = self._paused.failed(partition, record.offset, error)
+        if seconds == 0:
             why = f"failed {len(history)} times, last: {history[-1]['why']}"
             batch.dead.append(DeadLetter(record, why, history))
             return True
-        seconds = RETRY_SECONDS[len(history) - 1]
         self._count("retried")
         log.warning("trying again in %d s", seconds, extra={"fields": {"origin": origin(record)} | history[-1]})
-        self._paused[partition] = PausedPartition(record.offset, until=time.monotonic() + seconds, history=history)
         return False
 
     def _publish(
         self, consumer: KafkaConsumer, batch: Batch, events: Sequence[Event], member: ConsumerGroupMetadata
     ) -> None:
-        """Tell what follows, and that the batch is done: both or neither."""
+        """Publish the result events, and that the batch is done: both or neither."""
         if not batch.offsets:
             return
         if events or batch.dead:

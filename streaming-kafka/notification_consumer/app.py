@@ -1,4 +1,4 @@
-"""The notification service over Kafka: notifies the student of each InventoryReserved, and tells that it did."""
+"""The notification service over Kafka: notifies the student of each InventoryReserved, and publishes that it did."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,62 +7,45 @@ from broker import emitted_events, topics
 from broker.transactional_consumer import TransactionalConsumer
 from campus import notifications
 from campus.database import Database
-from campus.events import INVENTORY_RESERVED, NOTIFICATION_SENT, Event, new_event
+from campus.events import INVENTORY_RESERVED, Event, notification_sent
 from campus.faults import CONSUMING, Faults
-from campus.loop import Loop, end_service
 from campus.pruning import Pruning
 from campus.retry import WorkItem
 from campus.service import create_service
 from campus.views import show_notifications
 from flask import Flask
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the notification service. `env` holds DATABASE_URL and KAFKA_BOOTSTRAP."""
-    database = Database(
-        env.get("DATABASE_URL", "sqlite:///notification.db"), notifications.metadata, emitted_events.metadata
-    )
+    tables = notifications.metadata, emitted_events.metadata
+    database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), *tables)
     faults = Faults(CONSUMING, points=("before_commit", "after_commit", "after_publish"))
-    notifying = Loop(topics.INVENTORY, lambda: consumer.step(), idle=0.0, waits_until=faults.waits_until)
-    pruning = Pruning(database, emitted_events.emitted_events).loop()
-    app = create_service(
-        "notification",
-        faults=faults,
-        ready={
-            "database": database.ping,
-            "kafka": lambda: consumer.check(),
-            topics.INVENTORY: notifying.check,
-            "pruning": pruning.check,
-        },
-        loops=[notifying, pruning],
-        closing=[lambda: consumer.close(), database.close],
-    )
+    registry = CollectorRegistry()
     consumer = TransactionalConsumer(
-        bootstrap=env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024"),
-        group="notification-consumer-group",
+        env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024"),
+        "notification-consumer-group",
         reads=[topics.INVENTORY],
+        handle=notify,
         database=database,
         faults=faults,
-        handle=notify,
-        registry=app.extensions["campus"].registry,
-        alone=not database.is_shared,
-        refuse=end_service,
+        registry=registry,
     )
+    pruning = Pruning(database, emitted_events.emitted_events)
+    app = create_service("notification", faults=faults, parts=[database, consumer, pruning], registry=registry)
     show_notifications(app, database)
     return app
 
 
 def notify(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
-    """Notify the student of each reserved order, once, and return what to tell of it."""
-    return [sent(tx, item) for item in work_items if item.event.event_type == INVENTORY_RESERVED]
+    """Notify the student of each reserved order, once, and return the result events."""
 
+    def work(item: WorkItem) -> Event:
+        if item.refusal:  # a student cannot be told no: the message is retried
+            raise RuntimeError(f"the notification was refused: {item.refusal}")
+        event = item.event
+        return notification_sent(event, notifications.send(tx, event.order_id, event.data["user_id"]))
 
-def sent(tx: Connection, item: WorkItem) -> Event:
-    """Notify one student. Raises when that is to be refused: a student cannot be told no, so it is tried again."""
-    if item.refusal:
-        raise RuntimeError(f"the notification was refused: {item.refusal}")
-    event = item.event
-    row = notifications.send(tx, event.order_id, event.data["user_id"])
-    data = {"user_id": row["user_id"]}
-    return new_event(NOTIFICATION_SENT, event.order_id, data, request_id=event.request_id, at=row["at"])
+    return [work(item) for item in work_items if item.event.event_type == INVENTORY_RESERVED]

@@ -1,7 +1,7 @@
 """Many orders in one request: straight into the log, acknowledged one by one.
 
 Unlike `POST /order` it writes nothing down itself: the orders appear in the order store as they are read from the log.
-So one that Kafka did not acknowledge is not told again. It may be there all the same; its id says which.
+So one that Kafka did not acknowledge is not published again. It may be there all the same; its id says which.
 """
 
 import itertools

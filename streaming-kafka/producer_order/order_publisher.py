@@ -1,9 +1,9 @@
-"""How an order gets into the log: written down as owed, told, and settled when Kafka has acknowledged it.
+"""How an order gets into the log: stored with a pending step, published, and the step cleared when Kafka has it.
 
-An order belongs to its request until the request ends; then to the background, of this process or, when it is gone, of
-another. So a request that was certainly not sent leaves nothing behind: nobody else has told of its order. One whose
-outcome nobody knows stays owed: it is told again, under the same event id, until Kafka has acknowledged it; whoever
-reads the log knows the repetition.
+An order belongs to its request until the request ends; then to the loop, of this process or, when it is gone, of
+another. So an event that was certainly not sent leaves nothing behind: no other process has published the order. Where
+the outcome is unknown, the step stays pending: the event is published again, under the same event id, until Kafka has
+acknowledged it; every consumer recognises the repetition.
 """
 
 import contextlib
@@ -11,9 +11,11 @@ import logging
 
 from broker.producer import BrokerDown, Producer
 from campus import order_store
-from campus.database import Database, DatabaseDown
+from campus.database import CommitUnknown, Database, DatabaseDown
 from campus.events import order_placed
 from campus.faults import Faults
+from campus.lifecycle import PartGroup
+from campus.loop import Loop
 from campus.orders import FAILED, Order
 from campus.pending import PendingSteps
 from campus.problems import Problem
@@ -24,17 +26,18 @@ RETRY_SECONDS = 1.0
 PUBLISH = "publish"
 
 
-class OrderPublisher:
-    """Tells Kafka of orders, for requests and, where they could not finish it, in the background."""
+class OrderPublisher(PartGroup):
+    """Publishes orders, for requests and, where they could not finish it, in a loop of its own."""
 
     def __init__(self, *, database: Database, pending: PendingSteps, producer: Producer, faults: Faults) -> None:
+        super().__init__(Loop("order-publisher", self.recover))
         self._database, self._pending, self._producer, self._faults = database, pending, producer, faults
 
     def place(self, order: Order, key: str | None) -> Order:
         """Return the order, or the one its Idempotency-Key made before, once Kafka has it.
 
-        Raises a 503 Problem when nothing was accepted, a 504 Problem when nobody knows, and a 409 Problem when nobody
-        knows yet of the one that was made before.
+        Raises a 503 Problem when nothing was accepted, a 504 Problem when the outcome is unknown, and a 409 Problem
+        when the outcome of the order that was made before is not known yet.
         """
         with self._pending.held(order.order_id):
             placed = self._write(order, key)
@@ -43,7 +46,7 @@ class OrderPublisher:
         return placed
 
     def recover(self) -> bool:
-        """Tell again of the orders that requests could not settle; return whether any was settled."""
+        """Publish again the orders whose step is still pending; return whether any was acknowledged."""
         due = list(self._pending.due(PUBLISH))
         if not due:
             return False
@@ -57,19 +60,15 @@ class OrderPublisher:
         return not all(troubles)
 
     def _write(self, order: Order, key: str | None) -> Order:
-        """Commit the order as owed; return it, or the one that the key made before."""
+        """Store the order with its pending step; return it, or the one that the key made before."""
         pending_step = None if order.status == FAILED else self._pending.step(PUBLISH)
-        written = undecided = False
         try:
             with self._database.transaction() as tx:
                 placed = order_store.place(tx, order, key=key, pending_step=pending_step)
                 undecided = placed is not order and order_store.is_pending(tx, placed.order_id)
                 self._faults.crash_at("before_commit")
-                written = True
-        except DatabaseDown as error:
-            if written:  # it went away during the commit
-                raise _outcome_unknown(order, f"whether the order was written down: {error}") from error
-            raise
+        except CommitUnknown as error:
+            raise _outcome_unknown(order, f"whether the order is stored: {error}") from error
         self._faults.crash_at("after_commit")
         if undecided:
             raise _undecided(placed)
@@ -85,7 +84,7 @@ class OrderPublisher:
         if trouble:
             raise _outcome_unknown(order, f"whether Kafka has the order: {trouble}")
         self._faults.crash_at("after_publish")
-        # Kafka has it, and that is what counts: if this cannot be noted, it is told once more.
+        # Kafka has it, and that is what counts: if this cannot be noted, it is published once more.
         with contextlib.suppress(DatabaseDown), self._database.transaction() as tx:
             order_store.clear_pending(tx, order.order_id)
 

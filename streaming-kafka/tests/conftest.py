@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import broker.transactional_consumer
+import broker.paused_partitions
 import pytest
 from broker import emitted_events, topics
 from broker.transactional_consumer import TransactionalConsumer
@@ -59,12 +59,18 @@ def cluster() -> Iterator[Cluster]:
 def clock(monkeypatch) -> FakeClock:
     """The clock by which messages wait, and by which faults sleep and expire."""
     made = FakeClock()
-    monkeypatch.setattr(broker.transactional_consumer, "time", SimpleNamespace(monotonic=lambda: made.now))
+    monkeypatch.setattr(broker.paused_partitions, "time", SimpleNamespace(monotonic=lambda: made.now))
     return made
 
 
+class SharedDatabase(Database):
+    """A SQLite database on which several members of this process may work."""
+
+    is_shared = True
+
+
 class Harness:
-    """Streams of one group of its own, whose work is written down; it begins at what is written from now on.
+    """Consumers of one group of its own, whose work is written down; it begins at what is written from now on.
 
     `broken` orders fail, those of `never` for good; `during` is called in the middle of each batch, within the work.
     """
@@ -73,7 +79,7 @@ class Harness:
 
     def __init__(self, node: Node, folder: Path, clock: FakeClock) -> None:
         self.node, self.clock, self.group = node, clock, f"bench-{next(self._groups)}"
-        self.database = Database(f"sqlite:///{folder}/bench.db", stock.metadata, emitted_events.metadata)
+        self.database = SharedDatabase(f"sqlite:///{folder}/bench.db", stock.metadata, emitted_events.metadata)
         self.faults = self.new_faults()
         self.batches: list[list[str]] = []
         self.refusals: dict[str, str | None] = {}
@@ -155,5 +161,5 @@ def harness(node, tmp_path, clock) -> Iterator[Harness]:
     made = Harness(node, tmp_path, clock)
     yield made
     for consumer in made.consumers:
-        consumer.close()
+        consumer.stop()
     made.database.close()

@@ -21,7 +21,7 @@ from flask import Flask
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import MemberToRemove, OffsetSpec
 from kafka.errors import KafkaError, NoError
-from testing import Service, wait_until
+from testing import Service, loops, wait_until
 from testing.fakes import ProcessKilled
 from testing.invalid_events import DATA, INVALID_EVENTS
 
@@ -35,14 +35,14 @@ class Analytics:
 
     def __init__(self, app: Flask) -> None:
         self._life = app.extensions["campus"]
-        self._loop = self._life.loops[0]
+        self._loops = loops(self._life)
         self.http = app.test_client()
 
     def step(self) -> None:
         """Do one round of each loop, and raise RuntimeError when counting failed."""
-        for loop in self._life.loops:
+        for loop in self._loops.values():
             loop.round(0.0)
-        self._loop.check()
+        self._loops["analytics"].check()
 
     def close(self) -> None:
         """Stop it in good order."""

@@ -17,11 +17,12 @@ from broker import topics
 from broker.transactional_consumer import TransactionalConsumer
 from campus.events import INVENTORY_RESERVED, ORDER_PLACED, new_event
 from campus.faults import Faults
+from campus.loop import Loop
 from campus.orders import new_order_id
 from conftest import DATA
 from flask.testing import FlaskClient
 from node import Node
-from testing import wait_until
+from testing import loops, wait_until
 from testing.fakes import ProcessKilled
 
 APPS = {"order": producer_order.app, "inventory": inventory_consumer.app, "notification": notification_consumer.app}
@@ -64,7 +65,7 @@ class Served:
     name: str
     client: FlaskClient
     consumer: TransactionalConsumer
-    loops: list[Any]
+    loops: dict[str, Loop]
     node: Node
     group: str
 
@@ -114,8 +115,8 @@ def make(node, tmp_path, monkeypatch, clock) -> Iterator[Callable[[str], Served]
     def make_one(name: str) -> Served:
         consumers = []
 
-        def consumer(**options: Any) -> TransactionalConsumer:
-            consumers.append(TransactionalConsumer(**options | {"group": group}))
+        def consumer(bootstrap: str, _group: str, **options: Any) -> TransactionalConsumer:
+            consumers.append(TransactionalConsumer(bootstrap, group, **options))
             return consumers[-1]
 
         faults = functools.partial(Faults, sleep=clock.sleep, clock=lambda: clock.now, kill=clock.kill)
@@ -125,7 +126,7 @@ def make(node, tmp_path, monkeypatch, clock) -> Iterator[Callable[[str], Served]
         app = APPS[name].create_app(env)
         lifecycle = app.extensions["campus"]
         made.append(lifecycle)
-        return Served(name, app.test_client(), consumers[0], lifecycle.loops, node, group)
+        return Served(name, app.test_client(), consumers[0], loops(lifecycle), node, group)
 
     yield make_one
     for lifecycle in made:
@@ -148,7 +149,7 @@ def consuming(request, make) -> Served:
 def orders(make) -> Served:
     """The order service, connected to Kafka."""
     service = make("order")
-    (connecting,) = (loop for loop in service.loops if loop._name == "producer")
+    connecting = service.loops["connecting"]
     connecting.round(0.0)
     return service
 
@@ -269,7 +270,7 @@ def test_a_drop_closes_the_connection_and_what_came_before_it_is_done(consuming)
     assert 0 < len(before) < 20
     assert consuming.emitted(*orders) == before
     with pytest.raises(ConnectionError):
-        consuming.consumer.check()
+        consuming.consumer.checks["kafka"]()
     consuming.finish(*orders)
 
 
@@ -282,7 +283,7 @@ def test_crash_points(consuming, make, point, done, emitted):
     with pytest.raises(ProcessKilled):
         consuming.step()
     assert (len(consuming.done()), len(consuming.emitted(*sent))) == (done, emitted)
-    consuming.consumer.close()
+    consuming.consumer.stop()
     again = make(consuming.name)
     assert again.client.get("/configure").json["config"] == NO_FAULT
     again.finish(*sent)

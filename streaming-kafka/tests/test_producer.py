@@ -26,7 +26,7 @@ def producer(node) -> Iterator[Producer]:
     connect(made)
     yield made
     node.start()
-    made.close()
+    made.stop()
 
 
 def connect(producer: Producer) -> None:

@@ -50,7 +50,7 @@ def test_a_crash_loses_nothing_and_doubles_nothing(harness, point):
         harness.step()
     assert harness.emitted(*orders) == (sorted(orders) if point == "after_publish" else [])
     harness.faults.reset()
-    harness.consumer.close()
+    harness.consumer.stop()
     harness.finish(*orders, *harness.place(partition=0))
 
 
@@ -297,7 +297,7 @@ def test_a_reset_is_refused_while_a_member_is_alive(harness):
         answers = admin.reset_group_offsets(harness.group, dict.fromkeys(ORIGINS, OffsetSpec.EARLIEST))
         assert {answer["error"] for answer in answers.values()} == {UnknownMemberIdError}
         before = harness.node.offsets(harness.group)
-        harness.consumer.close()
+        harness.consumer.stop()
         assert harness.node.offsets(harness.group) == before
 
 

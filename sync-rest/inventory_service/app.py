@@ -23,7 +23,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     with database.transaction() as tx:
         stock.fill(tx, env.get("INITIAL_STOCK"))
     faults = Faults(ANSWERING)
-    app = create_service("inventory", faults=faults, ready={"database": database.ping}, closing=[database.close])
+    app = create_service("inventory", faults=faults, parts=[database])
 
     @app.post("/reserve")
     def reserve():

@@ -17,7 +17,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the notification service. `env` holds DATABASE_URL."""
     database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notifications.metadata)
     faults = Faults(ANSWERING)
-    app = create_service("notification", faults=faults, ready={"database": database.ping}, closing=[database.close])
+    app = create_service("notification", faults=faults, parts=[database])
 
     @app.post("/send")
     def send():

@@ -2,15 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from campus import order_store, pending
 from campus.database import Database, DatabaseDown
 from campus.faults import ANSWERING, Faults
-from campus.loop import Loop
 from campus.orders import NOTIFIED, RESERVED, Order
-from campus.pending import RENEW_SECONDS, PendingSteps
+from campus.pending import PendingSteps
 from campus.problems import Problem
 from campus.schemas import read_order
 from campus.service import bind_order_id, create_service, idempotency_key, json_body
@@ -18,7 +16,7 @@ from campus.service_client import ServiceClient
 from campus.views import add_gauge, show_orders
 from flask import Flask, g
 
-from order_service.saga import STEPS, OrderSaga
+from order_service.saga import OrderSaga
 
 # Why an order is not reserved → what its client is told. 504 is the only answer that leaves the outcome open.
 REPLIES = {
@@ -48,17 +46,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     faults = Faults(ANSWERING | {"timeout"}, timeout=int(env.get("INVENTORY_TIMEOUT_MS", "5000")) / 1000)
     steps = PendingSteps(database)
     saga = OrderSaga(database=database, pending=steps, inventory=inventory, notification=notification, faults=faults)
-    # Each step has a loop of its own: a service that hangs holds up what waits for it, and nothing else.
-    loops = {"lease": Loop("lease", steps.renew, idle=RENEW_SECONDS)}
-    for step in STEPS:
-        loops[step] = Loop(step, partial(saga.reconcile, step), waits_until=partial(saga.calls_until, step))
-    app = create_service(
-        "order",
-        faults=faults,
-        ready={"database": database.ping} | {name: loop.check for name, loop in loops.items()},
-        loops=list(loops.values()),
-        closing=[inventory.close, notification.close, database.close],
-    )
+    app = create_service("order", faults=faults, parts=[database, inventory, notification, steps, saga])
 
     @app.post("/order")
     def place_order():
@@ -80,7 +68,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
                 return answer(order)
 
     show_orders(app, database)
-    add_gauge(app, database, "orders_pending", "Orders that are owed work", order_store.count_pending)
+    add_gauge(app, database, "orders_pending", "Orders with a pending step", order_store.count_pending)
     return app
 
 

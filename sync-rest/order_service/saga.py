@@ -1,20 +1,23 @@
-"""The steps of an order, each a call to another service and a commit of what came of it.
+"""The saga of an order: the order service orchestrates it, by calls to the other services and a commit of each outcome.
 
-A request takes the steps while the student waits. What a request could not finish is written down as owed, in the
-same commit, and a loop takes it from there, in this process or in the next one:
+A request runs the saga while the student waits. Where it cannot finish, it commits a pending step with the order, and a
+loop takes that step, in this process or in the next one:
 
-    ask      no answer came: find out whether inventory holds a reservation
-    release  inventory must hold none: it answered 5xx, or had never seen the order when it was asked
-    notify   the student has not been told yet
+    ask      reconciliation: no answer came, so find out whether inventory holds a reservation
+    release  compensation: inventory must hold none, as it answered 5xx, or had never seen the order when it was asked
+    notify   the student has not been notified yet
 """
 
 import contextlib
 import logging
 import time
+from functools import partial
 
 from campus import order_store, stock
 from campus.database import Database
 from campus.faults import Faults
+from campus.lifecycle import PartGroup
+from campus.loop import Loop
 from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, UNKNOWN, Order
 from campus.pending import PendingSteps
 from campus.service_client import ConnectFailed, OutcomeUnknown, ServiceClient
@@ -26,8 +29,11 @@ RETRY_SECONDS = 1.0
 STEPS = ASK, RELEASE, NOTIFY = "ask", "release", "notify"
 
 
-class OrderSaga:
-    """What the order service does to an order."""
+class OrderSaga(PartGroup):
+    """Runs the saga of an order, in its request and in a loop for each step.
+
+    A service that hangs holds up the loop of the step in which it is called, and no other.
+    """
 
     def __init__(
         self,
@@ -41,6 +47,10 @@ class OrderSaga:
         self._database, self._pending, self._faults = database, pending, faults
         self._inventory, self._notification = inventory, notification
         self._calls_until: dict[str, float] = {}
+        super().__init__(*(self._loop(step) for step in STEPS))
+
+    def _loop(self, step: str) -> Loop:
+        return Loop(step, partial(self.reconcile, step), waits_until=partial(self.calls_until, step))
 
     def place(self, order: Order, key: str | None) -> Order:
         """Commit the order before anyone is asked, and return it, or the one its Idempotency-Key made before."""
@@ -55,10 +65,10 @@ class OrderSaga:
         return self._save(ASK, order, order.advance(FAILED, reason=reason))
 
     def run(self, order: Order) -> Order:
-        """Ask inventory for the items, once, tell the student, and return the order as far as it came.
+        """Ask inventory for the items, once, notify the student, and return the order as far as it came.
 
-        What came of both calls is one commit. A process killed before it left the order owed an `ask`, and the next
-        one hears from inventory that it is reserved.
+        The outcome of both calls is one commit. A process that is killed before it leaves an `ask` pending, and the
+        next process hears from inventory that the order is reserved.
         """
         body = {"order_id": order.order_id, "items": order.items}
         try:
@@ -77,7 +87,7 @@ class OrderSaga:
         return self._save(ASK, order, order.advance(UNKNOWN, reason="inventory_error"), then=RELEASE)
 
     def _notify(self, placed: Order, reserved: Order) -> Order:
-        if self._pending.owns():  # else another process may have released the order, and nobody must be told
+        if self._pending.owns():  # else another process may have released the order
             with contextlib.suppress(ConnectFailed, OutcomeUnknown):
                 notified = self._send(reserved)
                 if notified:
@@ -143,7 +153,7 @@ class OrderSaga:
     def _decide_to_release(self, order: Order) -> Order | None:
         """Write down that this order must hold nothing; None if it went on meanwhile: somebody else was quicker.
 
-        From now on only a release is pending, so that nobody who knows the order from before can complete it.
+        From now on only a release is pending: a process that knows the order from before cannot complete it.
         """
         unknown = order.advance(UNKNOWN, reason=_why(order)) if order.status == PLACED else order
         return unknown if self._save(ASK, order, unknown, then=RELEASE) is unknown else None

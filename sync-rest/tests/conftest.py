@@ -12,6 +12,7 @@ import notification_service.app
 import order_service.app
 import pytest
 from campus.faults import Faults
+from campus.lifecycle import Part
 from campus.problems import CONTENT_TYPE
 from campus.service_client import Reply
 from flask.testing import FlaskClient
@@ -23,7 +24,7 @@ APPS = {"order": order_service.app, "inventory": inventory_service.app, "notific
 
 
 @dataclass
-class FakeService:
+class FakeService(Part):
     """Another service: records its calls and gives the answer set for each path; an exception is raised.
 
     An answer may also be a function of the body, or a list of answers to be given one after the other.
@@ -38,9 +39,6 @@ class FakeService:
 
     def get(self, path: str, *, timeout: float, request_id: str) -> Reply:
         return self._answer(SimpleNamespace(path=path, body=None, timeout=timeout, request_id=request_id))
-
-    def close(self) -> None:
-        pass
 
     @property
     def paths(self) -> list[str]:

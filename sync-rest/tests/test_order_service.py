@@ -3,6 +3,7 @@
 import pytest
 from campus.pending import LEASE_ROUNDS
 from campus.service_client import ConnectFailed, OutcomeUnknown, Reply
+from testing import loops
 from testing.fakes import ProcessKilled
 
 FULL_FORM = {"user_id": "u1", "items": [{"sku": "soda", "qty": 1}, {"sku": "burger", "qty": 1}]}
@@ -14,7 +15,7 @@ def place(client, body=None, **headers: str):
 
 def rounds(client) -> None:
     """Let each background loop go through as many rounds as it takes to find out that another process is dead."""
-    for loop in client.application.extensions["campus"].loops:
+    for loop in loops(client.application.extensions["campus"]).values():
         for _ in range(LEASE_ROUNDS):
             loop.round(0.0)
 
@@ -211,8 +212,7 @@ def test_a_restart_resolves_what_was_left(orders, make):
 def test_readiness_needs_the_database_and_every_loop(orders):
     response = orders.get("/ready")
     assert response.status_code == 503
-    loops = ("lease", "ask", "release", "notify")
-    not_started = {name: f"RuntimeError: {name}: not started" for name in loops}
+    not_started = {name: f"RuntimeError: {name}: not started" for name in ("lease", "ask", "release", "notify")}
     assert response.json["checks"] == {"database": "ok"} | not_started
 
 

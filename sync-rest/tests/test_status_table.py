@@ -6,6 +6,7 @@ import pytest
 from campus import order_store
 from campus.database import DatabaseDown
 from campus.service_client import ConnectFailed, OutcomeUnknown, Reply
+from testing import loops
 
 GOOD = {"item": "burger", "qty": 1}
 REFUSED = {
@@ -122,7 +123,7 @@ def test_an_outcome_that_cannot_be_written_down_is_504_and_found_out_later(order
     assert problem(response)["order_status"] == "placed"
     monkeypatch.setattr(order_store, "save", save)
     inventory.answers["/reservations"] = Reply(200, {"status": "reserved"})
-    for loop in orders.application.extensions["campus"].loops:
+    for loop in loops(orders.application.extensions["campus"]).values():
         loop.round(0.0)
     assert orders.get(response.headers["Location"]).json["status"] == "notified"
 
