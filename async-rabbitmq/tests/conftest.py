@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import broker.worker
 import inventory_service.app
 import notification_service.app
 import order_service.app
 import order_service.relay
 import pytest
+from broker import worker
 from broker.consumer import Delivery
 from broker.publisher import Outgoing
 from campus.database import Database
@@ -194,8 +194,8 @@ def make(tmp_path, monkeypatch, clock) -> Iterator[Callable[..., Served]]:
         database = type("Logged", (LoggedDatabase,), {"journal": journal})
         monkeypatch.setattr(module, "Faults", faults)
         monkeypatch.setattr(module, "Database", database)
-        monkeypatch.setattr(broker.worker, "Consumer", consumer)
-        for user in (broker.worker, order_service.relay):
+        monkeypatch.setattr(worker, "Consumer", consumer)
+        for user in (worker, order_service.relay):
             monkeypatch.setattr(user, "Publisher", publisher)
         env = {"DATABASE_URL": f"sqlite:///{tmp_path}/{name}.db", "INITIAL_STOCK": json.dumps(STOCK)}
         app = module.create_app(env)
