@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from broker.producer import BrokerDown
 from campus import order_store, pending
-from campus.database import Database, DatabaseDown
+from campus.database import CommitUnknown, Database
 from campus.events import Event
 from campus.faults import CONSUMING, Faults
 from campus.orders import Order
@@ -157,7 +157,7 @@ def broken_after(database: Database, transactions: int):
         with whole() as tx:
             yield tx
         if next(left, False):
-            raise DatabaseDown("lost during the commit")
+            raise CommitUnknown("lost during the commit")
 
     return transaction
 

@@ -10,6 +10,7 @@ from typing import Any
 import order_service.app
 import order_service.saga
 import pytest
+from campus.lifecycle import Part
 from campus.service_client import ConnectFailed, OutcomeUnknown, Reply
 from flask.testing import FlaskClient
 from testing import wait_until
@@ -19,7 +20,7 @@ CLIENTS, ORDERS = 8, 5
 TROUBLES = ("away", "lost", "late", "done", "fails", "slow", "well", "well")
 
 
-class Unreliable:
+class Unreliable(Part):
     """A service, called in this process; as long as it is `troubled`, chance decides what becomes of each call."""
 
     def __init__(self, client: FlaskClient, seed: int) -> None:
@@ -31,9 +32,6 @@ class Unreliable:
 
     def get(self, path: str, *, timeout: float, request_id: str) -> Reply:
         return self._call(lambda: self._app.test_client().get(path))
-
-    def close(self) -> None:
-        pass
 
     def _call(self, call: Callable[[], Any]) -> Reply:
         with self._turn:
