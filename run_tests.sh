@@ -107,6 +107,17 @@ tests() {
   return "$status"
 }
 
+# Check the types: the laboratory and common together, then each part with its own folder.
+# shellcheck disable=SC2329 # step calls it
+types() {
+  local part status=0
+  "$bin/ty" check --output-format concise common experiments/lab experiments/benchmarks || status=1
+  for part in sync-rest async-rabbitmq streaming-kafka; do
+    "$bin/ty" check --output-format concise --extra-search-path "$part" "$part" || status=1
+  done
+  return "$status"
+}
+
 ./lab --version >/dev/null # prepares .lab/venv on first use
 need_postgres
 need rabbitmq CAMPUS_WITHOUT_RABBITMQ
@@ -115,6 +126,7 @@ need kafka CAMPUS_WITHOUT_KAFKA
 step "ruff check" "$bin/ruff" check .
 step "ruff format" "$bin/ruff" format --check .
 step "import-linter" env PYTHONPATH=experiments:common "$bin/lint-imports" --no-cache --no-logo
+step "ty" types
 step "shellcheck" "$bin/shellcheck" "${shell_files[@]}"
 for suite in common sync-rest async-rabbitmq streaming-kafka experiments/lab; do
   step "$suite/tests" tests "$suite/tests" ${two[@]+"${two[@]}"} "$@"
