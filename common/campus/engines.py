@@ -113,7 +113,8 @@ class _OneConnection:
         fault = down(error)
         try:
             if self._connection is not None:
-                self._connection.connection.driver_connection.rollback()
+                driver: Any = self._connection.connection.driver_connection
+                driver.rollback()
         except sqlite3.Error as failed:
             fault = fault or DatabaseDown(f"the rollback failed: {failed}")
         if fault:

@@ -1,6 +1,7 @@
 """`docs/architecture.md`: its walks name functions that are there, and each promise is held in every part it names."""
 
 import re
+import tomllib
 from collections import defaultdict
 
 import pytest
@@ -23,6 +24,12 @@ SUITES = {  # which suites must hold it; the checker's own tests hold all invari
     "retries": CONSUMERS,
     "progress": CONSUMERS,
 }
+
+
+def test_the_picture_has_the_layers_that_import_linter_keeps():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [layer.replace(" | ", " · ") for layer in contracts[0]["layers"]]
+    assert re.findall(r'\w+\["((?:lab\.|benchmarks)[^"]*)"\]', PAGE.read_text()) == layers
 
 
 def test_the_walks_name_functions_that_are_there():
