@@ -70,7 +70,7 @@ class ServiceClient(Part):
     def _call(self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: float) -> Reply:
         request = requests.PreparedRequest()
         request.method, request.url, request.body = method, self._url + path, data
-        request.headers = headers  # type: ignore[assignment]  # any mapping does
+        request.headers = headers  # ty: ignore[invalid-assignment]  # any mapping does
         _this_call.deadline = time.monotonic() + timeout
         try:
             with self._adapter.send(request, stream=True, timeout=timeout) as reply:
