@@ -34,7 +34,7 @@ tell() {
 
 home=$root/results/broken
 [[ -z $quick ]] || home=$root/.lab/quick/broken
-versions=$("$root/lab" versions ${names[@]+"${names[@]}"}) # and prepares everything on first use
+versions=$("$root/lab" list-broken ${names[@]+"${names[@]}"}) # and prepares everything on first use
 export LAB_KEEP_BROKERS=1
 trap 'env -u LAB_KEEP_BROKERS "$root/lab" down >/dev/null 2>&1 || true' EXIT
 began=$SECONDS
@@ -44,4 +44,4 @@ while read -r name part story <&3; do
 done 3<<<"$versions"
 
 printf '\n=== all: %d s\n' $((SECONDS - began))
-"$root/lab" caught "$home" ${names[@]+"${names[@]}"}
+"$root/lab" broken-report "$home" ${names[@]+"${names[@]}"}

@@ -22,7 +22,7 @@ log = logging.getLogger("campus")
 MAX_BACKOFF, MAX_BACKOFF_REFUSED = 1.0, 5.0  # between two attempts to connect; what was refused once will be again
 OPEN_SECONDS = 10.0  # for the name, the connection, and the topology together
 ASK_SECONDS, ANSWER_SECONDS = 2.0, 5.0  # how often RabbitMQ is asked something, and how long its answer may take
-HEARTBEAT = 20  # a connection on which nothing came for so long is given up
+HEARTBEAT = 20  # a connection that was silent for this long is closed
 
 
 class BrokerDown(ConnectionError):

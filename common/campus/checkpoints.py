@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 SECONDS = 5.0  # between two checkpoints: after each one, one commit has to sync the log's new head
-MAX_LOG_PAGES = 10_000  # 40 MB: a log that is this long is worked off within a commit after all
+MAX_LOG_PAGES = 10_000  # 40 MB: a log of this length is checkpointed within a commit after all
 
 
 class Checkpoints:

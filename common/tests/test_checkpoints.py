@@ -1,4 +1,4 @@
-"""SQLite's log is worked off beside the commits, and not within one."""
+"""SQLite's log is checkpointed beside the commits, and not within one."""
 
 import contextlib
 import os

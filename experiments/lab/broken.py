@@ -24,35 +24,35 @@ Said = Iterator[tuple[str, str]]  # (verdict, sentence)
 
 @dataclass(frozen=True)
 class Judged:
-    """One version: the verdict on it, and why; what turned red, the story of one order, and what the right one gave."""
+    """One version: its verdict, and why; what failed, the events of one order, the result of the right version."""
 
-    variant: BrokenVersion
+    version: BrokenVersion
     verdict: str
     why: str
-    caught: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
     story: Sequence[str] = ()
     right: str = "–"
 
 
-def judge(variant: BrokenVersion, folder: Path) -> Judged:
-    """Judge a version by the runs in its folder: `red` with it, `green` without; `pass` if it is rightly caught."""
+def judge(version: BrokenVersion, folder: Path) -> Judged:
+    """Judge a version by its runs, `red` with it and `green` without: `pass` if the right check finds the mistake."""
     try:
         runs = history.read(folder / "red"), history.read(folder / "green")
     except LabError as error:
-        return Judged(variant, UNKNOWN, str(error))
+        return Judged(version, UNKNOWN, str(error))
     wrong, right = (run_report.summarise(run) for run in runs)
-    found = [*_same_story(variant, *runs), *_right_version(right), *_turned_red(variant, runs[0], wrong)]
+    found = [*_same_story(version, *runs), *_right_version(right), *_failed_rightly(version, runs[0], wrong)]
     verdict = overall([v for v, _ in found]) if found else PASS
-    why = next((sentence for v, sentence in found if v == verdict), "caught")
-    caught = tuple(_in_words(check) for check in _checks(wrong) if check["verdict"] == FAIL)
-    return Judged(variant, verdict, why, caught, _one_story(wrong), verdict_sentence(right))
+    why = next((sentence for v, sentence in found if v == verdict), "found")
+    failed = tuple(_in_words(check) for check in _checks(wrong) if check["verdict"] == FAIL)
+    return Judged(version, verdict, why, failed, _one_story(wrong), verdict_sentence(right))
 
 
-def _same_story(variant: BrokenVersion, red: Run, green: Run) -> Said:
+def _same_story(version: BrokenVersion, red: Run, green: Run) -> Said:
     """Yield what shows that these are not two runs of the version's story, with it and without it."""
-    for run, broken in ((red, variant.name), (green, None)):
+    for run, broken in ((red, version.name), (green, None)):
         is_ = (run.head["part"], run.head["experiment"], run.head.get("broken"))
-        if is_ != (variant.part, variant.story, broken):
+        if is_ != (version.part, version.story, broken):
             yield FAIL, f"a run is of {is_[0]}, {is_[1]}, {is_[2] or 'the right version'}"
     done = [[step.what for step in steps.happened(run)] for run in (red, green)]
     if done[0] != done[1]:
@@ -64,16 +64,16 @@ def _right_version(summary: dict[str, Any]) -> Said:
         yield summary["verdict"], f"the right version did not pass: {verdict_sentence(summary)}"
 
 
-def _turned_red(variant: BrokenVersion, run: Run, summary: dict[str, Any]) -> Said:
-    """Yield where the broken version is not red for the reason that it names, or for another as well."""
+def _failed_rightly(version: BrokenVersion, run: Run, summary: dict[str, Any]) -> Said:
+    """Yield where the broken version does not fail for the reason that it names, or fails for another one, too."""
     verdicts = {check["id"]: check["verdict"] for check in _checks(summary)}
     if UNKNOWN in verdicts.values():
         yield UNKNOWN, f"the broken version cannot be judged: {summary['invariants'][0]['sentence']}"
         return
     for name, verdict in verdicts.items():
-        if verdict == FAIL and name not in variant.caught_by:
+        if verdict == FAIL and name not in version.caught_by:
             yield FAIL, f"it failed for another reason: {name}"
-    for name in variant.caught_by:
+    for name in version.caught_by:
         if verdicts.get(name) != FAIL:
             yield FAIL, f"it did not fail: {name}"
     for order in _named(run, summary):
@@ -94,7 +94,7 @@ def _named(run: Run, summary: dict[str, Any]) -> Iterator[str]:
 
 
 def _in_words(check: dict[str, Any]) -> str:
-    """Return what turned red: an invariant has a rule, a prediction has numbers."""
+    """Return what failed: an invariant has a rule, a prediction has numbers."""
     if "violations" in check:
         return f"{check['id']}: {check['rule']} {check['sentence']}"
     _, predicted, measured, _ = prediction_row(check)

@@ -38,11 +38,11 @@ def emit_once(tx: Connection, events: Sequence[Event], causation_ids: Mapping[st
     """
     if not events:
         return []
-    once = {event.event_id: event for event in events}
+    by_id = {event.event_id: event for event in events}
     rows = [
         {"order_id": e.order_id, "event_id": e.event_id, "causation_id": causation_ids[e.order_id]}
-        for e in once.values()
+        for e in by_id.values()
     ]
     tx.execute(_INSERT, rows)
     first = {row.event_id: row.causation_id for row in tx.execute(_FIND, {"order_ids": list(causation_ids)})}
-    return [event for event in once.values() if first[event.event_id] == causation_ids[event.order_id]]
+    return [event for event in by_id.values() if first[event.event_id] == causation_ids[event.order_id]]

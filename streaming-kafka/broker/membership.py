@@ -149,7 +149,7 @@ class Membership(Part):
         """Whether all partitions have an owner.
 
         A static member that comes back gets what it had: also after a topic was gone, and made anew, when that is not
-        all of it. If its place is given up, all partitions are assigned again.
+        all of it. If it leaves, all partitions are assigned again.
         """
         assigned = [topic for m in members for topic in (m["member_assignment"] or {}).get("assigned_partitions", ())]
         owned = {(topic["topic"], number) for topic in assigned for number in topic["partitions"]}

@@ -31,7 +31,7 @@ from broker.paused_partitions import PausedPartitions
 
 log = logging.getLogger("campus")
 
-BATCH = 500  # messages that are worked off together
+BATCH = 500  # messages that are processed together
 # A projection takes all that one fetch brings of its topics: the events of an order meet there, and are written once.
 LARGE_BATCH = 8000
 HELD_SECONDS = 2.0
@@ -135,7 +135,7 @@ class TransactionalConsumer(PartGroup):
 
     @property
     def _slow(self) -> bool:
-        """Whether messages are worked off one by one, so that each is committed when it is done."""
+        """Whether messages are processed one by one, so that each is committed when it is done."""
         return self._faults.slow if self._injects_faults else self._faults.throttle > 0
 
     def _read(self, consumer: KafkaConsumer, found: dict[TopicPartition, list[Any]]) -> Batch:

@@ -127,7 +127,7 @@ def _kafka(bootstrap: str, topic: str) -> Iterator[Parts]:
         producer.flush()
         assert all(future.succeeded() for future in futures)
 
-    def tell() -> None:
+    def publish_events() -> None:
         in_transactions.begin_transaction()
         for n in range(BATCH):
             in_transactions.send(topic, key=b"%036d" % n, value=body)
@@ -143,7 +143,7 @@ def _kafka(bootstrap: str, topic: str) -> Iterator[Parts]:
     yield {
         "kafka-python and its threads: 1 sent and acknowledged": (lambda: send(1), 1),
         f"kafka-python and its threads: {BULK:,} sent and acknowledged together": (lambda: send(BULK), BULK),
-        f"kafka-python and its threads: {BATCH} and their offsets in one transaction": (tell, BATCH),
+        f"kafka-python and its threads: {BATCH} and their offsets in one transaction": (publish_events, BATCH),
         f"kafka-python and its threads: {BATCH} polled": (poll, BATCH),
     }
     consumer.close(timeout_ms=3000)

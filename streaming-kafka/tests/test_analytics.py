@@ -107,7 +107,7 @@ class Harness:
     def kill(self) -> None:
         raise ProcessKilled
 
-    def tell(self, *events: Event, at_once: bool = False) -> None:
+    def publish(self, *events: Event, at_once: bool = False) -> None:
         """Write events into their topics under their orders' keys; `at_once`: in one transaction."""
         options = {"partitioner": topics.ByKey(), "transactional_id": "test" if at_once else None}
         with contextlib.closing(KafkaProducer(bootstrap_servers=self.node.bootstrap, **options)) as producer:
@@ -196,7 +196,7 @@ NOTHING = metrics({}, 0, 0, now=0)["digest"]
 def analytics(harness) -> Analytics:
     """Analytics that has counted EVENTS."""
     made = harness.start()
-    harness.tell(*EVENTS)
+    harness.publish(*EVENTS)
     assert harness.catch_up(made)["digest"] == COUNTED
     return made
 
@@ -212,7 +212,7 @@ def test_it_counts_each_order_in_the_minute_in_which_it_was_placed(analytics):
 
 
 def test_what_is_told_again_changes_nothing(harness, analytics):
-    harness.tell(*EVENTS, *placed("o1", at=LATER), *reserved("o3"), *placed("o6"), *placed("o6"))
+    harness.publish(*EVENTS, *placed("o1", at=LATER), *reserved("o3"), *placed("o6"), *placed("o6"))
     assert harness.catch_up(analytics)["ordersPerMinuteBucket"] == {"2026-01-31T12:00": 4, "2026-01-31T12:01": 2}
     assert analytics.counted() == (6, 4)
 
@@ -221,7 +221,7 @@ def test_a_file_says_the_same_as_the_report(harness, analytics):
     wait_until(lambda: analytics.step() or harness.written().get("digest") == COUNTED)
     now = {"generatedAtUnix": 0}
     assert harness.written() | now == analytics.report() | now
-    harness.tell(*placed("o6"))
+    harness.publish(*placed("o6"))
     wait_until(lambda: analytics.step() or harness.written()["totalOrdersSeen"] == 6)
 
 
@@ -230,7 +230,7 @@ def test_after_a_restart_it_goes_on(harness, analytics, caplog):
     caplog.clear()
     again = harness.start()
     assert again.report()["digest"] == COUNTED
-    harness.tell(*EVENTS, *placed("o6"))
+    harness.publish(*EVENTS, *placed("o6"))
     harness.catch_up(again)
     assert again.counted() == (6, 4)
     assert again.messages("done") == len(EVENTS) + 1
@@ -241,7 +241,7 @@ def test_after_a_restart_it_goes_on(harness, analytics, caplog):
 @pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
 def test_after_a_crash_it_has_counted_everything_once(harness, analytics, point, caplog):
     analytics.configure(crash_point=point)
-    harness.tell(*placed("o6", "o7"), *reserved("o6"))
+    harness.publish(*placed("o6", "o7"), *reserved("o6"))
     with pytest.raises(ProcessKilled):
         harness.catch_up(analytics)
     known = analytics.counted()
@@ -277,13 +277,13 @@ def test_a_crash_in_a_rebuild_begins_it_anew(harness, analytics, monkeypatch):
 
 
 def test_after_a_reset_to_the_end_it_counts_from_there(harness, analytics):
-    harness.tell(*reserved(*(f"p{n}" for n in range(20))), at_once=True)  # its end is a mark that nobody reads
+    harness.publish(*reserved(*(f"p{n}" for n in range(20))), at_once=True)  # its end is a mark that nobody reads
     wait_until(lambda: analytics.step() or analytics.counted() == (5, 24))
     analytics.close()
     harness.reset(OffsetSpec.LATEST)
     again = harness.start()
     assert harness.catch_up(again)["digest"] == NOTHING
-    harness.tell(*placed("o6"))
+    harness.publish(*placed("o6"))
     harness.catch_up(again)
     assert again.counted() == (1, 0)
 
@@ -310,7 +310,7 @@ def test_it_keeps_its_counts_while_another_member_comes_and_goes(harness, analyt
     wait_until(lambda: analytics.step() or other.poll(50) or other.assignment())
     wait_until(lambda: analytics.step() or analytics.ready())
     other.close(autocommit=False)
-    harness.tell(*placed("o6", "o7", "o8"))
+    harness.publish(*placed("o6", "o7", "o8"))
     harness.catch_up(analytics)
     assert analytics.counted() == (8, 4)
 
@@ -318,7 +318,7 @@ def test_it_keeps_its_counts_while_another_member_comes_and_goes(harness, analyt
 def test_what_cannot_be_read_is_skipped_and_left_to_inventory(harness, analytics):
     harness.node.put(topics.ORDERS, *INVALID_EVENTS)
     harness.node.put(topics.INVENTORY, *INVALID_EVENTS[:3], placed("o9")[0].encode())
-    harness.tell(*placed("o6"))
+    harness.publish(*placed("o6"))
     harness.catch_up(analytics)
     assert analytics.counted() == (6, 4)
     assert analytics.messages("unreadable") == len(INVALID_EVENTS) + 4
@@ -328,7 +328,7 @@ def test_what_cannot_be_read_is_skipped_and_left_to_inventory(harness, analytics
 def test_paused_it_takes_nothing_and_stays_in_the_group(harness, analytics):
     members = harness.members()
     analytics.configure(paused=True)
-    harness.tell(*placed("o6"))
+    harness.publish(*placed("o6"))
     for _ in range(5):
         analytics.step()
     assert (analytics.counted(), harness.members()) == ((5, 4), members)
@@ -340,7 +340,7 @@ def test_paused_it_takes_nothing_and_stays_in_the_group(harness, analytics):
 @pytest.mark.parametrize("mode", ["error", "reject"])
 def test_what_fails_is_counted_when_the_fault_is_gone(harness, analytics, mode):
     analytics.configure(failure_rate=1.0, failure_mode=mode)
-    harness.tell(*placed("o6"))
+    harness.publish(*placed("o6"))
     for _ in range(3):
         with pytest.raises(RuntimeError, match="injected"):
             wait_until(analytics.step)
@@ -352,7 +352,7 @@ def test_what_fails_is_counted_when_the_fault_is_gone(harness, analytics, mode):
 
 def test_a_share_of_failures_only_slows_it_down(harness, analytics):
     analytics.configure(failure_rate=0.5, seed=7)
-    harness.tell(*placed(*(f"p{n}" for n in range(20))))
+    harness.publish(*placed(*(f"p{n}" for n in range(20))))
 
     def step() -> None:
         with contextlib.suppress(RuntimeError):
@@ -364,7 +364,7 @@ def test_a_share_of_failures_only_slows_it_down(harness, analytics):
 def test_a_held_message_is_counted_when_the_fault_is_gone(harness, analytics):
     members = harness.members()
     analytics.configure(failure_rate=1.0, failure_mode="hang")
-    harness.tell(*placed("o6"))
+    harness.publish(*placed("o6"))
     for _ in range(5):
         analytics.step()
     assert (analytics.counted(), harness.members()) == ((5, 4), members)
@@ -376,7 +376,7 @@ def test_a_held_message_is_counted_when_the_fault_is_gone(harness, analytics):
 def test_drop_closes_the_connection_and_it_comes_back(harness, analytics):
     members = harness.members()
     analytics.configure(failure_rate=1.0, failure_mode="drop")
-    harness.tell(*placed("o6"))
+    harness.publish(*placed("o6"))
     wait_until(lambda: analytics.step() or not harness.members())
     analytics.mend()
     harness.catch_up(analytics)
@@ -387,7 +387,7 @@ def test_drop_closes_the_connection_and_it_comes_back(harness, analytics):
 @pytest.mark.parametrize("fault", ["delay", "throttle"])
 def test_a_slow_one_waits_for_each_message(harness, analytics, fault):
     analytics.configure(**{fault: 2.0})
-    harness.tell(*placed("o6", "o7"), *reserved("o6"))
+    harness.publish(*placed("o6", "o7"), *reserved("o6"))
     harness.catch_up(analytics)
     assert (analytics.counted(), harness.slept) == ((7, 5), [2.0] * 3)
 
@@ -403,7 +403,7 @@ def service(harness) -> Iterator[Service]:
 
 
 def test_the_process_waits_for_kafka_counts_and_survives_a_kill(harness, service):
-    harness.tell(*EVENTS)
+    harness.publish(*EVENTS)
     harness.node.kill()
     service.start()
 
@@ -422,9 +422,9 @@ def test_the_process_waits_for_kafka_counts_and_survives_a_kill(harness, service
     wait_until(lambda: counts(COUNTED))
     wait_until(lambda: harness.written().get("digest") == COUNTED)
     service.configure(crash_point="after_commit")
-    harness.tell(*placed("o6"))
+    harness.publish(*placed("o6"))
     wait_until(lambda: service.log().count("analytics started") == 2)
-    harness.tell(*EVENTS, *placed("o7", at=LATER))
+    harness.publish(*EVENTS, *placed("o7", at=LATER))
     expected = metrics({"2026-01-31T12:00": 4, "2026-01-31T12:01": 3}, 4, 1, now=0)["digest"]
     wait_until(lambda: counts(expected))
     os.kill(service.process.pid, signal.SIGTERM)

@@ -1,6 +1,6 @@
 """The broker of a part, whichever it is: the modules `rabbitmq` and `kafka` offer the same names.
 
-A queue is a topic in Kafka. WORK are the queues that are worked off, PLACED the one with the orders, RESERVED the one
+A queue is a topic in Kafka. WORK are the queues that consumers read, PLACED the one with the orders, RESERVED the one
 with what was reserved; COUNTED is by which label, with which values, `messages_total` counts the messages that are
 done. Every function raises LabError for a broker in trouble.
 """

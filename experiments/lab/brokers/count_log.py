@@ -1,6 +1,6 @@
 """Counts the events in Kafka's log by itself, to be held against what analytics reports.
 
-It can also count as many do: by the clock on the wall instead of the event's own time, or with failures at random.
+It can also count as many do: by wall-clock time instead of the time in the event, or with failures at random.
 Both give other numbers each time, which is what experiment C3 shows.
 """
 

@@ -33,7 +33,7 @@ def described(dead: str, letter: BrokerMessage) -> list[str]:
     """Return what a person wants to know of a letter in this dead-letter queue, in lines."""
     lines = [f"{dead}  message {letter.message_id or 'without id'}"]
     lines.append(f"  reason   {letter.headers.get(REASON, 'none given')}")
-    lines += [f"  given up {letter.headers[GROUP]}"] if GROUP in letter.headers else []
+    lines += [f"  dead-lettered by {letter.headers[GROUP]}"] if GROUP in letter.headers else []
     lines += [f"  failed   {failure.get('at')}  {failure.get('why')}" for failure in history(letter)]
     return [*lines, f"  body     {letter.body.decode(errors='replace')[:SHOWN]}"]
 

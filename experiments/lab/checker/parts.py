@@ -27,7 +27,7 @@ class Recorded:
     def __init__(self, raw: history.Run, phases: dict[str, Any], stand_in: bool = False) -> None:
         self.raw, self.phases, self.stand_in = raw, phases, stand_in
 
-    def held(self, service: str, what: str) -> list[dict[str, Any]]:
+    def state_of(self, service: str, what: str) -> list[dict[str, Any]]:
         """Return what a service held at the end. Raises LookupError when nobody knows."""
         if not self.raw.state or any(m["service"] == service for m in self.raw.held("missing")):
             raise LookupError(f"what {service} held is not known")
@@ -96,7 +96,7 @@ class Load(View):
     @figure
     def completed(self, share: float) -> float | None:
         """Return the time until the notification that this share of the orders stay within."""
-        self.run.held("order", "order")
+        self.run.state_of("order", "order")
         return _quantile([seconds for _, seconds in completions(self.raw, self._operations())], share)
 
     @figure
@@ -125,7 +125,7 @@ class Load(View):
 
     def _orders(self) -> dict[str, dict[str, Any]]:
         users = {op.op for op in self._operations()}
-        return {o["user_id"]: o for o in self.run.held("order", "order") if o["user_id"] in users}
+        return {o["user_id"]: o for o in self.run.state_of("order", "order") if o["user_id"] in users}
 
 
 class Fault(View):
@@ -151,7 +151,7 @@ class Backlog(View):
 
     @cached_property
     def _waiting(self) -> backlog.Backlog:
-        self.run.held("order", "order")
+        self.run.state_of("order", "order")
         return backlog.Backlog(self.raw, self._stage)
 
     @figure

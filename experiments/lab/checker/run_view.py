@@ -120,7 +120,7 @@ class Run(Recorded):
     @figure
     def reservations(self, status: str) -> int:
         """Return how many reservations are in this state at the end."""
-        return sum(r["status"] == status for r in self.held("inventory", "reservation"))
+        return sum(r["status"] == status for r in self.state_of("inventory", "reservation"))
 
     lost = attribute(lambda self: len(losses.lost(self._evidence)))  # acknowledged, and not there or not done
     duplicated = attribute(lambda self: len(losses.duplicated(self._evidence)))  # done twice
@@ -135,12 +135,12 @@ class Run(Recorded):
     @cached_property
     def _evidence(self) -> RunIndex:
         for service, what in (("order", "order"), ("inventory", "reservation"), ("notification", "notification")):
-            self.held(service, what)
+            self.state_of(service, what)
         return RunIndex(self.raw)
 
     def _dead(self) -> list[dict[str, Any]]:
-        self.held("kafka", "dead")
-        return self.held("rabbitmq", "dead")
+        self.state_of("kafka", "dead")
+        return self.state_of("rabbitmq", "dead")
 
     def _snapshot(self, name: str) -> dict[str, Any]:
         return {e["name"]: e for e in self.raw.of_type("snapshot")}[name]

@@ -16,17 +16,17 @@ if TYPE_CHECKING:  # what takes seconds to import is imported where it is used
 
 @click.command(hidden=True)
 @click.argument("names", nargs=-1)
-def versions(names: tuple[str, ...]) -> None:
+def list_broken(names: tuple[str, ...]) -> None:
     """Print name, part and experiment of each broken version, or of those NAMES."""
     for name in names or broken_versions.names():
-        variant = broken_versions.named(name)
-        click.echo(f"{variant.name} {variant.part} {variant.story}")
+        version = broken_versions.named(name)
+        click.echo(f"{version.name} {version.part} {version.story}")
 
 
 @click.command(hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("names", nargs=-1)
-def caught(folder: Path, names: tuple[str, ...]) -> None:
+def broken_report(folder: Path, names: tuple[str, ...]) -> None:
     """Judge all broken versions, or those NAMES, by their runs below FOLDER, and write the report."""
     from lab.broken import judge, write_report
 
@@ -43,10 +43,10 @@ def _show(judged: list["Judged"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    rows = Table("version", "caught by", "the right version", "verdict", show_lines=True)
+    rows = Table("version", "found by", "the right version", "verdict", show_lines=True)
     for j in judged:
-        caught = "\n".join(j.caught) or "nothing"
-        rows.add_row(j.variant.name, caught, j.right, j.verdict if j.verdict == PASS else f"{j.verdict}: {j.why}")
+        failed = "\n".join(j.failed) or "nothing"
+        rows.add_row(j.version.name, failed, j.right, j.verdict if j.verdict == PASS else f"{j.verdict}: {j.why}")
     Console(width=150).print(rows)
 
 

@@ -14,7 +14,7 @@ MODULES = {
     "dlq": "dlq",
     "results": "report plot summary bench chaos-report compare readme",
     "grade": "grade",
-    "broken": "versions caught diffs",
+    "broken": "list-broken broken-report diffs",
 }
 COMMANDS = {name: module for module, names in MODULES.items() for name in names.split()}
 

@@ -47,7 +47,7 @@ class Grade:
         }
 
     def as_row(self) -> list[str]:
-        """Return it as CSV has it; the notices are evidence that is not sound, and changes that are not committed."""
+        """Return it as CSV has it; the notices are evidence that is not valid, and changes that are not committed."""
         ids = [" ".join(line.id for line in self.lines if line.verdict == verdict) for verdict in (FAIL, UNKNOWN)]
         notices = [f"{run.folder}: {run.why}" for run in self.runs if run.verdict != PASS]
         if self.changes:
@@ -65,8 +65,8 @@ def graded(folder: Path) -> Grade:
 
 def as_text(g: Grade) -> Iterator[str]:
     """Yield what is wrong with the evidence, what is not graded, each line of the rubric, and the sums."""
-    sound = sum(run.verdict == PASS for run in g.runs)
-    yield f"{g.folder} at {g.commit}: {sound} of {len(g.runs)} runs and benchmarks are what their scripts make"
+    valid = sum(run.verdict == PASS for run in g.runs)
+    yield f"{g.folder} at {g.commit}: {valid} of {len(g.runs)} runs and benchmarks are what their scripts make"
     for run in g.runs:
         for broken in run.broken:
             yield f"  {MARK_IN_A_GRADE[broken.verdict]}  {run.folder}: {broken.rule}"

@@ -72,13 +72,13 @@ def loads_lasted(e: Evidence) -> Wrong:
     phase_of = {op.op: op.phase for op in e.run.operations}
     ends = {phase_of[end["op"]]: end["at"] for end in e.run.events if end["type"] in ("ok", "fail", "info")}
     for phase in e.run.phases:
-        name, lasted = phase["phase"], phase["until"] - phase["at"]
+        name, duration = phase["phase"], phase["until"] - phase["at"]
         begun = begins.get(name)
         if begun is None or not 0 <= phase["at"] - begun <= LATE_SECONDS:
             yield f"the load {name} did not begin when it was started"
         params = phase["params"]
-        if params["loop"] == "closed" and not params.get("count") and lasted < params["seconds"]:
-            yield f"the load {name} lasted {lasted:.1f} s, and should have lasted {params['seconds']:g} s"
+        if params["loop"] == "closed" and not params.get("count") and duration < params["seconds"]:
+            yield f"the load {name} lasted {duration:.1f} s, and should have lasted {params['seconds']:g} s"
         if name in ends and not 0 <= phase["until"] - ends[name] <= LATE_SECONDS:
             yield f"the load {name} ended at {phase['until']:.1f} s, and its last reply came at {ends[name]:.1f} s"
 

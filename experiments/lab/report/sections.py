@@ -22,13 +22,13 @@ def depths(run: Run) -> Rows | None:
 
 
 def published(run: Run) -> Rows:
-    """Return what the script published itself, and what became of it."""
+    """Return the messages that the script published, and which of them were dead-lettered."""
     reasons = {(d["queue"], d["message_id"]): d["reason"] for d in run.held("dead")}
     found: dict[tuple[str, ...], list[str | None]] = defaultdict(list)
     for e in run.of_type("published"):
         found[e["name"], e["queue"], e["kind"]].append(reasons.get((e["queue"], e["message_id"])))
-    dead = {group: [reason for reason in became if reason is not None] for group, became in found.items()}
-    return [(*group, len(became), len(dead[group]), _short(*dead[group][:1])) for group, became in found.items()]
+    dead = {group: [reason for reason in messages if reason is not None] for group, messages in found.items()}
+    return [(*group, len(messages), len(dead[group]), _short(*dead[group][:1])) for group, messages in found.items()]
 
 
 def dead_letters(run: Run) -> Rows:

@@ -53,7 +53,7 @@ class BrokenVersion:
 def names() -> list[str]:
     """Return the names of all variants, part by part."""
     found = [named(name) for name in _there()]
-    return [variant.name for variant in sorted(found, key=lambda v: (PARTS.index(v.part), v.name))]
+    return [version.name for version in sorted(found, key=lambda v: (PARTS.index(v.part), v.name))]
 
 
 def _there() -> list[str]:
@@ -62,7 +62,7 @@ def _there() -> list[str]:
 
 
 def named(name: str) -> BrokenVersion:
-    """Return the variant of this name. Raises LabError."""
+    """Return the version of this name. Raises LabError."""
     path = FOLDER / f"{name}.py"
     if name not in _there():
         raise LabError(f"there is no broken version {name}", f"there are: {', '.join(_there())}")
@@ -81,7 +81,7 @@ def named(name: str) -> BrokenVersion:
 
 
 def chosen(env: Mapping[str, str] = os.environ) -> BrokenVersion | None:
-    """Return the variant that LAB_BROKEN names, or None. Raises LabError."""
+    """Return the version that LAB_BROKEN names, or None. Raises LabError."""
     name = env.get(VARIABLE)
     return named(name) if name else None
 
@@ -94,11 +94,11 @@ def command_of(service: Service, env: Mapping[str, str] = os.environ) -> list[st
     return service.command
 
 
-def with_diff(page: str, variant: BrokenVersion) -> str:
-    """Return a page with the variant's diff between its marker lines, made anew."""
+def with_diff(page: str, version: BrokenVersion) -> str:
+    """Return a page with the version's diff between its marker lines, made anew."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n```diff\n{variant.diff()}\n```\n{END}{after}"
+    return f"{before}{BEGIN}\n```diff\n{version.diff()}\n```\n{END}{after}"
 
 
 def _diff(part: str, right: str, wrong: Path) -> list[str]:

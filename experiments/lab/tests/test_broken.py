@@ -66,37 +66,37 @@ def test_every_part_has_some_and_all_are_listed():
 
 @each
 def test_a_version_names_what_exists(name):
-    variant = broken_versions.named(name)
-    script = broken_versions.FOLDER / f"{variant.story}.sh"
+    version = broken_versions.named(name)
+    script = broken_versions.FOLDER / f"{version.story}.sh"
     title, about = read_header(script.read_text(), script.name)
-    assert variant.service in services_of(variant.part)
+    assert version.service in services_of(version.part)
     assert os.access(script, os.X_OK)
     assert title
     assert set(about) == {"Shows", "Why", "Not shown", "Takes", "Usage"}
-    assert variant.caught_by
+    assert version.caught_by
 
 
 @each
 def test_its_page_has_its_title_and_the_diff_to_the_service_as_it_is(name):
-    variant = broken_versions.named(name)
+    version = broken_versions.named(name)
     page = (broken_versions.FOLDER / f"{name}.md").read_text()
-    assert page.startswith(f"# {variant.title.partition(':')[0]}\n")
+    assert page.startswith(f"# {version.title.partition(':')[0]}\n")
     assert f"<!-- quote: results/broken/report.md#{name} -->" in page
-    assert broken_versions.with_diff(page, variant) == page
-    assert any(line.startswith("+ ") for line in variant.diff().splitlines())
+    assert broken_versions.with_diff(page, version) == page
+    assert any(line.startswith("+ ") for line in version.diff().splitlines())
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_it_replaces_what_the_service_has(part):
-    mine = [variant for variant in map(broken_versions.named, NAMES) if variant.part == part]
+    mine = [version for version in map(broken_versions.named, NAMES) if version.part == part]
     path = os.pathsep.join(str(ROOT / folder) for folder in ("common", part, "experiments/broken"))
-    asked = json.dumps({variant.name: variant.replaces for variant in mine})
+    asked = json.dumps({version.name: version.replaces for version in mine})
     command = [sys.executable, "-c", LOOKS, asked]
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for line, variant in zip(done.stdout.splitlines(), mine, strict=True):
-        right = services_of(part)[variant.service].command[-1]
-        assert json.loads(line) == [variant.name, [True] * len(variant.replaces), right.partition(":")[0]]
+    for line, version in zip(done.stdout.splitlines(), mine, strict=True):
+        right = services_of(part)[version.service].command[-1]
+        assert json.loads(line) == [version.name, [True] * len(version.replaces), right.partition(":")[0]]
 
 
 def test_a_diff_to_what_is_not_there_says_so():
@@ -164,11 +164,11 @@ def write(folder: Path, raw: Raw, **head: object) -> None:
     history.write_lines(folder / STATE, raw.state)
 
 
-def judged(folder: Path, red: Raw, green: Raw, variant: BrokenVersion = MADE) -> tuple[str, str]:
+def judged(folder: Path, red: Raw, green: Raw, version: BrokenVersion = MADE) -> tuple[str, str]:
     """Return the verdict on two runs, and why."""
     write(folder / "red", red, broken="made")
     write(folder / "green", green)
-    found = judge(variant, folder)
+    found = judge(version, folder)
     return found.verdict, found.why
 
 
@@ -179,8 +179,8 @@ def unnotified() -> Raw:
     return raw
 
 
-def test_red_for_the_right_reason_and_green_is_caught(tmp_path):
-    assert judged(tmp_path, unnotified(), good()) == ("pass", "caught")
+def test_red_for_the_right_reason_and_green_is_found(tmp_path):
+    assert judged(tmp_path, unnotified(), good()) == ("pass", "found")
 
 
 def test_a_prediction_can_be_what_catches(tmp_path, expecting):
@@ -190,22 +190,22 @@ def test_a_prediction_can_be_what_catches(tmp_path, expecting):
     assert judged(tmp_path / "same", red, green, counted) == ("fail", "it did not fail: a0-sent")
     red.sends("a-5", 5.5, items())
     red.sees("a-5", 5.6, "refused")
-    assert judged(tmp_path / "more", red, green, counted) == ("pass", "caught")
+    assert judged(tmp_path / "more", red, green, counted) == ("pass", "found")
 
 
-def test_red_for_another_reason_is_not_caught(tmp_path):
+def test_red_for_another_reason_is_not_found(tmp_path):
     red = good()
     red.moves(-1)
     assert judged(tmp_path, red, good()) == ("fail", f"it failed for another reason: {ADDS_UP}")
 
 
-def test_red_for_a_second_reason_is_not_caught(tmp_path):
+def test_red_for_a_second_reason_is_not_found(tmp_path):
     red = unnotified()
     red.moves(-1)
     assert judged(tmp_path, red, good()) == ("fail", f"it failed for another reason: {ADDS_UP}")
 
 
-def test_a_broken_version_that_stays_green_is_not_caught(tmp_path):
+def test_a_broken_version_that_stays_green_is_not_found(tmp_path):
     assert judged(tmp_path, good(), good()) == ("fail", f"it did not fail: {ONE_NOTIFICATION}")
 
 
@@ -216,7 +216,7 @@ def test_a_right_version_that_turns_red_is_not_right(tmp_path):
 
 
 @pytest.mark.parametrize("side", ["red", "green"])
-def test_what_cannot_be_told_is_not_caught(tmp_path, side):
+def test_what_cannot_be_told_is_not_found(tmp_path, side):
     runs = {"red": unnotified(), "green": good()}
     runs[side].state.append({"what": "missing", "service": "inventory", "why": "gone"})
     verdict, why = judged(tmp_path, **runs)
@@ -262,7 +262,7 @@ def test_an_order_from_before_the_disturbance_must_be_sound(tmp_path):
     assert judged(tmp_path, *runs) == ("fail", why)
 
 
-def test_the_report_says_by_what_each_was_caught_and_tells_one_story(tmp_path):
+def test_the_report_says_what_found_each_mistake_and_has_the_events_of_one_order(tmp_path):
     write(tmp_path / "red", unnotified(), broken="made")
     write(tmp_path / "green", good())
     text = write_report([judge(MADE, tmp_path), variants_unrun(tmp_path)])
@@ -286,9 +286,9 @@ def test_the_command_judges_those_named_and_reports_all_that_ran(tmp_path, monke
         write(tmp_path / name / "red", red, broken=name)
         write(tmp_path / name / "green", good())
     for names, status in ((["made"], 0), (["other"], 1), (["made", "other"], 1), (["unrun"], 2), ([], 1)):
-        done = CliRunner().invoke(broken.caught, [str(tmp_path), *names])
+        done = CliRunner().invoke(broken.broken_report, [str(tmp_path), *names])
         assert done.exit_code == status, done.output
-    assert CliRunner().invoke(broken.caught, [str(tmp_path), "made"]).exit_code == 0
+    assert CliRunner().invoke(broken.broken_report, [str(tmp_path), "made"]).exit_code == 0
     assert "**1 of 2 mistakes are found.**" in (tmp_path / "report.md").read_text()
 
 
@@ -298,7 +298,7 @@ def test_the_committed_report_is_what_the_committed_runs_give():
         pytest.skip("no runs are committed")
     there = [judge(broken_versions.named(name), folder / name) for name in NAMES if (folder / name).exists()]
     assert (folder / "report.md").read_text() == write_report(there)
-    assert [j.variant.name for j in there if j.verdict != "pass"] == []
+    assert [j.version.name for j in there if j.verdict != "pass"] == []
 
 
 def test_a_broken_run_is_said_to_be_one_and_is_no_evidence(tmp_path):

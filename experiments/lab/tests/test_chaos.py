@@ -353,7 +353,7 @@ def breaks(name: str) -> Raw:
 
 
 @pytest.mark.parametrize(
-    ("name", "toll"),
+    ("name", "losses"),
     [
         ("nothing", ([], [], [])),
         ("gone", (["a-0"], [], [])),
@@ -366,9 +366,9 @@ def breaks(name: str) -> Raw:
         ("two orders", ([], ["a-3"], [])),
     ],
 )
-def test_the_toll_names_each_order(name, toll):
+def test_the_losses_name_each_order(name, losses):
     evidence = RunIndex(breaks(name).run())
-    assert (lost(evidence), duplicated(evidence), unresolved(evidence)) == toll
+    assert (lost(evidence), duplicated(evidence), unresolved(evidence)) == losses
 
 
 def test_an_accepted_order_may_fail():
@@ -386,7 +386,7 @@ def chaotic(raw: Raw) -> Raw:
 
 
 EXPECTED = (
-    'yield equals("a0-toll", "lost", run.lost + run.duplicated + run.unresolved, 0, unit="orders")',
+    'yield equals("a0-losses", "lost", run.lost + run.duplicated + run.unresolved, 0, unit="orders")',
     'yield equals("a0-done", "done", run.faults_done(), 1)',
     'yield equals("a0-drawn", "drawn", run.faults_drawn + run.faults_done("kill") - run.faults_done("configure"), 3)',
 )
@@ -425,7 +425,7 @@ def test_a_report_counts_the_kinds_that_could_be_drawn_and_old_ones_those_of_the
     assert "| order | without its database | 3.0 s | 4.0 s | 1.0 s |" in text
 
 
-def test_the_toll_of_a_run_whose_state_is_not_known_is_not_known(expecting):
+def test_the_losses_of_a_run_whose_state_is_not_known_are_not_known(expecting):
     expecting(*EXPECTED)
     raw = chaotic(accepted())
     raw.state.append({"what": "missing", "service": "notification", "why": "no answer"})

@@ -598,12 +598,12 @@ def test_a_weaker_prediction_is_not_ours(forger):
 
 
 def test_a_broken_invariant_fails_all_lines_of_its_run(forger):
-    def doubled() -> None:
+    def notified_twice() -> None:
         run = forger.run(A5)
         run.state.append(copy.deepcopy(run.held("reservation")[0]))
         forger.write(A5, run)
 
-    lines = lines_of(forger, A5, change=doubled)
+    lines = lines_of(forger, A5, change=notified_twice)
     assert {lines[name].verdict for name in ("A5a", "A5b")} == {"fail"}
     assert lines["A5a"].reason.startswith("INV-2: Broken 1 time")
 

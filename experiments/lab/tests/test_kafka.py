@@ -70,7 +70,7 @@ def test_what_two_groups_gave_up_is_one_letter(log):
     assert dead_letters.described("order-events.dlq", letter)[:3] == [
         "order-events.dlq  message inventory-events/0/3",
         "  reason   no JSON",
-        "  given up inventory-consumer-group",
+        "  dead-lettered by inventory-consumer-group",
     ]
 
 
