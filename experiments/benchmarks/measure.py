@@ -182,7 +182,7 @@ def wait(trouble: str, done: Callable[[], bool], *, every: float = 0.2) -> None:
 
 
 def done(service: Service) -> float:
-    """Return how many messages a consumer has handled since it was started; 0 while nobody answers."""
+    """Return how many messages a consumer has handled since it was started; 0 while there is no answer."""
     return client.metric(service.url, "messages_total", outcome="done") or 0.0
 
 

@@ -100,7 +100,7 @@ def _replay(analytics: Service, admin: "KafkaAdminClient", events: int) -> dict[
 
 
 def _drain(bench: Bench, services: Services, orders: int, n: int) -> None:
-    """Produce a backlog, let inventory alone drain it, then the bare loops; then everybody, and weigh them."""
+    """Produce a backlog, let inventory alone drain it, then the bare loops; then start all, and weigh them."""
     inventory, mark = services["inventory"], measure.settled_mark(services)
     _wait_at_rest([services[name] for name in EVENTS])
     with _all_read(services, orders), measure.paused(services, EVENTS):

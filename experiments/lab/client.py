@@ -20,7 +20,7 @@ def call(method: str, url: str, *, timeout: float = 15.0, **options: Any) -> "re
 
 
 def try_get(url: str, *, timeout: float) -> "requests.Response | None":
-    """GET, or None when nobody answers in time."""
+    """GET, or None when no answer comes in time."""
     try:
         return _session().get(url, timeout=timeout)
     except OSError:
@@ -49,7 +49,7 @@ def metrics(url: str, *, timeout: float = 2.0) -> "list[Sample] | None":
 
 
 def metric(url: str, name: str, **labels: str) -> float | None:
-    """Return a figure of a service's metrics, added up over what has these labels; None when nobody can say."""
+    """Return a figure of a service's metrics, added up over what has these labels; None when it is not known."""
     samples = metrics(url)
     if samples is None:
         return None
@@ -64,7 +64,7 @@ def hang_up() -> None:
 
 @functools.cache
 def _session() -> "requests.Session":
-    import requests  # here, as it is half the start of a command, and most commands call nobody
+    import requests  # here, as it is half the start of a command, and most commands call no service
 
     session = requests.Session()
     session.trust_env = False

@@ -43,7 +43,7 @@ class Latencies:
 
 
 def word_for_ok(run: Run) -> str:
-    """Return what a success means for whoever ordered."""
+    """Return what a success means for the client."""
     return "accepted" if run.asynchronous else "done"
 
 
@@ -160,7 +160,7 @@ def per_second(run: Run) -> list[dict[str, int]]:
 
 
 def depths(run: Run) -> list[dict[str, Any]]:
-    """Return what waited at each sample, `{"at": …, "order-placed": …}`, without what nobody could say."""
+    """Return what waited at each sample, `{"at": …, "order-placed": …}`, without what is not known."""
     waiting = {f"orders for {service}": Backlog(run, service) for service in ("inventory", "notification")}
     rows: dict[float, dict[str, Any]] = {}
     for e in run.of_type("depth"):

@@ -25,7 +25,7 @@ BUSY_MS = 3000
 
 Answer = TypeVar("Answer")
 
-logging.getLogger("kafka").setLevel(logging.CRITICAL + 1)  # what went wrong is said by whoever asked
+logging.getLogger("kafka").setLevel(logging.CRITICAL + 1)  # the caller reports what went wrong
 
 
 @contextlib.contextmanager
@@ -62,9 +62,9 @@ def reader(service: Service, **options: Any) -> "KafkaConsumer":
 
 def connection(service: Service) -> dict[str, Any]:
     """Return what every client of Kafka is told. Raises LabError where Kafka does not answer."""
-    # Asked first: a client would try for as long as it may, where nobody listens.
+    # Asked first: without a broker a client would try for as long as it may.
     if not answers(service, BUSY_MS / 1000):
-        raise silent(service, "nobody listens, or it is frozen")
+        raise silent(service, "no process listens, or it is frozen")
     return {"bootstrap_servers": service.url, "bootstrap_timeout_ms": BUSY_MS, "client_id": "lab"}
 
 
@@ -90,7 +90,7 @@ def patiently(ask: Callable[[], Answer]) -> Answer:
 
 
 def move(client: "KafkaAdminClient", group: str, offsets: dict["TopicPartition", int]) -> None:
-    """Set what a group has read, of which nobody is a member. Raises the KafkaError of a partition that is refused."""
+    """Set the offsets of a group without members. Raises the KafkaError of a partition that is refused."""
     from kafka.errors import NoError
     from kafka.structs import OffsetAndMetadata
 

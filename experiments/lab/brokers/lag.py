@@ -1,7 +1,7 @@
 """How far Kafka's groups have read: for each group and partition the offset, the log's end and what is between them.
 
 The log's end is the last stable offset: up to there a reader of committed records gets. A transaction's marker takes an
-offset, too, and nobody reads it: where only markers are left to read, the lag is 0.
+offset, too, and no consumer reads it: where only markers are left to read, the lag is 0.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class Place:
     """Where a group is in a partition.
 
     `current` is None where nothing was committed yet, and `start` is where it will go on reading in any case. `oldest`
-    is when the first record that it has not read was written, in seconds since 1970: None where nobody knows.
+    is when the first record that it has not read was written, in seconds since 1970: None where it is not known.
     """
 
     group: str

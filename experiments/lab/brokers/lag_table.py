@@ -4,7 +4,7 @@ LAG-SECONDS is the age of the oldest record that the group has not read. STATE s
 
     OK      nothing is left to read, or it becomes less, or it is no more than comes or is read in a second
     WARN    more and more is left to read, while the group reads
-    STALL   something is left to read, and the group has not moved, or nobody reads
+    STALL   something is left to read, and the group has not moved, or has no member
 """
 
 import time
@@ -74,7 +74,7 @@ def state(before: Look, now: Look, key: tuple[str, str, int]) -> str:
 
 
 def _seconds(place: Place, now: float) -> float:
-    """Return how long the oldest record that was not read has been there; infinitely long if nobody knows."""
+    """Return how long the oldest record that was not read has been there; infinitely long if that is not known."""
     return max(0.0, now - place.oldest) if place.oldest is not None else float("inf")
 
 

@@ -21,7 +21,7 @@ EXCHANGE = "orders"
 RETRY_SECONDS = (1, 2, 4, 8)  # of the retry queues; a test holds it against Part B
 BUSY_SECONDS = 5
 
-logging.getLogger("pika").setLevel(logging.CRITICAL + 1)  # what went wrong is said by whoever asked
+logging.getLogger("pika").setLevel(logging.CRITICAL + 1)  # the caller reports what went wrong
 
 
 def dead_letters(queue: str) -> str:

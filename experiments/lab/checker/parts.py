@@ -28,7 +28,7 @@ class Recorded:
         self.raw, self.phases, self.stand_in = raw, phases, stand_in
 
     def state_of(self, service: str, what: str) -> list[dict[str, Any]]:
-        """Return what a service held at the end. Raises LookupError when nobody knows."""
+        """Return what a service held at the end. Raises LookupError when it is not known."""
         if not self.raw.state or any(m["service"] == service for m in self.raw.held("missing")):
             raise LookupError(f"what {service} held is not known")
         return self.raw.held(what)
@@ -217,7 +217,7 @@ class Lag(View):
 
     def _seen(self) -> LagSeries:
         if not self._series.times:
-            raise LookupError("nobody watched this group")
+            raise LookupError("no sample of this group was taken")
         return self._series
 
 

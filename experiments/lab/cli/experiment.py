@@ -171,7 +171,7 @@ def finish(keep_brokers: bool) -> None:
 
     recorder = RunRecorder.required()
     session.collect(recorder)
-    with ThreadPoolExecutor() as beside:  # both take seconds, and the report needs nobody any more
+    with ThreadPoolExecutor() as beside:  # both take seconds, and the report needs no service any more
         part = recorder.head["part"]
         stopped = beside.submit(lifecycle.down, lifecycle.choose(), part, keep_brokers=keep_brokers)
         summary = run_report.make(recorder.folder)

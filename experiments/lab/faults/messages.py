@@ -1,4 +1,4 @@
-"""What scripts publish themselves: the very same events again, and messages that nobody should have sent."""
+"""What scripts publish themselves: the same events again, and invalid messages."""
 
 import copy
 import json

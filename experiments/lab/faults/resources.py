@@ -21,7 +21,7 @@ LOCK_SECONDS = 10.0  # a busy service leaves its database alone often enough
 
 
 def lock_database(service: Service) -> GiveBack:
-    """Keep everybody from writing a service's SQLite file. Raises LabError."""
+    """Lock a service's SQLite file against writing. Raises LabError."""
     url = _here().environment(service).get("DATABASE_URL", "")
     if not url.startswith("sqlite:///"):
         raise LabError(f"the database of {service.name} is no SQLite file")

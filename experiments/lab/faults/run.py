@@ -90,7 +90,7 @@ def carry_out(recorder: RunRecorder, faults: list[Fault], say: Say) -> None:
         try:
             for future in futures:
                 future.result()
-        finally:  # after Ctrl-C nobody waits for what is still to come
+        finally:  # after Ctrl-C the faults that are still to come are dropped
             over.set()
 
 

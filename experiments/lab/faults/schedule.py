@@ -99,7 +99,7 @@ def _drawn(chance: Random, part: str, kind: str, at: float, end: float, faults: 
     failed = any(f.service == service and f.fails and f.until + FAILING_REST > at for f in faults)
     settings = _settings(chance, part, kind, failed)
     if kind in ("configure", "flaps"):
-        settings |= {"expires_in": round(seconds + REST, 1)}  # should nobody be able to reach it then
+        settings |= {"expires_in": round(seconds + REST, 1)}  # if the service cannot be reached then
     return [Fault(at, kind, service, seconds, settings)]
 
 

@@ -16,7 +16,7 @@ since the run began):
     {"type": "published", "name": …, "queue": …, "kind": …, "message_id": …}   what the script published itself
     {"type": "lag", "group": …, "topic": …, "partition": 0, "current": …, "end": …, "lag": 7}   records not read yet
     {"type": "lag table", "name": …, "rows": […]}, {"type": "replay", "group": …, "to": …}   what the script asked for
-    {"type": "report", "name": …, "report": {…}}                what analytics, or somebody else, counted
+    {"type": "report", "name": …, "report": {…}}                what analytics, or another program, counted
     {"type": "schedule", "seed": 7, "minutes": 0.8, "faults": […], "kinds": […]}   what a seed drew, and of what kinds
     {"type": "carried out", "fault": 0, "began": …, "ended": …, "done": true, "said": …}   what came of each
     {"type": "messages", "service": …, "received": {…}}         how many a process had received when it was ended

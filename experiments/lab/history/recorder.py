@@ -1,6 +1,6 @@
 """A run's raw record while it is being made: a folder in which every `lab` command notes what it did and when.
 
-Times are seconds since the run began, on the clock that all processes of a machine share and nobody can set.
+Times are seconds since the run began, on the clock that all processes of a machine share and no program can set.
 """
 
 import json

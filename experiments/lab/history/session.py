@@ -159,7 +159,7 @@ def _quiet(services: dict[str, Service]) -> bool:
 
 
 def _traffic(services: dict[str, Service], broker: Service) -> dict[str, int] | None:
-    """Return how many messages each consumer has done; None while a message waits or nobody can say."""
+    """Return how many messages each consumer has done; None while a message waits, or when it is not known."""
     try:
         waiting = base.waiting(broker)
     except LabError:

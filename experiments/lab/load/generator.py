@@ -63,7 +63,7 @@ class Plan:
 
 
 def result_of(kind: str) -> str:
-    """Return what a kind of answer says of an order: `ok`, `fail` (it did not happen) or `info` (nobody knows)."""
+    """Return what a kind of answer says of an order: `ok`, `fail` (it did not happen) or `info` (unknown)."""
     status = int(kind) if kind.isdecimal() else None
     if status in OK:
         return "ok"

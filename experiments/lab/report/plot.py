@@ -155,7 +155,7 @@ def _waiting(axes: Axes, run: Run, columns: int, rows: list[Row], labels: dict[s
 
 
 def _steps(axes: Axes, rows: Sequence[Row], name: str, columns: int, **style: Any) -> None:
-    """Draw one column of a table over time, without steps too small to be seen; a gap where nobody could say."""
+    """Draw one column of a table over time, without steps too small to be seen; a gap where it is not known."""
     by_second = any("second" in row for row in rows)  # on a scale that shows small steps, too
     unseen = 0 if by_second else max((row.get(name, 0) for row in rows), default=0) / HEIGHT
     drawn: list[tuple[float, float]] = []

@@ -45,7 +45,7 @@ def _plotted(run: Run, summary: dict[str, Any]) -> bool:
 
 
 def _tabled(run: Run) -> bool:
-    """Return whether the series are kept: not of a run that is one of many, of which nobody opens each."""
+    """Return whether the series are kept: not of a run that is one of many, of which few are opened."""
     return "place" not in run.head
 
 

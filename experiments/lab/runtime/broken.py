@@ -1,7 +1,7 @@
 """The broken versions: what each file of `experiments/broken/` says of itself, without running it.
 
 LAB_BROKEN names the one that is to run in place of the right service. It is a variable, and not a record under `.lab/`,
-so that every command of one script sees it, `lab start` after `lab kill` too, and no command of anybody else.
+so that every command of one script sees it, `lab start` after `lab kill` too, and no command of another script.
 """
 
 import ast

@@ -41,7 +41,7 @@ class Record:
         return "exited"
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Send a signal to the process and all it started; to nobody if it is gone."""
+        """Send a signal to the process and all it started; do nothing if it is gone."""
         if self.process() is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
