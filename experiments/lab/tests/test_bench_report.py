@@ -85,7 +85,7 @@ def test_its_goals_are_reached_and_a_report_is_written(benchmark, tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text())["verdict"] == "pass"
     page = (tmp_path / "report.md").read_text()
     assert f"at most 0.15 | 0.05 (before) | ✔ pass |\n\n## {page.split('## ')[1]}" in page
-    assert f"```\n./lab bench {benchmark} --quick\n```\n\nThis one: commit `c`, 2 cores" in page
+    assert f"```\n./lab bench {benchmark} --quick\n```\n\nThis run: commit `c`, 2 cores" in page
     assert "4 GiB, x; Python 3, flask 4. Every figure" in page
     assert "\n\n\n" not in page
     assert all(line.endswith("|") for line in page.splitlines() if line.startswith("|"))
