@@ -32,7 +32,7 @@ class BrokerDown(ConnectionError):
 class BrokerConnection(Part):
     """Keeps a channel open on which the topology is declared, and declares it again every other second.
 
-    So what somebody deletes is there again soon; and a broker that does not answer is noticed, though its port
+    So a deleted queue or binding is there again soon; and a broker that does not answer is noticed, though its port
     accepts. In the connection's thread, `on_opened(channel)` is called for each new channel, and
     `on_lost(why)` when it is gone.
     """

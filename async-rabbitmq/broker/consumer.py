@@ -1,4 +1,4 @@
-"""Deliveries of one queue, taken in batches by whoever works on them, and acknowledged when the work is done."""
+"""Deliveries of one queue, taken in batches by a worker, and acknowledged when the work is done."""
 
 import logging
 import queue
@@ -41,7 +41,7 @@ class Consumer(PartGroup):
     """Receives a queue's messages over a connection of its own.
 
     What was delivered over a connection that is gone comes again over the next; it is left out here. What comes again
-    is fetched one by one: should it end this process or its connection, too, no other message is blamed for it.
+    is fetched one by one: if it ends this process or its connection again, only this message is counted.
 
     With `alone`, only one consumer has the queue; the others stand by. One that may not stand by calls `refuse`
     with the reason.

@@ -11,7 +11,7 @@ class Pace:
     """Says when the next round may begin: the more the last one had to do, the later, up to a limit.
 
     A round of twenty messages costs hardly more than a round of one: one transaction, one wait for confirmations, one
-    wake-up of each thread on the way. Below 500 messages a second nobody waits for more than a few milliseconds. A
+    wake-up of each thread on the way. Below 500 messages a second no message waits for more than a few milliseconds. A
     round that had all it can take is followed at once by the next.
     """
 

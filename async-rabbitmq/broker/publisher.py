@@ -29,7 +29,7 @@ class Outgoing:
 
     @classmethod
     def for_event(cls, event: Event) -> "Outgoing":
-        """Return an event for the exchange that everybody listens to."""
+        """Return an event for the exchange, to which all queues are bound."""
         return cls(EXCHANGE, KEYS[event.event_type], event.encode(), event.event_id)
 
 
@@ -144,7 +144,7 @@ class Publisher(PartGroup):
         trouble = None if isinstance(frame.method, spec.Basic.Ack) else "RabbitMQ refused it (nack)"
         for sent in list(tags):
             returned = self._returned.pop(str(sent), None)
-            if sent in self._waiting:  # else nobody waits for it any more
+            if sent in self._waiting:  # else its publisher waits no longer
                 batch, n = self._waiting.pop(sent)
                 batch.settle(n, returned or trouble)
 

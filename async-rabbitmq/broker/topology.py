@@ -23,7 +23,7 @@ QUEUES = {
     "inventory-reserved": [KEYS[INVENTORY_RESERVED]],
     "order-status": [KEYS[INVENTORY_RESERVED], KEYS[INVENTORY_FAILED], KEYS[NOTIFICATION_SENT]],
 }
-# RabbitMQ counts a delivery for each message that was on its way when a connection was lost, whoever lost it. It must
+# RabbitMQ counts a delivery for each message that was on its way when a connection was lost, for any cause. It must
 # dead-letter none for that (RabbitMQ 4 does after 20, where nothing is said): the worker decides.
 NO_LIMIT = 1_000_000
 

@@ -41,7 +41,7 @@ class Worker(PartGroup):
 
     `handle(tx, work_items)` does the work of all items in the given transaction and returns the result events. It must
     give the same answer when a message comes again. When it raises, the items are tried one by one, and the one that
-    fails again waits in a retry queue, where it holds up no other. When the database is at fault, all stay in hand.
+    fails again waits in a retry queue, where it holds up no other. When the database fails, the worker keeps all.
 
     On SQLite, which is for one process, a second worker ends its service. On PostgreSQL many may work, or, with
     `one_at_a_time`, the others stand by.
@@ -112,7 +112,7 @@ class Worker(PartGroup):
         return self._consumer.take(most, WAIT_SECONDS)
 
     def _keep(self, batch: list[Delivery]) -> None:
-        """Keep in hand what has not been dealt with."""
+        """Keep the deliveries that are not processed yet."""
         dealt_with = {id(delivery) for delivery in (*self._settled, *self._held)}
         self._hand.extendleft(delivery for delivery in reversed(batch) if id(delivery) not in dealt_with)
 
@@ -146,7 +146,7 @@ class Worker(PartGroup):
         return WorkItem(event, self._faults.inject() if self._injects_faults else None)
 
     def _work(self, work_items: list[_Begun]) -> Exception | None:
-        """Commit all work items, and settle them. Return what is to blame if that is none of them."""
+        """Commit all work items, and settle them. Return the failure if none of them caused it."""
         if not work_items:
             return None
         try:

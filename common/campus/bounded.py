@@ -1,4 +1,4 @@
-"""Calls that nobody waits for longer than for so many seconds, whatever they do."""
+"""Calls with a limit on the time that the caller waits, whatever they do."""
 
 import math
 import threading

@@ -27,7 +27,7 @@ _CLEAR_PINGS, _PING = text("DELETE FROM pings"), text("INSERT INTO pings (at) VA
 class Database(Part):
     """The tables of one service, and transactions on them from any thread.
 
-    Every wait has a limit. Whatever the database itself is to blame for is raised as DatabaseDown.
+    Every wait has a limit. Every failure of the database itself is raised as DatabaseDown.
     """
 
     def __init__(self, url: str, *tables: MetaData) -> None:
@@ -49,11 +49,11 @@ class Database(Part):
         return self._engine.transaction()
 
     def reading(self) -> contextlib.AbstractContextManager[Connection]:
-        """Do the same for reading only: it shows one moment, and holds up nobody who writes."""
+        """Do the same for reading only: it shows one moment, and blocks no writer."""
         return self._engine.reading()
 
     def turn(self, number: int) -> contextlib.AbstractContextManager[bool]:
-        """Yield whether it is this process's turn to do what this number stands for; nobody else's until the end."""
+        """Yield whether it is this process's turn to do what this number stands for; no other's until the end."""
         return self._engine.turn(number)
 
     @property

@@ -30,12 +30,12 @@ _POSTGRESQL_FAULTS = ("08", "40", "53", "57", "58", "XX", "3D", "28", "42501", "
 class DatabaseDown(ConnectionError):
     """The database cannot do its work now: it is locked, full, read-only, broken or away. Try again later.
 
-    No message and no request is to blame. What its values are to blame for stays SQLAlchemy's or the driver's error.
+    No message and no request caused it. A failure that its values caused stays SQLAlchemy's or the driver's error.
     """
 
 
 class CommitUnknown(DatabaseDown):
-    """The database went away while it committed: the work may be done or not, and only a look at it can tell."""
+    """The database went away while it committed: the work may be done or not, and only reading the data shows it."""
 
 
 def down(error: BaseException) -> DatabaseDown | None:

@@ -197,7 +197,7 @@ class PostgreSQL:
 
     @contextlib.contextmanager
     def turn(self, number: int) -> Iterator[bool]:
-        """Yield whether nobody else holds this number; until the end nobody else gets it.
+        """Yield whether this number was free; until the end no other process gets it.
 
         One who stands still for too long, or whose connection is lost, loses it: what is done in it must stand that.
         """

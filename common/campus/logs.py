@@ -32,7 +32,7 @@ class JsonLines(logging.Formatter):
 
 def set_up(service: str) -> logging.Logger:
     """Send the log `campus` to standard error, name the service in gunicorn's own lines, too, and return the former."""
-    # A log line then costs half: nobody reads the place in the code, the thread and the process of it.
+    # A log line then costs half: it leaves out the place in the code, the thread and the process.
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)

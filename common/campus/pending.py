@@ -88,7 +88,7 @@ class PendingSteps(PartGroup):
     def due(self, step: str) -> Iterator[Order]:
         """Yield this process's orders for which this step is pending: at most ROUND, for at most ROUND_SECONDS.
 
-        They stand in a ring, and each call goes on after the last order that was yielded, so that nobody waits behind
+        They stand in a ring, and each call goes on after the last order that was yielded, so that no order waits behind
         orders that cannot be done.
         """
         now, last = self._clock(), self._last[step]

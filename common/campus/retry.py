@@ -1,4 +1,4 @@
-"""What the consumers of all parts share: a work item, whose fault a failure is, and when an item is retried."""
+"""What the consumers of all parts share: a work item, which failures are its own, and when it is retried."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -51,7 +51,7 @@ def page(
     """Return at most `limit` rows after that of the order `after`, oldest first; "" is before all.
 
     With `values`, only rows whose columns have these. Raises a 400 Problem for an unknown order: a guess would be
-    worse, as nobody would ever see what it skips.
+    worse, as a reader would never see what it skips.
     """
     given = {name: value for name, value in values.items() if value is not None}
     wanted = [_ALL_ENDED[tx.dialect.name], *(f"{name} = :{name}" for name in given)]

@@ -26,7 +26,7 @@ from campus.threads import Threads
 
 REPLY_SECONDS = 10.0  # a client may take so long to take its answer
 LINGER_SECONDS = 2.0  # so long a closed connection is read, as the answer is lost if the client still sends
-DRAIN_SECONDS = 5.5  # a service that is told to stop goes on answering for so long at most
+DRAIN_SECONDS = 5.5  # a service that is stopped goes on answering for at most this long
 LOOK_SECONDS = 0.5  # between two looks at all deadlines
 CONTROL_THREADS = 4
 FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)

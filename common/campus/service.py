@@ -206,7 +206,7 @@ def _answer_errors(app: Flask) -> None:
     @app.errorhandler(Drop)
     def drop(_: Drop) -> Response:
         _close_connection()
-        return Response(status=500)  # nobody will read it
+        return Response(status=500)  # the connection is closed: no client reads it
 
 
 def _wait_for_caller_to_leave() -> None:

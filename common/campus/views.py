@@ -95,7 +95,7 @@ def show_notifications(app: Flask, database: Database) -> None:
 
 
 def add_gauge(app: Flask, database: Database, name: str, text: str, counter: Any) -> None:
-    """Add a gauge to `GET /metrics` that shows `counter(tx)` at the time of asking; NaN when nobody can say."""
+    """Add a gauge to `GET /metrics` that shows `counter(tx)` at the time of asking; NaN when it is not known."""
 
     def value() -> int:
         with database.reading() as tx:

@@ -37,7 +37,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
-        """Make an empty database, yield its URL, and drop it, whoever is still connected."""
+        """Make an empty database, yield its URL, and drop it, also if clients are still connected."""
         name = f"lab_{uuid.uuid4().hex}"
         with psycopg.connect(self.url, autocommit=True) as server:
             server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -105,7 +105,7 @@ def _data_directory(home: Path) -> Iterator[Path]:
 
 def _remove_if_left(run: Path) -> None:
     """Stop the server of a run that was killed, by its recorded process, and remove its data."""
-    with contextlib.suppress(OSError), (run / "lock").open("r+") as lock:  # OSError: somebody else's, or in use
+    with contextlib.suppress(OSError), (run / "lock").open("r+") as lock:  # OSError: another user's, or in use
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with contextlib.suppress(PostgresMissing):  # it does not run any more
             _run(find_program("pg_ctl"), "stop", "-w", "-m", "immediate", "-D", run / "data")

@@ -42,7 +42,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 
 
 def write(file: Path, report: dict[str, Any]) -> None:
-    """Write the report to a file, so that nobody reads half of it."""
+    """Write the report to a file, so that no reader sees half of it."""
     new = file.with_name(f"{file.name}.new")
     new.write_text(json.dumps(report, indent=2) + "\n")
     new.replace(file)

@@ -100,7 +100,7 @@ def within(seconds: float, call: Callable[..., Any], *args: Any) -> None:
 def send_offsets(
     producer: KafkaProducer, offsets: Mapping[TopicPartition, OffsetAndMetadata], member: ConsumerGroupMetadata
 ) -> None:
-    """Put offsets into the transaction. Raises KafkaTimeoutError when nobody answers.
+    """Put offsets into the transaction. Raises KafkaTimeoutError without an answer.
 
     Without it `send_offsets_to_transaction` waits for ever, as when the broker of the group is killed.
     """
@@ -109,7 +109,7 @@ def send_offsets(
 
 
 def commit_transaction(producer: KafkaProducer) -> None:
-    """Commit the transaction. Raises KafkaTimeoutError when nobody answers.
+    """Commit the transaction. Raises KafkaTimeoutError without an answer.
 
     Without it `commit_transaction` waits for ever.
     """

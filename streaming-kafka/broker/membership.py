@@ -99,7 +99,7 @@ class Membership(Part):
         return {"kafka": self.check}
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
-        """Leave the group and close the clients; what was in hand is left to the member that takes over."""
+        """Leave the group and close the clients; the member that takes over gets the rest of the work."""
         self.let_go(leaves=True)
 
     def let_go(self, *, leaves: bool = False) -> None:

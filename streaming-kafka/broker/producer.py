@@ -36,7 +36,7 @@ class Producer(PartGroup):
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._producer: KafkaProducer | None = None
-        self._retired: list[tuple[float, KafkaProducer]] = []  # with the time at which nobody waits for it any more
+        self._retired: list[tuple[float, KafkaProducer]] = []  # with the time after which no caller waits for it
         self._trouble: str | None = None
         self._changing = threading.Lock()
         self._loop = Loop("connecting", self.step)
@@ -48,7 +48,7 @@ class Producer(PartGroup):
         return {"producer": self.check, "connecting": self._loop.check}
 
     def publish(self, events: Iterable[Event]) -> list[str | None]:
-        """Produce and wait; return for each event None, or why nobody knows whether Kafka has it.
+        """Produce and wait; return for each event None, or why its outcome is unknown.
 
         At the first trouble it takes no more events: those that are missing in the answer were not sent.
         Raises BrokerDown, within a second, when certainly none of them was sent.

@@ -176,7 +176,7 @@ class TransactionalConsumer(PartGroup):
             return []
         try:
             return self._work(batch.work_items)
-        except INFRASTRUCTURE:  # no message is to blame
+        except INFRASTRUCTURE:  # no message caused it
             raise
         except Exception:
             return self._commit_each(consumer, batch)
@@ -242,7 +242,7 @@ class TransactionalConsumer(PartGroup):
         self._faults.crash_at("after_publish")
 
     def _publish_all(self, batch: Batch, events: Sequence[Event], member: ConsumerGroupMetadata) -> None:
-        if member.generation_id < 0:  # in a transaction, Kafka takes offsets without a generation from anybody
+        if member.generation_id < 0:  # in a transaction, Kafka accepts offsets without a generation from every client
             raise CommitFailedError("this consumer is not in its group any more")
         producer = self._membership.producer
         if producer is None:

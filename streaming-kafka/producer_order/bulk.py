@@ -51,7 +51,7 @@ def read_bulk(body: Any) -> Iterator[Wanted]:
 def produce(producer: Producer, wanted: Iterator[Wanted], request_id: str) -> dict[str, Any]:
     """Produce the orders; return `{acknowledged, unknown, not_sent, order_ids}`, the ids in the order of the request.
 
-    `unknown` lists the ids of which nobody knows whether Kafka has them, `not_sent` says how many were not tried after
+    `unknown` lists the ids of orders with an unknown outcome, `not_sent` says how many were not tried after
     that. Raises a 503 Problem when none was sent.
     """
     ids: list[str] = []

@@ -89,7 +89,7 @@ class OrderPublisher(PartGroup):
             order_store.clear_pending(tx, order.order_id)
 
     def _forget(self, order: Order) -> bool:
-        """Remove an order that was not sent; return False when another process has taken it over, or nobody knows."""
+        """Remove an order that was not sent; return False when another process may have taken it over."""
         with contextlib.suppress(DatabaseDown), self._database.transaction() as tx:
             return order_store.forget(tx, order.order_id, owner=self._pending.owner)
         return False

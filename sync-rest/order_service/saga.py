@@ -151,7 +151,7 @@ class OrderSaga(PartGroup):
         return True
 
     def _decide_to_release(self, order: Order) -> Order | None:
-        """Write down that this order must hold nothing; None if it went on meanwhile: somebody else was quicker.
+        """Write down that this order must hold nothing; None if it went on meanwhile: another process was quicker.
 
         From now on only a release is pending: a process that knows the order from before cannot complete it.
         """
@@ -173,7 +173,7 @@ class OrderSaga(PartGroup):
         return order.advance(NOTIFIED, at=reply.body.get("at"))
 
     def _save(self, step: str, before: Order, after: Order, *, then: str | None = None) -> Order:
-        """Write what came of a step, and which step is pending then; return the order as it is, whoever wrote it.
+        """Write what came of a step, and which step is pending then; return the order as it is now.
 
         An order that fails without a verdict, or is to be released, frees its key: nothing was done under it.
         """
