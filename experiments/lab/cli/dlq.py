@@ -15,7 +15,7 @@ def dlq() -> None:
 
 @dlq.command("list")
 def list_queues() -> None:
-    """Say how many messages lie in each dead-letter queue, or in the dead-letter topic, and for what."""
+    """Show how many messages are in each dead-letter queue, or in the dead-letter topic, and for what."""
     from rich.console import Console
     from rich.table import Table
 
@@ -31,7 +31,7 @@ def list_queues() -> None:
 @dlq.command()
 @click.argument("queue", required=False)
 def show(queue: str | None) -> None:
-    """Show dead-lettered messages and why they are.
+    """Show dead-lettered messages and their reasons.
 
     Those of QUEUE (order-placed …; in Kafka a topic), or of all queues; they stay where they are.
     """
@@ -48,7 +48,7 @@ def show(queue: str | None) -> None:
 def replay(queue: str | None) -> None:
     """Send dead-lettered messages back to their queue.
 
-    Those of QUEUE (order-placed …; in Kafka a topic), or of all queues; they are worked on as if they had never failed.
+    Those of QUEUE (order-placed …; in Kafka a topic), or of all queues; consumers process them as new messages.
     """
     service = lifecycle.broker_up()
     for name in dead_letters.queues_of(service, queue):

@@ -17,30 +17,30 @@ from lab.verdict import worst_status
 @click.option("--json", "as_json", is_flag=True, help="Everything, as one JSON document.")
 @click.option("--csv", "as_csv", is_flag=True, help="One line for each DIR: points, lines that failed, lines to read.")
 def grade(folders: tuple[Path, ...], as_json: bool, as_csv: bool) -> None:
-    """Grade this repository, or the repositories in DIR, from what is committed in them.
+    """Grade the committed files of this repository, or of the repositories in DIR.
 
-    It runs no service and needs no network. Every table and figure is made again from the raw files, with the code of
-    *this* repository, and compared byte for byte. Every invariant is checked again. Each run is held against our own
-    committed run: what it loads and disturbs, when and for how long; its script and its predictions against ours. Then
-    the rubric (experiments/rubric.toml, 20 points) is judged.
+    It runs no service and needs no network. It makes every table and figure again from the raw files, with the code of
+    *this* repository, and compares them byte for byte. It checks every invariant again. It compares each run with our
+    own committed run: the loads and the faults, when and for how long; the script and the predictions. Then it judges
+    the rubric (experiments/rubric.toml, 20 points).
 
     \b
     A class of clones, for instructors (more in docs/instructors.md):
         git clone URL clones/NAME           one for each student, from where they handed it in
-        ./lab grade clones/* --csv          one line each: folder, points, failed lines, what to look at
+        ./lab grade clones/* --csv          one line each: folder, points, failed lines, lines to read
         ./lab grade clones/NAME             all lines of one, with reasons and links to the evidence
         ./lab grade clones/NAME --json      the same for a program, with every broken rule
 
-    Grade from your own copy of this repository, so that the students' code is not what judges them, and make the clones
-    yourself: a .git folder that came in an archive may hold commands. What is missing is "cannot tell" and earns
-    nothing. A script that was changed is shown as a diff, and not run; nor is anything else of a student's.
+    Grade from your own copy of this repository, so that no student's code judges. Make the clones yourself: a .git
+    folder from an archive may hold commands. Missing evidence is "cannot tell" and earns nothing. A changed script is
+    shown as a diff, and not run; nothing else of a student is run either.
 
-    It notices figures that were edited, lines that were deleted, runs of other experiments or with --quick handed in as
-    full ones, scripts changed after the run, outages that were too short, and invented runs whose seeds, ids or
-    times do not fit together. It cannot notice someone who writes the raw files with this very code: ask that
-    student to run an experiment while you watch.
+    It notices edited figures, deleted lines, runs of other experiments, quick runs presented as full runs, scripts
+    changed after the run, fault windows that are too short, and invented runs whose seeds, ids or times do not fit
+    together. It cannot notice raw files that a student wrote with this same code: ask that student to run an experiment
+    while you watch.
 
-    Exit status: 0 all pass, 1 something failed, 2 something cannot be told and nothing failed.
+    Exit status: 0 if every line passes, 1 if a line failed, 2 if a line cannot be told and none failed.
     """
     from lab.grading import output
 

@@ -47,7 +47,7 @@ def lag(group: str | None, watch: bool, as_csv: bool, note_as: str | None) -> No
 @click.option("--to", default="earliest", show_default=True, metavar="WHERE",
               help="earliest, latest, a time (2026-01-31T12:00:00Z), or an offset.")  # fmt: skip
 def replay(group: str, to: str) -> None:
-    """Let GROUP read its topics again (Kafka): stop its service, reset its offsets, start it, wait until it is done.
+    """Replay the topics of GROUP (Kafka): stop its service, reset its offsets, start it, wait until its lag is 0.
 
     For analytics-consumer-group, the report is shown before and after.
     """
@@ -80,7 +80,7 @@ def note_report(name: str) -> None:
 @click.option("--fail", type=click.FloatRange(0, 1), default=0.0, help="Lose this share of the orders at random.")
 @click.option("--seed", type=int, help="Lose the same orders each time.")
 def tally(name: str, by: str, fail: float, seed: int | None) -> None:
-    """Count the events in the log by hand, and note the result under NAME."""
+    """Count the events in the log independently of analytics, and record the result under NAME."""
     report = count_log.count(_kafka(), by=by, fail=fail, seed=seed)
     if recorder := RunRecorder.current():
         recorder.record(type="report", name=name, report=report)

@@ -28,7 +28,7 @@ def report(folders: tuple[Path, ...]) -> None:
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
 def plot(folders: tuple[Path, ...]) -> None:
-    """Draw the plots of the runs in FOLDERS and write their series as CSV, also where a report is kept without."""
+    """Draw the plots of the runs in FOLDERS and write their series as CSV, also for runs that are kept without."""
     from lab.history.model import read
     from lab.report import run as reports
 
@@ -74,8 +74,8 @@ def bench(what: str, quick: bool) -> None:
 def compare(quick: bool, check: bool) -> None:
     """Compare the runs of experiments/compare.sh.
 
-    Makes the matrix, the page and the pictures in results/comparison/ from the runs below it, byte for byte the same
-    each time. With --check it says whether what lies there is just that, and whether every run keeps its invariants.
+    Makes the matrix, the page and the plots in results/comparison/ from the runs below it, byte for byte the same each
+    time. With --check it says whether the files there are the same, and whether every run keeps its invariants.
 
     Exit status: 0 all pass, 1 something failed, 2 something cannot be told.
     """
