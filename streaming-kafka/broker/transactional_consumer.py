@@ -170,7 +170,7 @@ class TransactionalConsumer(PartGroup):
             return self._retry_or_dead_letter(batch, partition, record, error)
         return True
 
-    def _commit(self, consumer: KafkaConsumer, batch: Batch) -> Sequence[Event]:
+    def _commit(self, consumer: KafkaConsumer, batch: Batch) -> list[Event]:
         """Commit the work of all items and return the events that follow; when it fails, item by item."""
         if not batch.work_items:
             return []
@@ -204,9 +204,9 @@ class TransactionalConsumer(PartGroup):
         batch.dead = [dead for dead in batch.dead if dead.record.offset < stopped.get(_partition(dead.record), 1 << 63)]
         return events
 
-    def _work(self, work_items: Sequence[tuple[Any, WorkItem]]) -> Sequence[Event]:
+    def _work(self, work_items: Sequence[tuple[Any, WorkItem]]) -> list[Event]:
         with self._database.transaction() as tx:
-            events = self._handle(tx, [item for _, item in work_items])
+            events = list(self._handle(tx, [item for _, item in work_items]))
             if events:  # a projection has none
                 causation_ids = {item.event.order_id: origin(record) for record, item in reversed(work_items)}
                 events = emitted_events.emit_once(tx, events, causation_ids)
