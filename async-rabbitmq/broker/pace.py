@@ -4,7 +4,7 @@ import threading
 import time
 
 EACH_SECONDS = 0.002
-MAX_SECONDS = 0.05
+MAX_SECONDS = 0.02
 
 
 class Pace:
