@@ -26,7 +26,7 @@ from flask.testing import FlaskClient
 from node import Node, RabbitMissing
 from testing import loops
 from testing.fakes import FakeClock
-from testing.postgres import Cluster, PostgresMissing, private_cluster
+from testing.postgres import cluster as cluster
 
 APPS = {"order": order_service.app, "inventory": inventory_service.app, "notification": notification_service.app}
 STOCK = {"burger": 5, "fries": 5}
@@ -236,18 +236,6 @@ def node(tmp_path_factory) -> Iterator[Node]:
         yield node
     finally:
         node.kill()
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """Run a private PostgreSQL; fail without one, unless CAMPUS_WITHOUT_POSTGRES=1 says that this is known."""
-    with contextlib.ExitStack() as stack:
-        try:
-            running = stack.enter_context(private_cluster())
-        except PostgresMissing as error:
-            give_up = pytest.skip if os.environ.get("CAMPUS_WITHOUT_POSTGRES") == "1" else pytest.fail
-            give_up(str(error))
-        yield running
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg import sql
 
 HOME = Path(__file__).resolve().parents[2] / ".lab" / "postgres"
@@ -69,6 +70,18 @@ def private_cluster(home: Path = HOME) -> Iterator[Cluster]:
             yield Cluster(f"postgresql://postgres@127.0.0.1:{port}/postgres")
         finally:
             _run(pg_ctl, "stop", "-w", "-m", "immediate", "-D", data)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Run a private PostgreSQL; fail without one, unless CAMPUS_WITHOUT_POSTGRES=1 says that this is known."""
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(private_cluster())
+        except PostgresMissing as error:
+            give_up = pytest.skip if os.environ.get("CAMPUS_WITHOUT_POSTGRES") == "1" else pytest.fail
+            give_up(str(error))
+        yield running
 
 
 def find_program(name: str) -> str:

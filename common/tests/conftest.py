@@ -1,7 +1,6 @@
 """What the tests of the domain share: a database of either kind, and waiting by retrying."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,25 +9,13 @@ import testing
 from campus.database import Database
 from hypothesis import HealthCheck, settings
 from sqlalchemy import MetaData
-from testing.postgres import Cluster, PostgresMissing, private_cluster
+from testing.postgres import cluster as cluster
 
 # The same examples in every run; `--hypothesis-profile=explore` draws new ones.
 _FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=_FIXTURES)
 settings.register_profile("explore", max_examples=1000, deadline=None, suppress_health_check=_FIXTURES)
 settings.load_profile("same")
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """Run a private PostgreSQL; fail without one, unless CAMPUS_WITHOUT_POSTGRES=1 says that this is known."""
-    with contextlib.ExitStack() as stack:
-        try:
-            running = stack.enter_context(private_cluster())
-        except PostgresMissing as error:
-            give_up = pytest.skip if os.environ.get("CAMPUS_WITHOUT_POSTGRES") == "1" else pytest.fail
-            give_up(str(error))
-        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

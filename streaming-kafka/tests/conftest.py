@@ -1,6 +1,5 @@
 """What the tests of Part C share: a real Kafka node of their own, and a consumer's work without its thread."""
 
-import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ from node import Node
 from prometheus_client import CollectorRegistry
 from testing import wait_until
 from testing.fakes import FakeClock
-from testing.postgres import Cluster, PostgresMissing, private_cluster
+from testing.postgres import cluster as cluster
 
 DATA = {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}
 
@@ -41,18 +40,6 @@ def node(tmp_path_factory) -> Iterator[Node]:
         yield made
     finally:
         made.kill()
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """Run a private PostgreSQL; fail without one, unless CAMPUS_WITHOUT_POSTGRES=1 says that this is known."""
-    with contextlib.ExitStack() as stack:
-        try:
-            running = stack.enter_context(private_cluster())
-        except PostgresMissing as error:
-            give_up = pytest.skip if os.environ.get("CAMPUS_WITHOUT_POSTGRES") == "1" else pytest.fail
-            give_up(str(error))
-        yield running
 
 
 @pytest.fixture
