@@ -1,7 +1,8 @@
 """Offsets are committed before the work: Kafka is told that a batch is done when it has only been read."""
 
+from broker.batch import Batch
 from broker.kafka_workarounds import WAIT_SECONDS
-from broker.transactional_consumer import Batch, TransactionalConsumer
+from broker.transactional_consumer import TransactionalConsumer
 from campus.events import Event
 from campus.retry import INFRASTRUCTURE
 from inventory_consumer.app import create_app

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from campus.database import Database
@@ -20,10 +19,11 @@ from campus.loop import Loop, end_service
 from campus.retry import INFRASTRUCTURE, NEVER, Handle, WorkItem
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import CommitFailedError
-from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
+from kafka.structs import ConsumerGroupMetadata
 from prometheus_client import CollectorRegistry, Counter
 
 from broker import clients, emitted_events, kafka_workarounds, membership, topics
+from broker.batch import Batch
 from broker.dead_letters import DeadLetter, origin
 from broker.kafka_workarounds import WAIT_SECONDS
 from broker.membership import Membership
@@ -35,20 +35,6 @@ BATCH = 500  # messages that are processed together
 # A projection takes all that one fetch brings of its topics: the events of an order meet there, and are written once.
 LARGE_BATCH = 8000
 HELD_SECONDS = 2.0
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one round does: work items, messages for the dead-letter topic, and the offsets after them."""
-
-    work_items: list[tuple[Any, WorkItem]] = field(default_factory=list)  # with the record of each
-    dead: list[DeadLetter] = field(default_factory=list)
-    offsets: dict[TopicPartition, OffsetAndMetadata] = field(default_factory=dict)
-    drops: bool = False  # the connection is to be dropped after it
-
-    def ends(self, partition: TopicPartition, offset: int) -> None:
-        """Let the next round begin at this offset of the partition."""
-        self.offsets[partition] = OffsetAndMetadata(offset, "", -1)
 
 
 class TransactionalConsumer(PartGroup):
