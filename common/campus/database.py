@@ -2,14 +2,13 @@
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 
 from sqlalchemy import Column, Connection, Float, MetaData, Table, inspect, make_url, text
 from sqlalchemy.schema import CreateColumn
 
+from campus.bounded import Bounded
 from campus.database_errors import CommitUnknown, DatabaseDown
 from campus.engines import BOOT_SECONDS, PostgreSQL, SQLite
 from campus.lifecycle import STOP_SECONDS, Part
@@ -34,8 +33,7 @@ class Database(Part):
         parsed = make_url(url)
         self._engine = SQLite(parsed) if parsed.get_backend_name() == "sqlite" else PostgreSQL(parsed)
         self._make_when_there(*tables, _pings.metadata)
-        self._ping_turn = threading.Lock()
-        self._last_ping: tuple[float, Future[None]] | None = None
+        self._ping = Bounded(self._write_row, PING_SECONDS)
 
     def make(self, *tables: MetaData) -> None:
         """Make these tables; those that are there get the columns and indexes that they lack."""
@@ -63,16 +61,10 @@ class Database(Part):
 
     def ping(self) -> None:
         """Write a row. Raises DatabaseDown when that fails, or is not done within a second, whatever it waits for."""
-        with self._ping_turn:
-            if self._last_ping is None or self._last_ping[1].done():
-                self._last_ping = time.monotonic(), Future()
-                # In a thread of its own, which ends as all waits have limits, but none is as short as this answer's.
-                threading.Thread(target=self._ping, args=(self._last_ping[1],), daemon=True).start()
-            began, written = self._last_ping
         try:
-            written.result(PING_SECONDS)
-        except TimeoutError:
-            raise DatabaseDown(f"nothing could be written for {time.monotonic() - began:.0f} s") from None
+            self._ping()
+        except TimeoutError as error:
+            raise DatabaseDown(f"nothing could be written: {error}") from None
 
     def _make_when_there(self, *tables: MetaData) -> None:
         """Make the tables as soon as the database is there; raise DatabaseDown if that takes too long."""
@@ -89,14 +81,10 @@ class Database(Part):
                     said = True
             time.sleep(0.2)
 
-    def _ping(self, written: "Future[None]") -> None:
-        try:
-            with self.transaction() as tx:
-                tx.execute(_CLEAR_PINGS)
-                tx.execute(_PING, {"at": time.time()})
-            written.set_result(None)
-        except Exception as error:  # whatever it is, it is what the asker must hear
-            written.set_exception(error)
+    def _write_row(self) -> None:
+        with self.transaction() as tx:
+            tx.execute(_CLEAR_PINGS)
+            tx.execute(_PING, {"at": time.time()})
 
     @property
     def checks(self) -> Mapping[str, Callable[[], None]]:
