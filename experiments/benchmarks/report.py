@@ -7,10 +7,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lab.history.model import SAMPLES
-from lab.report.format import shown_time, table
-from lab.verdict import FAIL, MARK, PASS, UNKNOWN, overall
+from lab.report.format import page, shown_time
+from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 from benchmarks.baselines import BASELINES
 
@@ -18,13 +17,6 @@ MAX_OTHERS = 0.15  # cores: if other processes used more, nothing is judged
 # A sample that has both of a pair counts one thing twice: orders that went in, and those that came out.
 COUNTS = [("sent", "ok"), ("sent", "notified"), ("orders", "notified"), ("orders", "acknowledged")]
 COUNTS += [("placed", "orders"), ("placed", "events")]
-PAGES = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
 
 
 class Samples:
@@ -174,9 +166,9 @@ def make(folder: Path) -> str:
     summary = {**head, "goals": goals, "verdict": overall([g["verdict"] for g in goals])}
     reached = f"{sum(g['verdict'] == PASS for g in goals)} of {len(goals)} goals reached."
     (folder / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-    shown = {"table": table, "time": shown_time, "median": shown_median, "mark": MARK, "raw": SAMPLES}
-    page = PAGES.get_template(f"{head['benchmark']}.md.j2")
-    (folder / "report.md").write_text(page.render(summary=summary, reached=reached, samples=samples, **shown))
+    shown = {"time": shown_time, "median": shown_median, "raw": SAMPLES}
+    template = f"benchmarks/templates/{head['benchmark']}.md.j2"
+    (folder / "report.md").write_text(page(template, summary=summary, reached=reached, samples=samples, **shown))
     return f"{summary['verdict']}: {reached}"
 
 

@@ -79,7 +79,7 @@ def _tolerance(p: dict[str, Any]) -> str:
 
 
 PAGES = Environment(
-    loader=FileSystemLoader(Path(__file__).parents[1]),
+    loader=FileSystemLoader(Path(__file__).parents[1:3]),  # lab/, and experiments/ for the benchmarks
     trim_blocks=True,
     lstrip_blocks=True,
     undefined=StrictUndefined,
@@ -97,7 +97,7 @@ PAGES.globals |= _NAMES
 
 
 def page(template: str, **values: Any) -> str:
-    """Return the page that a template below `lab/` makes of these values; several empty lines count as one."""
+    """Return the page that a template below `lab/` or `experiments/` makes; several empty lines count as one."""
     return re.sub(r"\n{3,}", "\n\n", PAGES.get_template(template).render(values)).strip("\n") + "\n"
 
 
