@@ -1,6 +1,7 @@
 """The brokers where there is no Docker: whether their programs are there, and how to get them."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from lab.runtime import processes
 
 # Where Debian's and Homebrew's packages put them.
 _RABBITMQ_FOLDERS = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin")
-_KAFKA = STATE_DIR / "kafka"
+_POM = ROOT / "streaming-kafka/broker/pom.xml"
 FETCH_SECONDS = 1800.0  # packages and jars may come over a slow line
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -20,7 +21,7 @@ def ensure(name: str) -> None:
     """Make sure that a broker's programs are there; install them where that is possible. Raises LabError."""
     if name == "rabbitmq" and not _has_rabbitmq():
         _install_rabbitmq()
-    if name == "kafka" and not (_KAFKA / "ready").exists():
+    if name == "kafka" and not (_kafka() / "ready").exists():
         _fetch_kafka()
 
 
@@ -59,8 +60,20 @@ def _install(*packages: str) -> None:
         raise LabError(f"apt-get could not install {names}:\n{done.stderr.strip()[-400:]}")
 
 
+def kafka_version() -> str:
+    """Return the version of Kafka that Part C needs, as its pom.xml names it."""
+    found = re.search("<kafka>(.*)</kafka>", _POM.read_text())
+    assert found, f"no version in {_POM}"
+    return found[1]
+
+
+def _kafka() -> Path:
+    """Return the folder of this version's jars: another version's jars must not be beside them."""
+    return STATE_DIR / "kafka" / kafka_version()
+
+
 def _fetch_kafka() -> None:
-    """Bring Kafka's released jars from Maven Central to `.lab/kafka/libs`."""
+    """Bring Kafka's released jars from Maven Central to `.lab/kafka/VERSION/libs`."""
     packages = {"java": "default-jre-headless", "mvn": "maven"}
     missing = [program for program in packages if shutil.which(program) is None]
     if missing and not _can_install():
@@ -68,11 +81,10 @@ def _fetch_kafka() -> None:
         raise LabError(f"{' and '.join(missing)} is missing, which Kafka needs", f"{hint}; or start Docker")
     if missing:
         _install(*(packages[program] for program in missing))
-    print("fetching Apache Kafka from Maven Central (54 MB, once)", file=sys.stderr, flush=True)
-    pom = ROOT / "streaming-kafka" / "broker" / "pom.xml"
-    words = ["dependency:copy-dependencies", f"-DoutputDirectory={_KAFKA / 'libs'}", "-DincludeScope=runtime"]
-    command = ["mvn", "-q", "-B", "-f", str(pom), *words]
+    print(f"fetching Apache Kafka {kafka_version()} from Maven Central (54 MB, once)", file=sys.stderr, flush=True)
+    words = ["dependency:copy-dependencies", f"-DoutputDirectory={_kafka() / 'libs'}", "-DincludeScope=runtime"]
+    command = ["mvn", "-q", "-B", "--strict-checksums", "-f", str(_POM), *words]
     done = processes.finished(command, FETCH_SECONDS, capture_output=True, text=True)
     if done.returncode:
         raise LabError(f"Maven could not fetch Kafka:\n{done.stdout.strip()[-600:]}")
-    (_KAFKA / "ready").touch()
+    (_kafka() / "ready").touch()

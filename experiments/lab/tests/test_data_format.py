@@ -19,7 +19,7 @@ from lab.services import data_format, services_of
 SHAPES = {
     "sync-rest": ("3", "f51ae2be67bc2e30"),
     "async-rabbitmq": ("3", "7e6cc96c8cbd261d"),
-    "streaming-kafka": ("3", "0add68553afd147b"),
+    "streaming-kafka": ("4", "3b670841df494a94"),
 }
 # Prints what the services of a part keep: their tables and indexes, and the broker's queues or topics.
 SHAPE = """
@@ -58,7 +58,7 @@ def present(part: str, folder) -> str:
     kept = json.loads(re.sub(r"(\\[nt]|\s)+", " ", done.stdout.splitlines()[-1]))
     assert len(kept) > 5
     pom = ROOT / part / "broker" / "pom.xml"
-    kept.append(re.findall(r"<version>(.*)</version>", pom.read_text()) if pom.exists() else [])
+    kept.append(re.findall(r"<kafka>(.*)</kafka>", pom.read_text()) if pom.exists() else [])
     return hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:16]
 
 
