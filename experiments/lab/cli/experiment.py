@@ -34,7 +34,7 @@ def begin(
 ) -> None:
     """Try the predictions beside SCRIPT, start PART with empty databases and open a run; print the run's folder."""
     from lab.checker import predictions
-    from lab.history import session
+    from lab.history import environment, session
 
     named = part_named(part)
     broken = broken_versions.chosen()
@@ -43,6 +43,8 @@ def begin(
     told["broken"] = broken.name if broken else None
     more = {key: value for key, value in told.items() if value}
     expected = predictions.rehearse(script, named, quick=quick, services=[*services_of(named)])
+    if not quick and (said := environment.warning()):
+        _say(f"lab: {said}")
     recorder = session.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, more=more, say=_say)
     recorder.record(type="predictions", text=expected)
     click.echo(recorder.folder)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from conftest import ROOT
 from lab import version
 from lab.cli.main import main
-from lab.history import session
+from lab.history import environment, session
 
 IDENTITY = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
 
@@ -62,6 +62,39 @@ def test_pages_and_results_that_a_run_writes_do_not_change_the_commit_of_the_nex
     assert session.environment("local")["commit"] == git(clone, "rev-parse", "--short=12", "HEAD")
     (clone / "code.py").write_text("2\n")
     assert session.environment("local")["commit"].endswith("+changes")
+
+
+def of_a_run() -> str:
+    return session.environment("local")["commit"]
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_a_flag_of_the_index_hides_no_change(clone, flag):
+    git(clone, "update-index", flag, "code.py")
+    (clone / "code.py").write_text("2\n")
+    assert git(clone, "status", "--porcelain") == ""
+    assert told().endswith(", changed\n")
+    assert of_a_run().endswith("+changes")
+
+
+def test_new_code_that_is_excluded_in_this_clone_only(clone):
+    (clone / "common").mkdir()
+    (clone / "common/new.py").write_text("")
+    (clone / ".git/info/exclude").write_text("*.py\n")
+    assert of_a_run().endswith("+changes")
+
+
+def test_what_an_editor_leaves_and_notes_beside_the_code_are_no_changes_of_a_run(clone):
+    shutil.copy(ROOT / ".gitignore", clone)
+    git(clone, "add", ".")
+    git(clone, "commit", "-qm", "as ours")
+    for name in (".idea/workspace.xml", ".vscode/settings.json", ".DS_Store", "common/.DS_Store", "notes.txt", "a.swp"):
+        (clone / name).parent.mkdir(exist_ok=True)
+        (clone / name).write_text("mine")
+    assert of_a_run() == git(clone, "rev-parse", "--short=12", "HEAD")
+    assert environment.warning() == ""
+    (clone / "common/new.py").write_text("")
+    assert environment.warning().startswith("not committed: common/new.py; so grading cannot tell which code made this")
 
 
 def test_an_archive_in_somebody_else_s_repository(clone, monkeypatch):
