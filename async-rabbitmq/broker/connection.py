@@ -6,11 +6,11 @@ elsewhere, and other threads hand it work with `call`.
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pika
+from campus import clock
 from campus.lifecycle import STOP_SECONDS, Part
 from pika.adapters.select_connection import SelectConnection
 from pika.channel import Channel
@@ -92,7 +92,7 @@ class BrokerConnection(Part):
             raise BrokerDown(self._why)
         if self._blocked is not None:
             raise BrokerDown(f"RabbitMQ takes no messages: {self._blocked}")
-        if asked is not None and (silent := time.monotonic() - asked) > ANSWER_SECONDS:
+        if asked is not None and (silent := clock.monotonic() - asked) > ANSWER_SECONDS:
             raise BrokerDown(f"RabbitMQ has not answered for {silent:.0f} s")
 
     def _run(self) -> None:
@@ -136,7 +136,7 @@ class BrokerConnection(Part):
     def _ask(self, channel: Channel) -> None:
         """Declare everything. RabbitMQ answers the last question when it has done all that came before."""
         if channel.is_open:
-            self._asked = time.monotonic()
+            self._asked = clock.monotonic()
             topology.declare(channel)
             channel.exchange_declare(topology.EXCHANGE, passive=True, callback=lambda _: self._answered(channel))
 

@@ -3,11 +3,11 @@
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from campus import clock
 from campus.lifecycle import PartGroup
 from pika.channel import Channel
 
@@ -87,11 +87,11 @@ class Consumer(PartGroup):
         """Return what is there, at most so many, after waiting at most `wait` seconds for the first."""
         taken: list[Delivery] = []
         self._gather(most)
-        deadline = time.monotonic() + wait
+        deadline = clock.monotonic() + wait
         while len(taken) < most:
             try:
-                left = 0.0 if taken else max(0.0, deadline - time.monotonic())
-                delivery = self._deliveries.get(timeout=left) if left else self._deliveries.get_nowait()
+                left = 0.0 if taken else max(0.0, deadline - clock.monotonic())
+                delivery = clock.take(self._deliveries, left)
             except queue.Empty:
                 break
             if self.holds(delivery):
@@ -164,9 +164,9 @@ class Consumer(PartGroup):
         if not _is_locked(why):
             self._other_since = None
         elif self._other_since is None:
-            self._other_since = time.monotonic()
+            self._other_since = clock.monotonic()
             log.warning("another consumer has %s; this one waits until it leaves", self.queue)
-        elif self._refuse and time.monotonic() - self._other_since > OLD_ONE_SECONDS:
+        elif self._refuse and clock.monotonic() - self._other_since > OLD_ONE_SECONDS:
             self._refuse(f"another consumer has the queue {self.queue}, and SQLite is for one process: use PostgreSQL")
 
 

@@ -1,7 +1,8 @@
 """Rounds of work, kept a little apart while there is much to do, so that messages gather."""
 
 import threading
-import time
+
+from campus import clock
 
 EACH_SECONDS = 0.002
 MAX_SECONDS = 0.02
@@ -20,10 +21,10 @@ class Pace:
 
     def wait(self, enough: threading.Event | None = None) -> None:
         """Wait until the next round may begin, or `enough` messages are there."""
-        left = self._next - time.monotonic()
+        left = self._next - clock.monotonic()
         if left > 0:
-            (enough or threading.Event()).wait(left)
+            clock.wait(enough or threading.Event(), left)
 
     def began(self, count: int, *, most: int) -> None:
         """Note that a round begins now with `count` messages of the `most` that it can take."""
-        self._next = 0.0 if count == most else time.monotonic() + min(count * EACH_SECONDS, MAX_SECONDS)
+        self._next = 0.0 if count == most else clock.monotonic() + min(count * EACH_SECONDS, MAX_SECONDS)

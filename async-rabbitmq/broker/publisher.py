@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from campus import clock
 from campus.events import Event
 from campus.lifecycle import PartGroup
 from pika import BasicProperties, spec
@@ -88,7 +89,7 @@ class Publisher(PartGroup):
         batch = _Batch(messages)
         self._handed.append(batch)
         self._connection.call(self._send)
-        if not batch.done.wait(timeout):
+        if not clock.wait(batch.done, timeout):
             batch.timed_out = True
             with contextlib.suppress(ValueError):
                 self._handed.remove(batch)

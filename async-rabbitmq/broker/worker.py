@@ -6,11 +6,10 @@ delivers it again, and the transaction recognises what it has done before.
 
 import contextlib
 import logging
-import time
 from collections import deque
 from collections.abc import Sequence
 
-from campus import jsons
+from campus import clock, jsons
 from campus.database import Database
 from campus.events import Event, InvalidEvent, parse
 from campus.faults import Drop, Faults, Hang
@@ -82,7 +81,7 @@ class Worker(PartGroup):
             self._finish()
             return True
         if self._faults.paused:
-            time.sleep(WAIT_SECONDS)
+            clock.sleep(WAIT_SECONDS)
             return False
         batch = self._take()
         if not batch:

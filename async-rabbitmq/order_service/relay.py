@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from broker.pace import Pace
 from broker.publisher import Outgoing, Publisher
 from broker.topology import EXCHANGE, KEYS
-from campus import outbox
+from campus import clock, outbox
 from campus.database import Database
 from campus.faults import Faults
 from campus.lifecycle import PartGroup
@@ -44,7 +44,7 @@ class Relay(PartGroup):
 
     def step(self) -> bool:
         """Publish what waits, if anything does; return whether all of it was confirmed."""
-        self._news.wait(IDLE_SECONDS)
+        clock.wait(self._news, IDLE_SECONDS)
         self._pace.wait()
         self._news.clear()
         with self._database.turn(_TURN) as mine:

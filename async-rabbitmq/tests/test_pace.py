@@ -1,6 +1,7 @@
 """The pace of rounds: nobody waits when there is little to do, and nobody waits when there is enough."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from broker import pace as module
@@ -25,7 +26,8 @@ class Enough(threading.Event):
 @pytest.fixture
 def enough(monkeypatch) -> Enough:
     made = Enough()
-    monkeypatch.setattr(module, "time", made)
+    stands_for = SimpleNamespace(monotonic=made.monotonic, wait=lambda event, seconds: event.wait(seconds))
+    monkeypatch.setattr(module, "clock", stands_for)
     return made
 
 

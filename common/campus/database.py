@@ -2,12 +2,12 @@
 
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Mapping
 
 from sqlalchemy import Column, Connection, Float, MetaData, Table, inspect, make_url, text
 from sqlalchemy.schema import CreateColumn
 
+from campus import clock
 from campus.bounded import Bounded
 from campus.database_errors import CommitUnknown, DatabaseDown
 from campus.engines import BOOT_SECONDS, PostgreSQL, SQLite
@@ -68,23 +68,23 @@ class Database(Part):
 
     def _make_when_there(self, *tables: MetaData) -> None:
         """Make the tables as soon as the database is there; raise DatabaseDown if that takes too long."""
-        deadline, said = time.monotonic() + BOOT_SECONDS, False
+        deadline, said = clock.monotonic() + BOOT_SECONDS, False
         while True:
             try:
                 return self.make(*tables)
             except DatabaseDown as error:
-                if time.monotonic() > deadline:
+                if clock.monotonic() > deadline:
                     self.close()
                     raise
                 if not said:
                     log.warning("waiting for the database: %s", error)
                     said = True
-            time.sleep(0.2)
+            clock.sleep(0.2)
 
     def _write_row(self) -> None:
         with self.transaction() as tx:
             tx.execute(_CLEAR_PINGS)
-            tx.execute(_PING, {"at": time.time()})
+            tx.execute(_PING, {"at": clock.now().timestamp()})
 
     @property
     def checks(self) -> Mapping[str, Callable[[], None]]:

@@ -4,12 +4,12 @@ import os
 import random
 import signal
 import threading
-import time
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from campus import clock
 from campus.problems import Problem
 from campus.schemas import Schema, bad_request, errors_of
 
@@ -60,8 +60,8 @@ class Faults:
         *,
         points: tuple[str, ...] = ("before_commit", "after_commit"),
         timeout: float | None = None,
-        sleep: Callable[[float], Any] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Any] = clock.sleep,
+        clock: Callable[[], float] = clock.monotonic,
         kill: Callable[[], Any] = lambda: os.kill(os.getpid(), signal.SIGKILL),
     ) -> None:
         self._keys = keys

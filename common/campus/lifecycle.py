@@ -1,11 +1,11 @@
 """What starts and stops with a service: its parts, such as a database, a worker, a loop."""
 
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
 from prometheus_client import CollectorRegistry
 
+from campus import clock
 from campus.bounded import Bounded
 from campus.logs import log
 
@@ -54,9 +54,9 @@ class PartGroup(Part):
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
         """Stop all parts, whatever hangs: within `timeout` seconds in all."""
-        deadline = time.monotonic() + timeout
+        deadline = clock.monotonic() + timeout
         for n, part in reversed(list(enumerate(self.parts))):
-            seconds = max(0.1, deadline - time.monotonic() - n * KEPT_SECONDS)
+            seconds = max(0.1, deadline - clock.monotonic() - n * KEPT_SECONDS)
             try:
                 Bounded(partial(part.stop, seconds), seconds + 0.1)()
             except Exception as error:

@@ -3,9 +3,9 @@
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 
+from campus import clock
 from campus.lifecycle import Part
 
 log = logging.getLogger("campus")
@@ -29,7 +29,7 @@ class Loop(Part):
         *,
         idle: float = 0.2,
         waits_until: Callable[[], float] = lambda: 0.0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clock.monotonic,
     ) -> None:
         self.name, self._step, self._idle = name, step, idle
         self._waits_until, self._clock = waits_until, clock

@@ -3,10 +3,10 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-import uuid_utils
+from campus import clock
 
 MENU = ("burger", "fries", "pizza", "salad", "sandwich", "soda", "sushi", "taco")
 
@@ -91,12 +91,12 @@ def drawn(count: int, seed: int) -> Iterator[tuple[str, list[Item]]]:
 
 def new_order_id() -> str:
     """Return a UUIDv7 (RFC 9562): unique, and later ids sort after earlier ones."""
-    return str(uuid_utils.uuid7())
+    return clock.sortable_id()
 
 
 def utc_now() -> str:
     """Return the UTC time with microseconds, as in `2026-01-31T12:00:00.000001Z`."""
-    return utc_time(datetime.now(UTC))
+    return utc_time(clock.now())
 
 
 def utc_time(at: datetime) -> str:

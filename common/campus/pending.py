@@ -7,14 +7,13 @@ abandoned. When a step is tried (again) is kept in memory. No time is compared w
 
 import contextlib
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-import uuid_utils
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, text
 
 from campus import order_store
+from campus.clock import monotonic, random_id
 from campus.database import Database
 from campus.lifecycle import PartGroup
 from campus.loop import Loop
@@ -61,8 +60,8 @@ class PendingSteps(PartGroup):
             pending.postpone(order.order_id, 1.0)
     """
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.owner = str(uuid_utils.uuid4())
+    def __init__(self, database: Database, *, clock: Callable[[], float] = monotonic) -> None:
+        self.owner = random_id()
         self._database, self._clock = database, clock
         self._held: set[str] = set()
         self._not_before: dict[str, float] = {}

@@ -6,11 +6,11 @@ is what was not acknowledged, some hundred messages. Should an older one come al
 `stock.reserve` and `notifications.send` know its order: nothing is done twice, and the same event is published.
 """
 
-import time
 from collections.abc import Callable
 
 from sqlalchemy import Table, text
 
+from campus import clock
 from campus.database import Database
 from campus.lifecycle import PartGroup
 from campus.loop import Loop
@@ -29,7 +29,7 @@ class Pruning(PartGroup):
         create_service(…, parts=[database, pruning])
     """
 
-    def __init__(self, database: Database, table: Table, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, database: Database, table: Table, *, clock: Callable[[], float] = clock.monotonic) -> None:
         super().__init__(Loop("pruning", self.step, idle=5.0))
         self._database, self._clock = database, clock
         self._limit: str | None = None  # orders up to this one go

@@ -4,9 +4,9 @@ import logging
 import re
 from http import HTTPStatus
 
-import uuid_utils
 from gunicorn.http import errors
 
+from campus import clock
 from campus.partial_request import BODY_SECONDS, HEAD_SECONDS, PartialRequest
 from campus.problems import Problem
 
@@ -41,7 +41,7 @@ def failed(request: PartialRequest, error: BaseException) -> bytes:
 
 def _answer(request: PartialRequest, status: int, detail: str) -> bytes:
     given = _REQUEST_ID.search(bytes(request.data))
-    request_id = given[1].decode() if given else str(uuid_utils.uuid4())
+    request_id = given[1].decode() if given else clock.random_id()
     log.warning("request refused", extra={"fields": {"request_id": request_id, "status": status, "why": detail}})
     kind = HTTPStatus(status).phrase.lower().replace(" ", "-")
     return Problem(status, kind, detail).as_response(request_id=request_id)

@@ -13,18 +13,16 @@ import logging
 import os
 import re
 import socket
-import time
 from collections.abc import Sequence
 from typing import Any
 
-import uuid_utils
 from flask import Flask, Response, abort, g, jsonify, request
 from flask.json.provider import JSONProvider
 from gunicorn.http.errors import ParseException
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from werkzeug.exceptions import HTTPException
 
-from campus import jsons, logs
+from campus import clock, jsons, logs
 from campus.database import CommitUnknown, DatabaseDown
 from campus.faults import Drop, Faults, Hang
 from campus.lifecycle import Lifecycle, Part
@@ -134,9 +132,9 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
 
     @app.before_request
     def begin() -> None:
-        g.began = time.perf_counter()
+        g.began = clock.monotonic()
         given = request.environ.get("HTTP_X_REQUEST_ID", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid_utils.uuid4())
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else clock.random_id()
         if "\0" in request.path or b"%00" in request.query_string:  # PostgreSQL knows no such text
             raise bad_request([{"field": "(address)", "why": "must not contain NUL"}])
 
@@ -145,7 +143,7 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
         proxies: tuple[Any, Any] = (request, g)
         asked, noted = (proxy._get_current_object() for proxy in proxies)
         response.headers["X-Request-ID"] = noted.request_id
-        took = time.perf_counter() - noted.began
+        took = clock.monotonic() - noted.began
         method = asked.method if asked.method in METHODS else "other"  # a label must not take any text of a client
         count, duration = meters(method, asked.endpoint or "none", response.status_code)
         count.inc()

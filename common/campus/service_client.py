@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +12,7 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
-from campus import jsons
+from campus import clock, jsons
 from campus.bounded import Bounded
 from campus.lifecycle import STOP_SECONDS, Part
 
@@ -71,7 +70,7 @@ class ServiceClient(Part):
         request = requests.PreparedRequest()
         request.method, request.url, request.body = method, self._url + path, data
         request.headers = headers  # ty: ignore[invalid-assignment]  # any mapping does
-        _this_call.deadline = time.monotonic() + timeout
+        _this_call.deadline = clock.monotonic() + timeout
         try:
             with self._adapter.send(request, stream=True, timeout=timeout) as reply:
                 body = reply.raw.read(MAX_REPLY + 1)
@@ -109,7 +108,7 @@ _this_call = threading.local()
 
 def _left() -> float:
     """Return how many seconds this thread's call may still take. Raises TimeoutError when there are none."""
-    left = _this_call.deadline - time.monotonic()
+    left = _this_call.deadline - clock.monotonic()
     if left <= 0:
         raise TimeoutError("the answer was not complete in time")
     return left
@@ -128,7 +127,7 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         """Try the addresses of the host, one after the other."""
-        deadline = time.monotonic() + min(_left(), CONNECT_SECONDS)
+        deadline = clock.monotonic() + min(_left(), CONNECT_SECONDS)
         failed: Exception = OSError("the host has no address")
         try:
             addresses = self._lookup(_left())
@@ -137,7 +136,7 @@ class _Connection(HTTPConnection):
         for n, (family, kind, protocol, _, address) in enumerate(addresses):
             sock = _Socket(family, kind, protocol)
             try:
-                sock.settimeout(max(0.001, deadline - time.monotonic()) / (len(addresses) - n))
+                sock.settimeout(max(0.001, deadline - clock.monotonic()) / (len(addresses) - n))
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError as error:

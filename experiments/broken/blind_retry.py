@@ -1,8 +1,7 @@
 """A retry without idempotency: what is not answered in time is asked for again, as if it had never been asked."""
 
-import uuid_utils
 from campus import stock
-from campus.orders import FAILED, RESERVED, UNKNOWN, Order
+from campus.orders import FAILED, RESERVED, UNKNOWN, Order, new_order_id
 from campus.service_client import ConnectFailed, OutcomeUnknown
 from order_service.app import create_app
 from order_service.saga import ASK, REFUSALS, RELEASE, OrderSaga
@@ -25,7 +24,7 @@ def run(self, order: Order) -> Order:
         try:
             reply = self._inventory.post("/reserve", body, **self._call(order))
         except OutcomeUnknown:
-            body = {"order_id": str(uuid_utils.uuid7()), "items": order.items}
+            body = {"order_id": new_order_id(), "items": order.items}
             reply = self._inventory.post("/reserve", body, **self._call(order))
         if reply.status == 200 and reply.body.get("status") != stock.RESERVED:
             raise OutcomeUnknown("this 200 does not say that anything is reserved")

@@ -1,11 +1,10 @@
 """Check, then reserve: what is on hand is read, and then written, and no transaction holds the two together."""
 
 import contextlib
-import time
 from collections.abc import Iterator
 from typing import Any
 
-from campus import stock
+from campus import clock, stock
 from campus.database import Database
 from campus.orders import Item, utc_now
 from campus.stock import FAILED, INSUFFICIENT_STOCK, RESERVED, UNKNOWN_SKU, _claim, find
@@ -45,7 +44,7 @@ def reserve(tx: Connection, order_id: str, items: list[Item], *, refuse: str | N
     reservation |= {"reason": reason} if reason else {}
     if not _claim(tx, reservation):
         return find(tx, order_id) or {}
-    time.sleep(0.005)  # as long as it takes to ask whether the student can pay
+    clock.sleep(0.005)  # as long as it takes to ask whether the student can pay
     for line in [] if reason else items:
         left = on_hand[line["sku"]] - line["qty"]
         tx.execute(_WRITE, {"sku": line["sku"], "left": left})

@@ -1,11 +1,10 @@
 """One BlockingConnection shared by threads: every request publishes for itself, over the connection that there is."""
 
 import os
-import time
 
 import pika
 from broker.topology import EXCHANGE, KEYS
-from campus import outbox
+from campus import clock, outbox
 from order_service.app import create_app
 from order_service.relay import BATCH, IDLE_SECONDS, Relay
 from pika.adapters.blocking_connection import BlockingChannel
@@ -35,7 +34,7 @@ def step(self) -> bool:
         connection = pika.BlockingConnection(pika.URLParameters(os.environ["RABBITMQ_URL"]))
         shared.append(connection.channel())
         shared[0].confirm_delivery()
-    time.sleep(IDLE_SECONDS)
+    clock.sleep(IDLE_SECONDS)
     return False
 
 

@@ -7,12 +7,12 @@ says where to go on. If not, all counts are thrown away.
 """
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from broker import clients, topics
 from broker.membership import Membership
+from campus import clock
 from campus.database import Database
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Event, InvalidEvent
 from campus.faults import Drop, Faults, Hang
@@ -105,9 +105,9 @@ class AnalyticsProjection(PartGroup):
             return False  # what was polled is left: it may be from before a reset
         if found:
             self._work(consumer, found)
-        if self._news and (not found or time.monotonic() - self._shown_at >= SHOW_SECONDS):
+        if self._news and (not found or clock.monotonic() - self._shown_at >= SHOW_SECONDS):
             self._show()
-            self._news, self._shown_at = False, time.monotonic()
+            self._news, self._shown_at = False, clock.monotonic()
         return bool(found)
 
     def _pause_or_resume(self, consumer: KafkaConsumer) -> None:

@@ -4,12 +4,11 @@ Each order counts once for being placed and once for its verdict, however often 
 works inside the transaction it is given; a partition is `(topic, number)`.
 """
 
-import time
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from campus import clock
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Event
 from campus.metrics import metrics, minute
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String, Table, bindparam, text
@@ -92,7 +91,7 @@ def begin_anew(tx: Connection, offsets: Offsets) -> str:
     """Forget every count, begin at these offsets, and return the new state's id."""
     for forget in _FORGET:
         tx.execute(forget)
-    state_id = str(uuid.uuid4())
+    state_id = clock.random_id()
     tx.execute(
         _BEGIN,
         [{"topic": t, "number": n, "next": offset, "state_id": state_id} for (t, n), offset in offsets.items()],
@@ -108,4 +107,4 @@ def report(tx: Connection) -> dict[str, Any]:
     for row in rows:
         verdicts[row.event_type] += row.orders
     failed = verdicts[INVENTORY_FAILED]
-    return metrics(per_minute, verdicts[INVENTORY_RESERVED] + failed, failed, now=time.time())
+    return metrics(per_minute, verdicts[INVENTORY_RESERVED] + failed, failed, now=clock.now().timestamp())

@@ -4,10 +4,10 @@ import logging
 import os
 import re
 import socket
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from campus import clock
 from campus.lifecycle import STOP_SECONDS, Part
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import MemberToRemove
@@ -64,7 +64,7 @@ class Membership(Part):
     def join(self) -> KafkaConsumer | None:
         """Return the consumer, None while it stands by. Raises ConnectionError or KafkaError when there is none."""
         if self.consumer is None:
-            if (seconds := self._rests_until - time.monotonic()) > 0:
+            if (seconds := self._rests_until - clock.monotonic()) > 0:
                 raise ConnectionError(f"another process works as {self._name}; this one tries again in {seconds:.0f} s")
             if not self._may_join():
                 return None
@@ -87,8 +87,8 @@ class Membership(Part):
         if kafka_workarounds.is_fenced(consumer):
             raise FencedInstanceIdError(f"another process has joined {self._group} as {self._name}")
         if self._seen is None or consumer.group_metadata().state == MemberState.STABLE:
-            self._seen = time.monotonic()
-        if time.monotonic() - self._seen > clients.SESSION_MS / 1000 + WAIT_SECONDS:
+            self._seen = clock.monotonic()
+        if clock.monotonic() - self._seen > clients.SESSION_MS / 1000 + WAIT_SECONDS:
             raise KafkaTimeoutError(f"not a member of {self._group} for long")
         if gone := [topic for topic in self._reads if not consumer.partitions_for_topic(topic)]:
             raise UnknownTopicOrPartitionError(f"{' and '.join(gone)} is gone")  # it is made when this one joins again
@@ -116,7 +116,7 @@ class Membership(Part):
         """Let go of everything after this error, and return it as a caller should see it."""
         self.let_go()
         if _is_fenced(error):  # or the two would take it from each other all the time
-            self._rests_until = time.monotonic() + clients.SESSION_MS / 1000
+            self._rests_until = clock.monotonic() + clients.SESSION_MS / 1000
         return ConnectionError(f"Kafka: {type(error).__name__}: {error}") if isinstance(error, KafkaError) else error
 
     def check(self) -> None:
@@ -157,14 +157,14 @@ class Membership(Part):
 
     def _stand_by(self, others: list[str]) -> None:
         """Wait a while for the others to leave. Raises ConnectionError when it may not stand by."""
-        now = time.monotonic()
+        now = clock.monotonic()
         self._stands_by_since = since = self._stands_by_since or now
         if self._refuse:
             why = f"{self._group} has another member, {', '.join(others)}, and each has a database of its own"
             if now - since > clients.SESSION_MS / 1000 + WAIT_SECONDS:
                 self._refuse(f"{why}: stop one, or give both the same PostgreSQL as DATABASE_URL")
             raise ConnectionError(f"{why}: waiting for it to leave")
-        time.sleep(STAND_BY_SECONDS)
+        clock.sleep(STAND_BY_SECONDS)
 
 
 def _is_fenced(error: Exception) -> bool:

@@ -3,10 +3,10 @@
 A partition is in order: behind a message that is to be retried, all others wait. The other partitions go on.
 """
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from campus import clock
 from campus.faults import Faults
 from campus.orders import utc_now
 from campus.retry import RETRY_SECONDS
@@ -32,7 +32,7 @@ class PausedPartitions:
 
     def among(self, partitions: Iterable[TopicPartition]) -> set[TopicPartition]:
         """Return those of these partitions from which nothing is to be taken now."""
-        now = time.monotonic()
+        now = clock.monotonic()
         paused = {p for p, w in self._paused.items() if (self._faults.hangs if w.held else w.until > now)}
         return {p for p in partitions if self._faults.paused or p in paused}
 
@@ -57,5 +57,5 @@ class PausedPartitions:
         if len(history) > len(RETRY_SECONDS):
             return history, 0
         seconds = RETRY_SECONDS[len(history) - 1]
-        self._paused[partition] = PausedPartition(offset, until=time.monotonic() + seconds, history=history)
+        self._paused[partition] = PausedPartition(offset, until=clock.monotonic() + seconds, history=history)
         return history, seconds

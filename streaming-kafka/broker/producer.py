@@ -3,11 +3,11 @@
 import contextlib
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from campus import clock
 from campus.events import Event
 from campus.lifecycle import STOP_SECONDS, PartGroup
 from campus.loop import Loop
@@ -67,15 +67,15 @@ class Producer(PartGroup):
         if not outcomes and len(waiting) == 1 and isinstance(waiting[0], Exception):
             self._retire(producer)
             raise BrokerDown(_words(waiting[0]))
-        deadline = time.monotonic() + DELIVERY_SECONDS
-        outcomes += [_outcome(future, max(0.0, deadline - time.monotonic())) for future in waiting]
+        deadline = clock.monotonic() + DELIVERY_SECONDS
+        outcomes += [_outcome(future, max(0.0, deadline - clock.monotonic())) for future in waiting]
         if any(outcomes):
             self._retire(producer)
         return outcomes
 
     def step(self) -> bool:
         """Connect if there is no connection, else see if Kafka still answers. Raises BrokerDown when it does not."""
-        self._end_retired(time.monotonic())
+        self._end_retired(clock.monotonic())
         self._trouble = clients.trouble(self._bootstrap)
         if self._trouble:
             raise BrokerDown(self._trouble)
@@ -112,7 +112,7 @@ class Producer(PartGroup):
         with self._changing:
             if self._producer is producer:
                 self._producer = None
-                self._retired.append((time.monotonic() + DELIVERY_SECONDS, producer))
+                self._retired.append((clock.monotonic() + DELIVERY_SECONDS, producer))
 
     def _end_retired(self, now: float) -> None:
         with self._changing:

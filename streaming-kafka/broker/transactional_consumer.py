@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from campus import clock
 from campus.database import Database
 from campus.events import Event, InvalidEvent
 from campus.faults import Drop, Faults, Hang
@@ -91,7 +92,7 @@ class TransactionalConsumer(PartGroup):
             self._free.set()
 
     def _step_when_free(self) -> bool:
-        self._free.wait(HELD_SECONDS)
+        clock.wait(self._free, HELD_SECONDS)
         return self.step()
 
     def step(self) -> bool:

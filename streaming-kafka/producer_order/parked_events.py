@@ -6,8 +6,9 @@ Kafka keeps events is deleted: the event that it waits for is not in the log any
 """
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from campus import clock
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Event, parse
 from campus.orders import utc_time
 from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, bindparam, text
@@ -41,7 +42,7 @@ _PRUNE = text("DELETE FROM parked_events WHERE at < :before")
 def park(tx: Connection, events: Sequence[Event]) -> None:
     """Park these events until another one of their orders comes, and delete those that were parked for too long."""
     if events:
-        now = datetime.now(UTC)
+        now = clock.now()
         tx.execute(_PRUNE, {"before": utc_time(now - RETENTION)})
         rows = [{"order_id": e.order_id, "event_type": e.event_type, "body": e.encode()} for e in events]
         tx.execute(_INSERT, [row | {"at": utc_time(now)} for row in rows])

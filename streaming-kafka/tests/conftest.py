@@ -46,7 +46,7 @@ def node(tmp_path_factory) -> Iterator[Node]:
 def clock(monkeypatch) -> FakeClock:
     """The clock by which messages wait, and by which faults sleep and expire."""
     made = FakeClock()
-    monkeypatch.setattr(broker.paused_partitions, "time", SimpleNamespace(monotonic=lambda: made.now))
+    monkeypatch.setattr(broker.paused_partitions, "clock", SimpleNamespace(monotonic=lambda: made.now))
     return made
 
 

@@ -82,7 +82,7 @@ def test_it_is_ready_when_it_has_its_place_and_the_broker_answers(join, node):
 @pytest.fixture
 def clock(monkeypatch):
     made = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(membership, "time", SimpleNamespace(monotonic=lambda: made.now, sleep=lambda _: None))
+    monkeypatch.setattr(membership, "clock", SimpleNamespace(monotonic=lambda: made.now, sleep=lambda _: None))
     return made
 
 

@@ -84,7 +84,7 @@ def test_an_early_event_whose_order_never_comes_is_kept_for_seven_days(store, mo
     began = datetime.now(UTC)
 
     def reads_after(**passed: float) -> None:
-        monkeypatch.setattr(parked_events, "datetime", SimpleNamespace(now=lambda zone: began + timedelta(**passed)))
+        monkeypatch.setattr(parked_events, "clock", SimpleNamespace(now=lambda: began + timedelta(**passed)))
         store.reads(
             new_event(INVENTORY_FAILED, Order.place(user_id="u1", items=BURGER).order_id, {"reason": "injected"})
         )

@@ -10,10 +10,9 @@ loop takes that step, in this process or in the next one:
 
 import contextlib
 import logging
-import time
 from functools import partial
 
-from campus import order_store, stock
+from campus import clock, order_store, stock
 from campus.database import Database
 from campus.faults import Faults
 from campus.lifecycle import PartGroup
@@ -101,7 +100,7 @@ class OrderSaga(PartGroup):
         """
         progress = False
         for order in self._pending.due(step):
-            self._calls_until[step] = time.monotonic() + 2 * self._faults.timeout
+            self._calls_until[step] = clock.monotonic() + 2 * self._faults.timeout
             try:
                 done = self._take(step, order)
             except (ConnectFailed, OutcomeUnknown) as error:
