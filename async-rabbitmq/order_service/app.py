@@ -12,10 +12,10 @@ from campus.orders import FAILED, Order
 from campus.retry import WorkItem
 from campus.schemas import read_order
 from campus.service import create_service, idempotency_key, json_body
+from campus.transaction import Transaction
 from campus.views import accepted, add_gauge, show_orders
 from flask import Flask, g
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection
 
 from order_service.relay import Relay
 
@@ -64,7 +64,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     return app
 
 
-def project(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
+def project(tx: Transaction, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Bring the orders to the states that these events report. Raises LookupError for an event that comes too early."""
     for early in order_projection.project(tx, [item.event for item in work_items]):
         raise LookupError(f"{early.event_type} of order {early.order_id} came before the event that it follows")

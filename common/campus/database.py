@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 
-from sqlalchemy import Column, Connection, Float, MetaData, Table, inspect, make_url, text
+from sqlalchemy import Column, Float, MetaData, Table, inspect, make_url
 from sqlalchemy.schema import CreateColumn
 
 from campus import clock
@@ -12,6 +12,7 @@ from campus.bounded import Bounded
 from campus.database_errors import CommitUnknown, DatabaseDown
 from campus.engines import BOOT_SECONDS, PostgreSQL, SQLite
 from campus.lifecycle import STOP_SECONDS, Part
+from campus.transaction import Transaction
 
 __all__ = ["CommitUnknown", "Database", "DatabaseDown"]
 
@@ -20,7 +21,7 @@ log = logging.getLogger("campus")
 PING_SECONDS = 1.0  # what takes longer than this is no answer
 
 _pings = Table("pings", MetaData(), Column("at", Float, nullable=False))
-_CLEAR_PINGS, _PING = text("DELETE FROM pings"), text("INSERT INTO pings (at) VALUES (:at)")
+_CLEAR_PINGS, _PING = "DELETE FROM pings", "INSERT INTO pings (at) VALUES (:at)"
 
 
 class Database(Part):
@@ -39,14 +40,14 @@ class Database(Part):
         """Make these tables; those that are there get the columns and indexes that they lack."""
         with self._engine.making_tables() as tx:
             for metadata in tables:
-                metadata.create_all(tx)
+                metadata.create_all(tx.connection)
                 _bring_up_to_date(tx, metadata)
 
-    def transaction(self) -> contextlib.AbstractContextManager[Connection]:
-        """Begin, yield the connection, then commit; roll back on any exception."""
+    def transaction(self) -> contextlib.AbstractContextManager[Transaction]:
+        """Begin, yield it, then commit; roll back on any exception."""
         return self._engine.transaction()
 
-    def reading(self) -> contextlib.AbstractContextManager[Connection]:
+    def reading(self) -> contextlib.AbstractContextManager[Transaction]:
         """Do the same for reading only: it shows one moment, and blocks no writer."""
         return self._engine.reading()
 
@@ -100,11 +101,12 @@ class Database(Part):
         self._engine.close()
 
 
-def _bring_up_to_date(tx: Connection, tables: MetaData) -> None:
+def _bring_up_to_date(tx: Transaction, tables: MetaData) -> None:
     """Add the columns and indexes that were not there yet when these tables were made."""
     for table in tables.sorted_tables:
-        there = {column["name"] for column in inspect(tx).get_columns(table.name)}
+        there = {column["name"] for column in inspect(tx.connection).get_columns(table.name)}
         for column in (column for column in table.c if column.name not in there):
-            tx.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {CreateColumn(column).compile(dialect=tx.dialect)}"))
+            definition = CreateColumn(column).compile(dialect=tx.connection.dialect)
+            tx.execute(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
         for index in table.indexes:
-            index.create(tx, checkfirst=True)
+            index.create(tx.connection, checkfirst=True)

@@ -13,12 +13,13 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from campus import file_lock
 from campus.checkpoints import MAX_LOG_PAGES, Checkpoints
 from campus.database_errors import CommitUnknown, DatabaseDown, down
+from campus.transaction import Transaction
 
 LONGEST_WAIT = 5.0  # seconds: for a connection, for a turn, and for the answer to one statement
 BOOT_SECONDS = 60.0  # for the database to come, and for tables to be made
@@ -40,19 +41,19 @@ class SQLite:
             except OSError as error:
                 raise DatabaseDown(f"unable to open {self._path}: {error.strerror}") from error
 
-    def making_tables(self) -> contextlib.AbstractContextManager[Connection]:
+    def making_tables(self) -> contextlib.AbstractContextManager[Transaction]:
         """Do the same as `transaction`: there is one process."""
         return self.transaction()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """Begin, yield the connection, then commit; roll back on any exception."""
-        with self._writer.transaction() as connection:
-            yield connection
+    def transaction(self) -> Iterator[Transaction]:
+        """Begin, yield it, then commit; roll back on any exception."""
+        with self._writer.transaction() as tx:
+            yield tx
         if self._path:
             self._checkpoints.after_commit()
 
-    def reading(self) -> contextlib.AbstractContextManager[Connection]:
+    def reading(self) -> contextlib.AbstractContextManager[Transaction]:
         """Do the same on a connection that cannot write, and holds up no writer."""
         return self._reader.transaction()
 
@@ -79,22 +80,21 @@ class _OneConnection:
         self._in_memory = _in_memory(url)
         # check_same_thread off: the lock is what keeps threads apart. isolation_level None: we say BEGIN.
         args = {"check_same_thread": False, "isolation_level": None, "timeout": _LOCKED_SECONDS}
-        self._engine = create_engine(url, poolclass=StaticPool, connect_args=args, paramstyle="named")
+        self._engine = create_engine(url, poolclass=StaticPool, connect_args=args)
         event.listen(self._engine, "connect", self._set_up)
-        self._connection: Connection | None = None
+        self._opened: Transaction | None = None  # the one connection, as each transaction on it is used
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """Wait for the turn, begin, yield the connection, then commit; roll back on any exception."""
+    def transaction(self) -> Iterator[Transaction]:
+        """Wait for the turn, begin, yield it, then commit; roll back on any exception."""
         if not self._turn.acquire(timeout=LONGEST_WAIT):
             raise DatabaseDown(f"other transactions have held the database for {LONGEST_WAIT:.0f} s")
         try:
             # Said to the driver: SQLAlchemy's own begin and commit cost as much as the work between them.
-            connection = self._connection = self._connection or self._engine.connect()
-            driver: Any = connection.connection.driver_connection
-            driver.execute(self._begin)
-            yield connection
-            driver.commit()
+            tx = self._opened = self._opened or Transaction(self._engine.connect())
+            tx.driver.execute(self._begin)
+            yield tx
+            tx.driver.commit()
         except BaseException as error:
             self._undo(error)
             raise
@@ -103,18 +103,17 @@ class _OneConnection:
 
     def close(self) -> None:
         """Close it; the next transaction opens it again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        tx, self._opened = self._opened, None
+        if tx is not None:
+            tx.connection.close()
         self._engine.dispose()
 
     def _undo(self, error: BaseException) -> None:
         """Roll back. Raises DatabaseDown instead of `error` when the database is at fault, and lets go of it."""
         fault = down(error)
         try:
-            if self._connection is not None:
-                driver: Any = self._connection.connection.driver_connection
-                driver.rollback()
+            if self._opened is not None:
+                self._opened.driver.rollback()
         except sqlite3.Error as failed:
             fault = fault or DatabaseDown(f"the rollback failed: {failed}")
         if fault:
@@ -162,13 +161,13 @@ class PostgreSQL:
         )
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """Begin, yield a connection, then commit; roll back on any exception."""
+    def transaction(self) -> Iterator[Transaction]:
+        """Begin, yield it, then commit; roll back on any exception."""
         first, committing = None, False  # a rollback on a lost connection fails, too
         try:
             with self._engine.begin() as connection:
                 try:
-                    yield connection
+                    yield Transaction(connection)
                 except Exception as error:
                     first = down(error)
                     raise
@@ -181,19 +180,18 @@ class PostgreSQL:
     reading = transaction  # readers hold up no writers here
 
     @contextlib.contextmanager
-    def making_tables(self) -> Iterator[Connection]:
+    def making_tables(self) -> Iterator[Transaction]:
         """Do the same for one service at a time, with as long as the tables need."""
         with self.transaction() as tx:
-            driver: Any = tx.connection.driver_connection
-            driver.limit = BOOT_SECONDS
+            tx.driver.limit = BOOT_SECONDS
             try:
                 for name in ("statement_timeout", "lock_timeout"):
-                    tx.exec_driver_sql(f"SET LOCAL {name} = {int(1000 * BOOT_SECONDS)}")
+                    tx.execute(f"SET LOCAL {name} = {int(1000 * BOOT_SECONDS)}")
                 # Two that start at once would both find no table, and both make it.
-                tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TABLES_LOCK})")
+                tx.execute(f"SELECT pg_advisory_xact_lock({_TABLES_LOCK})")
                 yield tx
             finally:
-                driver.limit = LONGEST_WAIT
+                tx.driver.limit = LONGEST_WAIT
 
     @contextlib.contextmanager
     def turn(self, number: int) -> Iterator[bool]:
@@ -202,7 +200,7 @@ class PostgreSQL:
         One who stands still for too long, or whose connection is lost, loses it: what is done in it must stand that.
         """
         with self.transaction() as tx:
-            yield bool(tx.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({number})").scalar())
+            yield tx.execute(f"SELECT pg_try_advisory_xact_lock({number})").fetchone()[0]
 
     def close(self) -> None:
         """Close every connection."""

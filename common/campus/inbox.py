@@ -7,11 +7,12 @@ row: nothing is done, and the same result event is published again, in case it w
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, bindparam, text
+from sqlalchemy import Column, LargeBinary, MetaData, String, Table
 
 from campus.events import Event, parse
 from campus.orders import utc_now
 from campus.retry import WorkItem
+from campus.transaction import Transaction
 
 metadata = MetaData()
 inbox = Table(
@@ -26,19 +27,17 @@ inbox = Table(
     sqlite_with_rowid=False,
 )
 
-_FIND = text("SELECT event_id, result_event, result_type FROM inbox WHERE order_id IN :order_ids").bindparams(
-    bindparam("order_ids", type_=String, expanding=True)
-)
-_INSERT = text(
+_FIND = "SELECT event_id, result_event, result_type FROM inbox WHERE order_id IN :order_ids"
+_INSERT = (
     "INSERT INTO inbox (order_id, event_id, result_event, result_type, at) "
     "VALUES (:order_id, :event_id, :result_event, :result_type, :at) ON CONFLICT DO NOTHING"
 )
 
 
-def process_once(tx: Connection, work_items: Sequence[WorkItem], work: Callable[[WorkItem], Event]) -> list[Event]:
+def process_once(tx: Transaction, work_items: Sequence[WorkItem], work: Callable[[WorkItem], Event]) -> list[Event]:
     """Do `work` for each item whose event is new, and return the result event of each item, in their order."""
     rows = tx.execute(_FIND, {"order_ids": [item.event.order_id for item in work_items]})
-    results = {row.event_id: parse(row.result_event, row.result_type) for row in rows}
+    results = {event_id: parse(result, kind) for event_id, result, kind in rows}
     new = []
     for item in work_items:
         event = item.event
@@ -46,6 +45,5 @@ def process_once(tx: Connection, work_items: Sequence[WorkItem], work: Callable[
             results[event.event_id] = result = work(item)
             row = {"order_id": event.order_id, "event_id": event.event_id, "at": utc_now()}
             new.append(row | {"result_event": result.encode(), "result_type": result.event_type})
-    if new:
-        tx.execute(_INSERT, new)
+    tx.executemany(_INSERT, new)
     return [results[item.event.event_id] for item in work_items]

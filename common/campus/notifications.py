@@ -1,11 +1,13 @@
 """The notifications that were sent: one for each order. Each function works inside the transaction it is given."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, Row, String, Table, text
+from sqlalchemy import Column, MetaData, String, Table
 
 from campus import sequence
 from campus.orders import utc_now
+from campus.transaction import Transaction
 
 metadata = MetaData()
 notifications = Table(
@@ -20,21 +22,21 @@ notifications = Table(
 sequence.index(notifications)
 
 _INSERT = sequence.insert_if_absent("notifications", "order_id", "user_id", "at")
-_FIND = text("SELECT order_id, user_id, at FROM notifications WHERE order_id = :order_id")
+_FIND = "SELECT order_id, user_id, at FROM notifications WHERE order_id = :order_id"
 
 
-def send(tx: Connection, order_id: str, user_id: str) -> dict[str, Any]:
+def send(tx: Transaction, order_id: str, user_id: str) -> dict[str, Any]:
     """Notify the student, once for an order, and return `{order_id, user_id, at}`.
 
     The row is the notification: a mail gateway would be called here with `order_id` as its idempotency key.
     """
     row = {"order_id": order_id, "user_id": user_id, "at": utc_now()}
-    if tx.execute(_INSERT[tx.dialect.name], row).rowcount == 1:
+    if tx.execute(_INSERT[tx.kind], row).rowcount == 1:
         return row
-    return _as_dict(tx.execute(_FIND, {"order_id": order_id}).one())
+    return _as_dict(tx.execute(_FIND, {"order_id": order_id}).fetchone())
 
 
-def page(tx: Connection, *, after: str, limit: int, order_id: str | None = None) -> list[dict[str, Any]]:
+def page(tx: Transaction, *, after: str, limit: int, order_id: str | None = None) -> list[dict[str, Any]]:
     """Return at most `limit` notifications (of one order) that were committed after that of the order `after`.
 
     Raises a 400 Problem when there is none of that order.
@@ -44,5 +46,6 @@ def page(tx: Connection, *, after: str, limit: int, order_id: str | None = None)
     return [_as_dict(row) for row in rows]
 
 
-def _as_dict(row: Row[Any]) -> dict[str, Any]:
-    return row._asdict()
+def _as_dict(row: Sequence[Any]) -> dict[str, Any]:
+    order_id, user_id, at = row
+    return {"order_id": order_id, "user_id": user_id, "at": at}

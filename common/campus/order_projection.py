@@ -7,16 +7,15 @@ are read side by side, in no common order.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection
-
 from campus import order_store
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Event
 from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, Order
+from campus.transaction import Transaction
 
 _STATUS_OF = {ORDER_PLACED: PLACED, INVENTORY_RESERVED: RESERVED, INVENTORY_FAILED: FAILED, NOTIFICATION_SENT: NOTIFIED}
 
 
-def project(tx: Connection, events: Sequence[Event]) -> list[Event]:
+def project(tx: Transaction, events: Sequence[Event]) -> list[Event]:
     """Bring orders to the states that these events report; each order is written once.
 
     An order that is not in the store is written if its OrderPlaced is among them. Returns the events that come too

@@ -11,11 +11,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, MetaData, Row, String, Table, Text, bindparam, text
+from sqlalchemy import Column, Index, MetaData, String, Table, Text
 
 from campus import jsons, sequence
 from campus.orders import Item, Order
 from campus.problems import Problem
+from campus.transaction import Transaction
 
 metadata = MetaData()
 orders = Table(
@@ -47,28 +48,26 @@ _COLUMNS = "order_id, user_id, items, status, timeline, reason, request_id"  # o
 _INSERT = sequence.insert_if_absent(
     "orders", *_COLUMNS.split(", "), "idempotency_key", "fingerprint", "pending", "owner"
 )
-_FIND = text(f"SELECT {_COLUMNS} FROM orders WHERE order_id = :order_id")
-_FIND_MANY = text(f"SELECT {_COLUMNS} FROM orders WHERE order_id IN :order_ids").bindparams(
-    bindparam("order_ids", type_=String, expanding=True)
-)
-_FIND_KEY = text(f"SELECT {_COLUMNS}, fingerprint FROM orders WHERE idempotency_key = :key")
-_SAVE = text(
+_FIND = f"SELECT {_COLUMNS} FROM orders WHERE order_id = :order_id"
+_FIND_MANY = f"SELECT {_COLUMNS} FROM orders WHERE order_id IN :order_ids"
+_FIND_KEY = f"SELECT {_COLUMNS}, fingerprint FROM orders WHERE idempotency_key = :key"
+_SAVE = (
     "UPDATE orders SET status = :status, timeline = :timeline, reason = :reason, pending = :pending, owner = :owner "
     "WHERE order_id = :order_id AND status = :before AND pending = :step"
 )
-_SAVE_ANY = text(
+_SAVE_ANY = (
     "UPDATE orders SET status = :status, timeline = :timeline, reason = :reason, pending = NULL, owner = NULL "
     "WHERE order_id = :order_id AND status = :before"
 )
-_CLEAR_PENDING = text("UPDATE orders SET pending = NULL, owner = NULL WHERE order_id = :order_id")
-_FORGET = text("DELETE FROM orders WHERE order_id = :order_id AND owner = :owner")
-_FORGET_KEY = text("UPDATE orders SET idempotency_key = NULL WHERE order_id = :order_id")
-_DUE = text(
+_CLEAR_PENDING = "UPDATE orders SET pending = NULL, owner = NULL WHERE order_id = :order_id"
+_FORGET = "DELETE FROM orders WHERE order_id = :order_id AND owner = :owner"
+_FORGET_KEY = "UPDATE orders SET idempotency_key = NULL WHERE order_id = :order_id"
+_DUE = (
     f"SELECT {_COLUMNS} FROM orders WHERE owner = :owner AND pending = :step AND order_id > :after "
     "ORDER BY order_id LIMIT :limit"
 )
-_IS_PENDING = text("SELECT 1 FROM orders WHERE order_id = :order_id AND pending IS NOT NULL")
-_COUNT_PENDING = text("SELECT count(*) FROM orders WHERE pending IS NOT NULL")
+_IS_PENDING = "SELECT 1 FROM orders WHERE order_id = :order_id AND pending IS NOT NULL"
+_COUNT_PENDING = "SELECT count(*) FROM orders WHERE pending IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +78,27 @@ class PendingStep:
     owner: str
 
 
-def place(tx: Connection, order: Order, *, key: str | None, pending_step: PendingStep | None = None) -> Order:
+def place(tx: Transaction, order: Order, *, key: str | None, pending_step: PendingStep | None = None) -> Order:
     """Write a new order; under an Idempotency-Key that was used before, return the order it made instead.
 
     Raises a 422 Problem when the key was used with another body.
     """
     fingerprint = _fingerprint(order.user_id, order.items) if key else None
     row = _row(order, pending_step) | {"idempotency_key": key, "fingerprint": fingerprint}
-    if tx.execute(_INSERT[tx.dialect.name], row).rowcount == 1:
+    if tx.execute(_INSERT[tx.kind], row).rowcount == 1:
         return order
-    earlier = tx.execute(_FIND_KEY, {"key": key}).first()
+    earlier = tx.execute(_FIND_KEY, {"key": key}).fetchone()
     if earlier is None:  # its key was forgotten between the two statements
         return place(tx, order, key=key, pending_step=pending_step)
-    if earlier.fingerprint != fingerprint:
+    *columns, its_fingerprint = earlier
+    first = _order(columns)
+    if its_fingerprint != fingerprint:
         detail = "This Idempotency-Key was used with another body."
-        raise Problem(422, "idempotency-key-reused", detail, order_id=earlier.order_id)
-    return _order(earlier)
+        raise Problem(422, "idempotency-key-reused", detail, order_id=first.order_id)
+    return first
 
 
-def save(tx: Connection, before: Order, after: Order, *, step: str, pending_step: PendingStep | None) -> bool:
+def save(tx: Transaction, before: Order, after: Order, *, step: str, pending_step: PendingStep | None) -> bool:
     """Write an order's next state, reached by taking this step.
 
     Returns False, with nothing changed, if the order is no longer in the state `before` or another step is pending:
@@ -106,50 +107,50 @@ def save(tx: Connection, before: Order, after: Order, *, step: str, pending_step
     return tx.execute(_SAVE, _row(after, pending_step) | {"before": before.status, "step": step}).rowcount == 1
 
 
-def insert_many(tx: Connection, orders: Sequence[Order]) -> int:
+def insert_many(tx: Transaction, orders: Sequence[Order]) -> int:
     """Write these orders, and return how many of them were not there yet."""
     no_key = {"idempotency_key": None, "fingerprint": None}
-    return tx.execute(_INSERT[tx.dialect.name], [_row(order) | no_key for order in orders]).rowcount if orders else 0
+    return tx.executemany(_INSERT[tx.kind], [_row(order) | no_key for order in orders]).rowcount if orders else 0
 
 
-def save_many(tx: Connection, changes: Sequence[tuple[Order, Order]]) -> None:
+def save_many(tx: Transaction, changes: Sequence[tuple[Order, Order]]) -> None:
     """Write the next states of many orders, as `(before, after)`, whatever step was pending: none is, then."""
-    if changes:
-        tx.execute(_SAVE_ANY, [_row(after) | {"before": before.status} for before, after in changes])
+    tx.executemany(_SAVE_ANY, [_row(after) | {"before": before.status} for before, after in changes])
 
 
-def clear_pending(tx: Connection, order_id: str) -> None:
+def clear_pending(tx: Transaction, order_id: str) -> None:
     """Note that no step is pending for an order any more."""
     tx.execute(_CLEAR_PENDING, {"order_id": order_id})
 
 
-def forget(tx: Connection, order_id: str, *, owner: str) -> bool:
+def forget(tx: Transaction, order_id: str, *, owner: str) -> bool:
     """Remove an order that was never published; return False if it belongs to another process now: others may know."""
     return tx.execute(_FORGET, {"order_id": order_id, "owner": owner}).rowcount == 1
 
 
-def is_pending(tx: Connection, order_id: str) -> bool:
+def is_pending(tx: Transaction, order_id: str) -> bool:
     """Return whether a step must still be taken for this order."""
-    return tx.execute(_IS_PENDING, {"order_id": order_id}).first() is not None
+    return tx.execute(_IS_PENDING, {"order_id": order_id}).fetchone() is not None
 
 
-def forget_key(tx: Connection, order_id: str) -> None:
+def forget_key(tx: Transaction, order_id: str) -> None:
     """Let an Idempotency-Key be used again: its order was refused before anything was done for it."""
     tx.execute(_FORGET_KEY, {"order_id": order_id})
 
 
-def find(tx: Connection, order_id: str) -> Order | None:
+def find(tx: Transaction, order_id: str) -> Order | None:
     """Return this order, or None."""
-    row = tx.execute(_FIND, {"order_id": order_id}).first()
+    row = tx.execute(_FIND, {"order_id": order_id}).fetchone()
     return _order(row) if row else None
 
 
-def find_many(tx: Connection, order_ids: Collection[str]) -> dict[str, Order]:
+def find_many(tx: Transaction, order_ids: Collection[str]) -> dict[str, Order]:
     """Return those of these orders that are there, by their ids."""
-    return {row.order_id: _order(row) for row in tx.execute(_FIND_MANY, {"order_ids": list(order_ids)})}
+    found = map(_order, tx.execute(_FIND_MANY, {"order_ids": list(order_ids)}))
+    return {order.order_id: order for order in found}
 
 
-def page(tx: Connection, *, after: str, limit: int, status: str | None = None) -> list[Order]:
+def page(tx: Transaction, *, after: str, limit: int, status: str | None = None) -> list[Order]:
     """Return at most `limit` orders (of one status) that were committed after the order `after`: oldest first.
 
     Raises a 400 Problem when there is no such order.
@@ -157,19 +158,19 @@ def page(tx: Connection, *, after: str, limit: int, status: str | None = None) -
     return [_order(row) for row in sequence.page(tx, "orders", _COLUMNS, after=after, limit=limit, status=status)]
 
 
-def due(tx: Connection, *, owner: str, step: str, after: str, limit: int) -> list[Order]:
+def due(tx: Transaction, *, owner: str, step: str, after: str, limit: int) -> list[Order]:
     """Return at most `limit` orders whose ids come after `after` and for which this process must take this step."""
     return [_order(row) for row in tx.execute(_DUE, {"owner": owner, "step": step, "after": after, "limit": limit})]
 
 
-def count_pending(tx: Connection) -> int:
+def count_pending(tx: Transaction) -> int:
     """Return for how many orders a step is pending."""
-    return tx.execute(_COUNT_PENDING).scalar_one()
+    return tx.execute(_COUNT_PENDING).fetchone()[0]
 
 
-def _order(row: Row[Any]) -> Order:
-    items, timeline = jsons.loads(row.items), jsons.loads(row.timeline)
-    return Order(row.order_id, row.user_id, items, row.status, timeline, row.reason, row.request_id)
+def _order(row: Sequence[Any]) -> Order:
+    order_id, user_id, items, status, timeline, reason, request_id = row
+    return Order(order_id, user_id, jsons.loads(items), status, jsons.loads(timeline), reason, request_id)
 
 
 def _row(order: Order, pending_step: PendingStep | None = None) -> dict[str, Any]:

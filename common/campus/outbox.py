@@ -6,9 +6,10 @@ first reports orders that never came to be.
 
 from collections.abc import Sequence
 
-from sqlalchemy import Column, Connection, LargeBinary, MetaData, String, Table, text
+from sqlalchemy import Column, LargeBinary, MetaData, String, Table
 
 from campus.events import Event
+from campus.transaction import Transaction
 
 metadata = MetaData()
 outbox = Table(
@@ -20,32 +21,31 @@ outbox = Table(
     Column("occurred_at", String(32), nullable=False, index=True),
 )
 
-_INSERT = text(
+_INSERT = (
     "INSERT INTO outbox (event_id, event_type, body, occurred_at) "
     "VALUES (:event_id, :event_type, :body, :occurred_at) ON CONFLICT DO NOTHING"
 )
-_OLDEST = text("SELECT event_id, event_type, body FROM outbox ORDER BY occurred_at LIMIT :limit")
-_REMOVE = text("DELETE FROM outbox WHERE event_id = :event_id")
-_DEPTH = text("SELECT count(*) FROM outbox")
+_OLDEST = "SELECT event_id, event_type, body FROM outbox ORDER BY occurred_at LIMIT :limit"
+_REMOVE = "DELETE FROM outbox WHERE event_id = :event_id"
+_DEPTH = "SELECT count(*) FROM outbox"
 
 
-def add(tx: Connection, event: Event) -> None:
+def add(tx: Transaction, event: Event) -> None:
     """Put an event in, within the transaction of what it reports."""
     row = {"event_id": event.event_id, "event_type": event.event_type, "body": event.encode()}
     tx.execute(_INSERT, row | {"occurred_at": event.occurred_at})
 
 
-def oldest(tx: Connection, limit: int) -> list[tuple[str, str, bytes]]:
+def oldest(tx: Transaction, limit: int) -> list[tuple[str, str, bytes]]:
     """Return `(event_id, event_type, body)` of the events that wait longest."""
-    return [tuple(row) for row in tx.execute(_OLDEST, {"limit": limit})]
+    return tx.execute(_OLDEST, {"limit": limit}).fetchall()
 
 
-def remove(tx: Connection, event_ids: Sequence[str]) -> None:
+def remove(tx: Transaction, event_ids: Sequence[str]) -> None:
     """Take out what the broker has confirmed."""
-    if event_ids:
-        tx.execute(_REMOVE, [{"event_id": event_id} for event_id in event_ids])
+    tx.executemany(_REMOVE, [{"event_id": event_id} for event_id in event_ids])
 
 
-def depth(tx: Connection) -> int:
+def depth(tx: Transaction) -> int:
     """Return how many events wait."""
-    return tx.execute(_DEPTH).scalar_one()
+    return tx.execute(_DEPTH).fetchone()[0]

@@ -10,7 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, text
+from sqlalchemy import BigInteger, Column, MetaData, String, Table
 
 from campus import order_store
 from campus.clock import monotonic, random_id
@@ -35,16 +35,16 @@ owners = Table(
     Column("beat", BigInteger, nullable=False),
 )
 
-_REGISTER = text("INSERT INTO owners (owner, beat) VALUES (:owner, 0) ON CONFLICT DO NOTHING")
+_REGISTER = "INSERT INTO owners (owner, beat) VALUES (:owner, 0) ON CONFLICT DO NOTHING"
 # Every owner has a row, and is watched: one that was taken for dead may have placed an order since.
-_REGISTER_ALL = text(
+_REGISTER_ALL = (
     "INSERT INTO owners (owner, beat) SELECT DISTINCT owner, 0 FROM orders WHERE pending IS NOT NULL "
     "ON CONFLICT DO NOTHING"
 )
-_RENEW = text("UPDATE owners SET beat = beat + 1 WHERE owner = :owner")
-_BEATS = text("SELECT owner, beat FROM owners")
-_REMOVE = text("DELETE FROM owners WHERE owner = :owner AND beat = :beat")
-_TAKE_OVER = text("UPDATE orders SET owner = :heir WHERE owner = :owner AND pending IS NOT NULL")
+_RENEW = "UPDATE owners SET beat = beat + 1 WHERE owner = :owner"
+_BEATS = "SELECT owner, beat FROM owners"
+_REMOVE = "DELETE FROM owners WHERE owner = :owner AND beat = :beat"
+_TAKE_OVER = "UPDATE orders SET owner = :heir WHERE owner = :owner AND pending IS NOT NULL"
 
 
 class PendingSteps(PartGroup):
@@ -123,7 +123,7 @@ class PendingSteps(PartGroup):
             tx.execute(_REGISTER_ALL)
             if tx.execute(_RENEW, {"owner": self.owner}).rowcount == 0:
                 tx.execute(_REGISTER, {"owner": self.owner})
-            others = {owner: beat for owner, beat in tx.execute(_BEATS).all() if owner != self.owner}
+            others = {owner: beat for owner, beat in tx.execute(_BEATS) if owner != self.owner}
             watched = {owner: (beat, self._rounds(owner, beat)) for owner, beat in others.items()}
             taken = 0
             for owner, (beat, rounds) in watched.items():

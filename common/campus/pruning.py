@@ -8,7 +8,7 @@ is what was not acknowledged, some hundred messages. Should an older one come al
 
 from collections.abc import Callable
 
-from sqlalchemy import Table, text
+from sqlalchemy import Table
 
 from campus import clock
 from campus.database import Database
@@ -35,16 +35,17 @@ class Pruning(PartGroup):
         self._limit: str | None = None  # orders up to this one go
         self._looked: float | None = None
         # The newest order whose rows go; and the removal of some rows, the oldest first.
-        self._newest_to_go = text(f"SELECT order_id FROM {table.name} ORDER BY order_id DESC LIMIT 1 OFFSET :kept")
+        self._newest_to_go = f"SELECT order_id FROM {table.name} ORDER BY order_id DESC LIMIT 1 OFFSET :kept"
         old = f"SELECT order_id FROM {table.name} WHERE order_id <= :limit ORDER BY order_id LIMIT :step"
-        self._delete = text(f"DELETE FROM {table.name} WHERE order_id IN ({old})")
+        self._delete = f"DELETE FROM {table.name} WHERE order_id IN ({old})"
 
     def step(self) -> bool:
         """Delete a few rows that are too many; return whether there may be more."""
         if self._limit is None and (self._looked is None or self._clock() - self._looked >= LOOK_SECONDS):
             self._looked = self._clock()
             with self._database.reading() as tx:
-                self._limit = tx.execute(self._newest_to_go, {"kept": KEPT}).scalar()
+                row = tx.execute(self._newest_to_go, {"kept": KEPT}).fetchone()
+                self._limit = row[0] if row else None
         if self._limit is None:
             return False
         with self._database.transaction() as tx:

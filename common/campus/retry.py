@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from campus.events import Event
 from campus.orders import IllegalTransition
+from campus.transaction import Transaction
 
 RETRY_SECONDS = (1, 2, 4, 8)
 # The headers of a message that failed: why it was dead-lettered, and its failures so far as JSON.
@@ -26,4 +25,4 @@ class WorkItem:
     refusal: str | None = None
 
 
-Handle = Callable[[Connection, Sequence[WorkItem]], Sequence[Event]]
+Handle = Callable[[Transaction, Sequence[WorkItem]], Sequence[Event]]

@@ -6,12 +6,12 @@ SQLite has one writer at a time: the next number is one more than the largest. P
 it begins: the number is that of the transaction, and a list ends before the oldest transaction that still runs.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Row, Table, TextClause, text
+from sqlalchemy import BigInteger, Column, Index, Table
 
 from campus.schemas import bad_request
+from campus.transaction import Transaction
 
 _NEXT = {
     "sqlite": "(SELECT coalesce(max(seq), 0) + 1 FROM {table})",
@@ -32,39 +32,39 @@ def index(table: Table, *first: Column) -> Index:
     return Index(name, *first, table.c.seq, table.c.order_id)
 
 
-def insert_if_absent(table: str, *columns: str) -> dict[str, TextClause]:
+def insert_if_absent(table: str, *columns: str) -> dict[str, str]:
     """Return the INSERT of a row with its number, by the name of the kind of database; a row that is there stays.
 
     Example:
 
         _INSERT = insert_if_absent("notifications", "order_id", "user_id", "at")
-        is_new = tx.execute(_INSERT[tx.dialect.name], {"order_id": "o1", "user_id": "u1", "at": at}).rowcount == 1
+        is_new = tx.execute(_INSERT[tx.kind], {"order_id": "o1", "user_id": "u1", "at": at}).rowcount == 1
     """
     names, values = ", ".join(columns), ", ".join(f":{column}" for column in columns)
     insert = f"INSERT INTO {table} ({names}, seq) VALUES ({values}, {{seq}}) ON CONFLICT DO NOTHING"
-    return {kind: text(insert.format(seq=number.format(table=table))) for kind, number in _NEXT.items()}
+    return {kind: insert.format(seq=number.format(table=table)) for kind, number in _NEXT.items()}
 
 
 def page(
-    tx: Connection, table: str, columns: str, *, after: str, limit: int, **values: str | None
-) -> Sequence[Row[Any]]:
+    tx: Transaction, table: str, columns: str, *, after: str, limit: int, **values: str | None
+) -> list[tuple[Any, ...]]:
     """Return at most `limit` rows after that of the order `after`, oldest first; "" is before all.
 
     With `values`, only rows whose columns have these. Raises a 400 Problem for an unknown order: a guess would be
     worse, as a reader would never see what it skips.
     """
     given = {name: value for name, value in values.items() if value is not None}
-    wanted = [_ALL_ENDED[tx.dialect.name], *(f"{name} = :{name}" for name in given)]
+    wanted = [_ALL_ENDED[tx.kind], *(f"{name} = :{name}" for name in given)]
     statement = (
         f"SELECT {columns} FROM {table} WHERE (seq, order_id) > (:seq, :after) AND {' AND '.join(wanted)} "
         "ORDER BY seq, order_id LIMIT :limit"
     )
     number = _number(tx, table, after) if after else -1
-    return tx.execute(text(statement), {"seq": number, "after": after, "limit": limit, **given}).all()
+    return tx.execute(statement, {"seq": number, "after": after, "limit": limit, **given}).fetchall()
 
 
-def _number(tx: Connection, table: str, order_id: str) -> int:
-    number = tx.execute(text(f"SELECT seq FROM {table} WHERE order_id = :order_id"), {"order_id": order_id}).scalar()
-    if number is None:
+def _number(tx: Transaction, table: str, order_id: str) -> int:
+    row = tx.execute(f"SELECT seq FROM {table} WHERE order_id = :order_id", {"order_id": order_id}).fetchone()
+    if row is None:
         raise bad_request([{"field": "after", "why": "there is no such order here (any more); start without it"}])
-    return number
+    return row[0]

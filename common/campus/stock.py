@@ -5,12 +5,14 @@ A reservation is `{order_id, items, status, reason?, at}`, its status `reserved`
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Connection, MetaData, Row, String, Table, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, MetaData, String, Table, Text
 
 from campus import jsons, sequence
 from campus.orders import MENU, Item, utc_now
+from campus.transaction import Transaction
 
 RESERVED, RELEASED, FAILED = "reserved", "released", "failed"
 INSUFFICIENT_STOCK, UNKNOWN_SKU, INJECTED = "insufficient_stock", "unknown_sku", "injected"
@@ -40,26 +42,22 @@ reservations = Table(
 sequence.index(reservations)
 
 # The guard and the change are one statement: between a check and an update another thread could take the last one.
-_TAKE = text(
-    "UPDATE stock SET on_hand = on_hand - :qty, reserved = reserved + :qty WHERE sku = :sku AND on_hand >= :qty"
-)
-_PUT_BACK = text("UPDATE stock SET on_hand = on_hand + :qty, reserved = reserved - :qty WHERE sku = :sku")
-_ADD_SKU = text("INSERT INTO stock (sku, initial, on_hand, reserved) VALUES (:sku, :n, :n, 0) ON CONFLICT DO NOTHING")
-_ADD = text("UPDATE stock SET initial = initial + :qty, on_hand = on_hand + :qty WHERE sku = :sku")
-_SET = text("UPDATE stock SET initial = initial + :qty - on_hand, on_hand = :qty WHERE sku = :sku")
-_LEVELS = text("SELECT sku, initial, on_hand, reserved FROM stock ORDER BY sku")
-_IS_SKU = text("SELECT 1 FROM stock WHERE sku = :sku")
+_TAKE = "UPDATE stock SET on_hand = on_hand - :qty, reserved = reserved + :qty WHERE sku = :sku AND on_hand >= :qty"
+_PUT_BACK = "UPDATE stock SET on_hand = on_hand + :qty, reserved = reserved - :qty WHERE sku = :sku"
+_ADD_SKU = "INSERT INTO stock (sku, initial, on_hand, reserved) VALUES (:sku, :n, :n, 0) ON CONFLICT DO NOTHING"
+_ADD = "UPDATE stock SET initial = initial + :qty, on_hand = on_hand + :qty WHERE sku = :sku"
+_SET = "UPDATE stock SET initial = initial + :qty - on_hand, on_hand = :qty WHERE sku = :sku"
+_LEVELS = "SELECT sku, initial, on_hand, reserved FROM stock ORDER BY sku"
+_IS_SKU = "SELECT 1 FROM stock WHERE sku = :sku"
 
 _COLUMNS = "order_id, items, status, reason, at"
 _CLAIM = sequence.insert_if_absent("reservations", *_COLUMNS.split(", "))
-_FIND = text(f"SELECT {_COLUMNS} FROM reservations WHERE order_id = :order_id")
-_REFUSE = text("UPDATE reservations SET status = 'failed', reason = :reason WHERE order_id = :order_id")
-_RELEASE = text(
-    "UPDATE reservations SET status = 'released', at = :at WHERE order_id = :order_id AND status = 'reserved'"
-)
+_FIND = f"SELECT {_COLUMNS} FROM reservations WHERE order_id = :order_id"
+_REFUSE = "UPDATE reservations SET status = 'failed', reason = :reason WHERE order_id = :order_id"
+_RELEASE = "UPDATE reservations SET status = 'released', at = :at WHERE order_id = :order_id AND status = 'reserved'"
 
 
-def reserve(tx: Connection, order_id: str, items: list[Item], *, refuse: str | None = None) -> dict[str, Any]:
+def reserve(tx: Transaction, order_id: str, items: list[Item], *, refuse: str | None = None) -> dict[str, Any]:
     """Take the items from stock for this order and return its reservation.
 
     A second call returns the first verdict and changes nothing. `items` must be added up and in sku order
@@ -67,7 +65,7 @@ def reserve(tx: Connection, order_id: str, items: list[Item], *, refuse: str | N
     """
     reservation = {"order_id": order_id, "items": items, "status": RESERVED, "at": utc_now()}
     if not _claim(tx, reservation):
-        return _as_dict(tx.execute(_FIND, {"order_id": order_id}).one())
+        return _as_dict(tx.execute(_FIND, {"order_id": order_id}).fetchone())
     reason = refuse or _take_all(tx, items)
     if reason:
         tx.execute(_REFUSE, {"order_id": order_id, "reason": reason})
@@ -75,7 +73,7 @@ def reserve(tx: Connection, order_id: str, items: list[Item], *, refuse: str | N
     return reservation
 
 
-def release(tx: Connection, order_id: str) -> dict[str, Any]:
+def release(tx: Transaction, order_id: str) -> dict[str, Any]:
     """Give back what this order holds, if anything, and return its reservation. Idempotent.
 
     An order that is not known yet is marked as released all the same: a reservation request for it that is still
@@ -85,19 +83,19 @@ def release(tx: Connection, order_id: str) -> dict[str, Any]:
     if _claim(tx, nothing):
         return nothing
     held = tx.execute(_RELEASE, {"order_id": order_id, "at": nothing["at"]}).rowcount == 1
-    reservation = _as_dict(tx.execute(_FIND, {"order_id": order_id}).one())
+    reservation = _as_dict(tx.execute(_FIND, {"order_id": order_id}).fetchone())
     if held:
-        tx.execute(_PUT_BACK, reservation["items"])
+        tx.executemany(_PUT_BACK, reservation["items"])
     return reservation
 
 
-def find(tx: Connection, order_id: str) -> dict[str, Any] | None:
+def find(tx: Transaction, order_id: str) -> dict[str, Any] | None:
     """Return this order's reservation, or None."""
-    row = tx.execute(_FIND, {"order_id": order_id}).first()
+    row = tx.execute(_FIND, {"order_id": order_id}).fetchone()
     return _as_dict(row) if row else None
 
 
-def page(tx: Connection, *, after: str, limit: int) -> list[dict[str, Any]]:
+def page(tx: Transaction, *, after: str, limit: int) -> list[dict[str, Any]]:
     """Return at most `limit` reservations that were committed after that of the order `after`: oldest first.
 
     Raises a 400 Problem when there is none of this order.
@@ -105,13 +103,13 @@ def page(tx: Connection, *, after: str, limit: int) -> list[dict[str, Any]]:
     return [_as_dict(row) for row in sequence.page(tx, "reservations", _COLUMNS, after=after, limit=limit)]
 
 
-def levels(tx: Connection) -> dict[str, dict[str, int]]:
+def levels(tx: Transaction) -> dict[str, dict[str, int]]:
     """Return `{sku: {initial, on_hand, reserved}}`; initial = on_hand + reserved, always."""
     rows = tx.execute(_LEVELS)
-    return {r.sku: {"initial": r.initial, "on_hand": r.on_hand, "reserved": r.reserved} for r in rows}
+    return {sku: {"initial": first, "on_hand": left, "reserved": taken} for sku, first, left, taken in rows}
 
 
-def change(tx: Connection, sku: str, *, add: int | None = None, put: int | None = None) -> None:
+def change(tx: Transaction, sku: str, *, add: int | None = None, put: int | None = None) -> None:
     """Add this many of a sku, or make it so many on hand (`put`); what is reserved stays. A new sku is made."""
     tx.execute(_ADD_SKU, {"sku": sku, "n": 0})
     if put is not None:
@@ -120,7 +118,7 @@ def change(tx: Connection, sku: str, *, add: int | None = None, put: int | None 
         tx.execute(_ADD, {"sku": sku, "qty": add})
 
 
-def fill(tx: Connection, initial: str | None) -> None:
+def fill(tx: Transaction, initial: str | None) -> None:
     """Put the menu on the shelf, once: skus that are there stay as they are.
 
     `initial` is `INITIAL_STOCK`: a number for every sku, or JSON as in `{"burger": 5}`. Raises ValueError.
@@ -137,22 +135,22 @@ def _parse_initial(initial: str | None) -> dict[str, int]:
     return counts
 
 
-def _claim(tx: Connection, reservation: dict[str, Any]) -> bool:
+def _claim(tx: Transaction, reservation: dict[str, Any]) -> bool:
     """Write a reservation, unless its order has one."""
     row = {"reason": None} | reservation | {"items": jsons.string(reservation["items"])}
-    return tx.execute(_CLAIM[tx.dialect.name], row).rowcount == 1
+    return tx.execute(_CLAIM[tx.kind], row).rowcount == 1
 
 
-def _take_all(tx: Connection, items: list[Item]) -> str | None:
+def _take_all(tx: Transaction, items: list[Item]) -> str | None:
     """Take every line, or none and return the reason."""
     for n, line in enumerate(items):
         if tx.execute(_TAKE, line).rowcount == 0:
-            if n:
-                tx.execute(_PUT_BACK, items[:n])
-            return INSUFFICIENT_STOCK if tx.execute(_IS_SKU, line).first() else UNKNOWN_SKU
+            tx.executemany(_PUT_BACK, items[:n])
+            return INSUFFICIENT_STOCK if tx.execute(_IS_SKU, line).fetchone() else UNKNOWN_SKU
     return None
 
 
-def _as_dict(row: Row[Any]) -> dict[str, Any]:
-    values = {name: value for name, value in row._asdict().items() if value is not None}
-    return values | {"items": jsons.loads(row.items)}
+def _as_dict(row: Sequence[Any]) -> dict[str, Any]:
+    order_id, items, status, reason, at = row
+    why = {"reason": reason} if reason else {}
+    return {"order_id": order_id, "items": jsons.loads(items), "status": status, **why, "at": at}

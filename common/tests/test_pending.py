@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import pytest
 from campus import order_store, pending
 from campus.orders import FAILED, Order
-from campus.pending import LEASE_ROUNDS, LEASE_SECONDS, ROUND, ROUND_SECONDS, PendingSteps, owners
-from sqlalchemy import func, select
+from campus.pending import LEASE_ROUNDS, LEASE_SECONDS, ROUND, ROUND_SECONDS, PendingSteps
 
 BURGER = [{"sku": "burger", "qty": 1}]
 
@@ -27,7 +26,7 @@ class Processes:
 
     def rows(self) -> int:
         with self.database.transaction() as tx:
-            return tx.execute(select(func.count()).select_from(owners)).scalar_one()
+            return tx.execute("SELECT count(*) FROM owners").fetchone()[0]
 
 
 @pytest.fixture

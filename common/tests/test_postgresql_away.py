@@ -12,14 +12,15 @@ from pathlib import Path
 import psycopg
 import pytest
 from campus.database import CommitUnknown, Database, DatabaseDown
-from sqlalchemy import Column, Connection, MetaData, String, Table, select, text
+from campus.transaction import Transaction
+from sqlalchemy import Column, MetaData, String, Table
 from testing import postgres, wait_until
 
 SOON = 10.0  # seconds: a statement's limit and a connection's, and what a busy machine adds
 
 metadata = MetaData()
 notes = Table("notes", metadata, Column("name", String(64), primary_key=True))
-ADD = text("INSERT INTO notes (name) VALUES (:name) ON CONFLICT DO NOTHING")
+ADD = "INSERT INTO notes (name) VALUES (:name) ON CONFLICT DO NOTHING"
 
 
 class Server:
@@ -100,7 +101,7 @@ def down_soon(database: Database) -> None:
     with pytest.raises(DatabaseDown):
         write(database, "never")
     with pytest.raises(DatabaseDown), database.reading() as tx:
-        tx.execute(select(notes))
+        tx.execute("SELECT name FROM notes")
     with pytest.raises(DatabaseDown):
         database.ping()
     assert time.monotonic() - began < 3 * SOON
@@ -164,9 +165,9 @@ def test_postgresql_frozen_in_the_middle_of_a_transaction(server, database, monk
     wait_until(lambda: works(database))
 
 
-def lose_connection(server: Server, tx: Connection) -> None:
+def lose_connection(server: Server, tx: Transaction) -> None:
     """End the server's side of this transaction's connection, and wait until it is gone."""
-    pid = tx.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    pid = tx.execute("SELECT pg_backend_pid()").fetchone()[0]
     with psycopg.connect(server.url, autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s)", [pid])
         gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = %s"

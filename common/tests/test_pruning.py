@@ -3,7 +3,7 @@
 import pytest
 from campus import pruning
 from campus.pruning import Pruning
-from sqlalchemy import Column, MetaData, String, Table, select, text
+from sqlalchemy import Column, MetaData, String, Table
 
 metadata = MetaData()
 dealt_with = Table(
@@ -13,7 +13,7 @@ dealt_with = Table(
     Column("event_id", String(64), primary_key=True),
     sqlite_with_rowid=False,
 )
-ADD = text("INSERT INTO dealt_with (order_id, event_id) VALUES (:order_id, :event_id) ON CONFLICT DO NOTHING")
+ADD = "INSERT INTO dealt_with (order_id, event_id) VALUES (:order_id, :event_id) ON CONFLICT DO NOTHING"
 
 
 class Clock:
@@ -32,12 +32,12 @@ def database(open_database, monkeypatch):
 
 def write(database, numbers) -> None:
     with database.transaction() as tx:
-        tx.execute(ADD, [{"order_id": f"o{n:02}", "event_id": f"e{n}"} for n in numbers])
+        tx.executemany(ADD, [{"order_id": f"o{n:02}", "event_id": f"e{n}"} for n in numbers])
 
 
 def rows(database) -> list[str]:
     with database.reading() as tx:
-        return list(tx.execute(select(dealt_with.c.order_id).order_by(dealt_with.c.order_id)).scalars())
+        return [order_id for (order_id,) in tx.execute("SELECT order_id FROM dealt_with ORDER BY order_id")]
 
 
 def test_the_newest_stay_and_the_others_go_a_few_at_a_time(database):

@@ -9,7 +9,6 @@ from campus.database import Database
 from campus.orders import MENU, add_up
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import delete
 
 
 @pytest.fixture
@@ -19,8 +18,8 @@ def database(open_database):
 
 def fill(database: Database, initial: str | None) -> None:
     with database.transaction() as tx:
-        tx.execute(delete(stock.stock))
-        tx.execute(delete(stock.reservations))
+        tx.execute("DELETE FROM stock")
+        tx.execute("DELETE FROM reservations")
         stock.fill(tx, initial)
 
 

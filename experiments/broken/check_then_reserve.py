@@ -8,8 +8,8 @@ from campus import clock, stock
 from campus.database import Database
 from campus.orders import Item, utc_now
 from campus.stock import FAILED, INSUFFICIENT_STOCK, RESERVED, UNKNOWN_SKU, _claim, find
+from campus.transaction import Transaction
 from inventory_service.app import create_app
-from sqlalchemy import Connection, text
 
 PART = "sync-rest"
 SERVICE = "inventory"
@@ -18,23 +18,23 @@ CAUGHT_BY = ("INV-3",)
 REPLACES = ("campus.database.Database.transaction", "campus.stock.reserve")
 
 
-_WRITE = text("UPDATE stock SET on_hand = :left, reserved = initial - :left WHERE sku = :sku")
+_WRITE = "UPDATE stock SET on_hand = :left, reserved = initial - :left WHERE sku = :sku"
 
 
 @contextlib.contextmanager
-def transaction(self) -> Iterator[Connection]:
-    """Yield the connection; each statement commits itself."""
+def transaction(self) -> Iterator[Transaction]:
+    """Begin nothing: each statement commits itself."""
     writer = self._engine._writer
-    writer._connection = writer._connection or writer._engine.connect()
-    yield writer._connection
+    writer._opened = writer._opened or Transaction(writer._engine.connect())
+    yield writer._opened
 
 
-def reserve(tx: Connection, order_id: str, items: list[Item], *, refuse: str | None = None) -> dict[str, Any]:
+def reserve(tx: Transaction, order_id: str, items: list[Item], *, refuse: str | None = None) -> dict[str, Any]:
     """Take the items from stock for this order and return its reservation.
 
     A second call returns the first verdict and changes nothing. `refuse` is a reason to fail anyway.
     """
-    on_hand = {row.sku: row.on_hand for row in tx.execute(text("SELECT sku, on_hand FROM stock"))}
+    on_hand = dict(tx.execute("SELECT sku, on_hand FROM stock"))
     reason = refuse
     for line in items:
         if on_hand.get(line["sku"], 0) < line["qty"]:

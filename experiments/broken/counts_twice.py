@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from analytics_consumer import counts
 from analytics_consumer.app import create_app
 from campus.events import Event
-from sqlalchemy import Connection
+from campus.transaction import Transaction
 
 PART = "streaming-kafka"
 SERVICE = "analytics"
@@ -14,7 +14,7 @@ CAUGHT_BY = ("INV-8",)
 REPLACES = ("analytics_consumer.counts.count",)
 
 
-def count(tx: Connection, events: Sequence[Event]) -> None:
+def count(tx: Transaction, events: Sequence[Event]) -> None:
     """Count what these events report: each in the minute in which it occurred."""
     counts.add(tx, events)
 

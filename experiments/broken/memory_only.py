@@ -6,9 +6,9 @@ from campus import stock
 from campus.events import Event, verdict
 from campus.orders import utc_now
 from campus.retry import WorkItem
+from campus.transaction import Transaction
 from inventory_service import app
 from inventory_service.app import create_app
-from sqlalchemy import Connection
 
 PART = "async-rabbitmq"
 SERVICE = "inventory"
@@ -19,7 +19,7 @@ REPLACES = ("inventory_service.app.reserve",)
 seen: set[str] = set()
 
 
-def reserve(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
+def reserve(tx: Transaction, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Reserve for each order, once, and return its result event."""
     results = []
     for item in work_items:

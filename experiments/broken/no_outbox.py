@@ -2,8 +2,8 @@
 
 from campus import outbox
 from campus.events import Event
+from campus.transaction import Transaction
 from order_service.app import create_app
-from sqlalchemy import Connection
 
 PART = "async-rabbitmq"
 SERVICE = "order"
@@ -19,23 +19,23 @@ REPLACES = (
 waiting: dict[str, Event] = {}
 
 
-def add(tx: Connection, event: Event) -> None:
+def add(tx: Transaction, event: Event) -> None:
     """Keep an event until it is published."""
     waiting[event.event_id] = event
 
 
-def oldest(tx: Connection, limit: int) -> list[tuple[str, str, bytes]]:
+def oldest(tx: Transaction, limit: int) -> list[tuple[str, str, bytes]]:
     """Return `(event_id, event_type, body)` of the events that wait longest."""
     return [(m.event_id, m.event_type, m.encode()) for m in list(waiting.values())[:limit]]
 
 
-def remove(tx: Connection, event_ids: list[str]) -> None:
+def remove(tx: Transaction, event_ids: list[str]) -> None:
     """Take out what the broker has confirmed."""
     for event_id in event_ids:
         del waiting[event_id]
 
 
-def depth(tx: Connection) -> int:
+def depth(tx: Transaction) -> int:
     """Return how many events wait."""
     return len(waiting)
 

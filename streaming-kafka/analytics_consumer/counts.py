@@ -11,7 +11,8 @@ from typing import Any
 from campus import clock
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Event
 from campus.metrics import metrics, minute
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String, Table, bindparam, text
+from campus.transaction import Transaction
+from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table
 
 WHAT = {ORDER_PLACED: "placed", INVENTORY_RESERVED: "verdict", INVENTORY_FAILED: "verdict"}
 
@@ -41,70 +42,67 @@ positions = Table(
     Column("state_id", String(36), nullable=False),
 )
 
-_SEEN = text("SELECT order_id, what FROM seen WHERE order_id IN :order_ids").bindparams(
-    bindparam("order_ids", type_=String, expanding=True)
-)
-_SEE = text("INSERT INTO seen (order_id, what) VALUES (:order_id, :what)")
-_COUNT = text(
+_SEEN = "SELECT order_id, what FROM seen WHERE order_id IN :order_ids"
+_SEE = "INSERT INTO seen (order_id, what) VALUES (:order_id, :what)"
+_COUNT = (
     "INSERT INTO counts (event_type, minute, orders) VALUES (:event_type, :minute, :orders) "
     "ON CONFLICT (event_type, minute) DO UPDATE SET orders = counts.orders + excluded.orders"
 )
-_COUNTS = text("SELECT event_type, minute, orders FROM counts")
-_BEGIN = text("INSERT INTO positions (topic, number, next, state_id) VALUES (:topic, :number, :next, :state_id)")
-_MOVE = text("UPDATE positions SET next = :next WHERE topic = :topic AND number = :number")
-_POSITIONS = text("SELECT topic, number, next, state_id FROM positions")
-_FORGET = [text(f"DELETE FROM {table.name}") for table in metadata.sorted_tables]
+_COUNTS = "SELECT event_type, minute, orders FROM counts"
+_BEGIN = "INSERT INTO positions (topic, number, next, state_id) VALUES (:topic, :number, :next, :state_id)"
+_MOVE = "UPDATE positions SET next = :next WHERE topic = :topic AND number = :number"
+_POSITIONS = "SELECT topic, number, next, state_id FROM positions"
+_FORGET = [f"DELETE FROM {table.name}" for table in metadata.sorted_tables]
 
 
-def count(tx: Connection, events: Sequence[Event]) -> None:
+def count(tx: Transaction, events: Sequence[Event]) -> None:
     """Count what these events report, unless it was reported before: each in the minute in which it occurred."""
-    known = {tuple(row) for row in tx.execute(_SEEN, {"order_ids": [event.order_id for event in events]})}
+    known = set(tx.execute(_SEEN, {"order_ids": [event.order_id for event in events]}))
     new = {}
     for event in events:
         key = event.order_id, WHAT[event.event_type]
         if key not in known:
             new.setdefault(key, event)
-    if new:
-        tx.execute(_SEE, [{"order_id": order_id, "what": what} for order_id, what in new])
+    tx.executemany(_SEE, [{"order_id": order_id, "what": what} for order_id, what in new])
     add(tx, list(new.values()))
 
 
-def add(tx: Connection, events: Sequence[Event]) -> None:
+def add(tx: Transaction, events: Sequence[Event]) -> None:
     """Add each of these events to the count of its type and minute."""
     orders = Counter((event.event_type, minute(event.occurred_at)) for event in events)
-    if orders:
-        tx.execute(_COUNT, [{"event_type": kind, "minute": at, "orders": n} for (kind, at), n in orders.items()])
+    tx.executemany(_COUNT, [{"event_type": kind, "minute": at, "orders": n} for (kind, at), n in orders.items()])
 
 
-def move(tx: Connection, offsets: Offsets) -> None:
+def move(tx: Transaction, offsets: Offsets) -> None:
     """Note the offset that is to be read next in each of these partitions."""
-    tx.execute(_MOVE, [{"topic": topic, "number": number, "next": n} for (topic, number), n in offsets.items()])
+    tx.executemany(_MOVE, [{"topic": topic, "number": number, "next": n} for (topic, number), n in offsets.items()])
 
 
-def where(tx: Connection) -> tuple[str, Offsets]:
+def where(tx: Transaction) -> tuple[str, Offsets]:
     """Return the id of this state of the counts, empty before the first, and the offsets to be read next."""
-    rows = tx.execute(_POSITIONS).all()
-    return rows[0].state_id if rows else "", {(row.topic, row.number): row.next for row in rows}
+    rows = tx.execute(_POSITIONS).fetchall()
+    state_id = rows[0][3] if rows else ""
+    return state_id, {(topic, number): offset for topic, number, offset, _ in rows}
 
 
-def begin_anew(tx: Connection, offsets: Offsets) -> str:
+def begin_anew(tx: Transaction, offsets: Offsets) -> str:
     """Forget every count, begin at these offsets, and return the new state's id."""
     for forget in _FORGET:
         tx.execute(forget)
     state_id = clock.random_id()
-    tx.execute(
+    tx.executemany(
         _BEGIN,
         [{"topic": t, "number": n, "next": offset, "state_id": state_id} for (t, n), offset in offsets.items()],
     )
     return state_id
 
 
-def report(tx: Connection) -> dict[str, Any]:
+def report(tx: Transaction) -> dict[str, Any]:
     """Return the metrics as they are now."""
-    rows = tx.execute(_COUNTS).all()
-    per_minute = {row.minute: row.orders for row in rows if row.event_type == ORDER_PLACED}
-    verdicts = Counter()
-    for row in rows:
-        verdicts[row.event_type] += row.orders
+    per_minute, verdicts = {}, Counter()
+    for kind, at, orders in tx.execute(_COUNTS):
+        verdicts[kind] += orders
+        if kind == ORDER_PLACED:
+            per_minute[at] = orders
     failed = verdicts[INVENTORY_FAILED]
     return metrics(per_minute, verdicts[INVENTORY_RESERVED] + failed, failed, now=clock.now().timestamp())

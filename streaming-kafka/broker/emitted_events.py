@@ -9,7 +9,8 @@ rows are kept: a message is in the log twice within minutes, and not after 100,0
 from collections.abc import Mapping, Sequence
 
 from campus.events import Event
-from sqlalchemy import Column, Connection, MetaData, String, Table, bindparam, text
+from campus.transaction import Transaction
+from sqlalchemy import Column, MetaData, String, Table
 
 metadata = MetaData()
 emitted_events = Table(
@@ -22,16 +23,14 @@ emitted_events = Table(
     sqlite_with_rowid=False,
 )
 
-_INSERT = text(
+_INSERT = (
     "INSERT INTO emitted_events (order_id, event_id, causation_id) VALUES (:order_id, :event_id, :causation_id) "
     "ON CONFLICT DO NOTHING"
 )
-_FIND = text("SELECT event_id, causation_id FROM emitted_events WHERE order_id IN :order_ids").bindparams(
-    bindparam("order_ids", type_=String, expanding=True)
-)
+_FIND = "SELECT event_id, causation_id FROM emitted_events WHERE order_id IN :order_ids"
 
 
-def emit_once(tx: Connection, events: Sequence[Event], causation_ids: Mapping[str, str]) -> list[Event]:
+def emit_once(tx: Transaction, events: Sequence[Event], causation_ids: Mapping[str, str]) -> list[Event]:
     """Return those of the events that are to be emitted: each for the first message that caused it.
 
     `causation_ids` maps an order to the message that is worked on.
@@ -43,6 +42,6 @@ def emit_once(tx: Connection, events: Sequence[Event], causation_ids: Mapping[st
         {"order_id": e.order_id, "event_id": e.event_id, "causation_id": causation_ids[e.order_id]}
         for e in by_id.values()
     ]
-    tx.execute(_INSERT, rows)
-    first = {row.event_id: row.causation_id for row in tx.execute(_FIND, {"order_ids": list(causation_ids)})}
+    tx.executemany(_INSERT, rows)
+    first = dict(tx.execute(_FIND, {"order_ids": list(causation_ids)}))
     return [event for event in by_id.values() if first[event.event_id] == causation_ids[event.order_id]]

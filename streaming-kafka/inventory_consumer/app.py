@@ -12,10 +12,10 @@ from campus.faults import CONSUMING, Faults
 from campus.pruning import Pruning
 from campus.retry import WorkItem
 from campus.service import create_service
+from campus.transaction import Transaction
 from campus.views import show_stock
 from flask import Flask
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection
 
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
@@ -40,7 +40,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     return app
 
 
-def reserve(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
+def reserve(tx: Transaction, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Reserve for each order, once, and return the result events."""
 
     def work(item: WorkItem) -> Event:

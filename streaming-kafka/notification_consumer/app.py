@@ -12,10 +12,10 @@ from campus.faults import CONSUMING, Faults
 from campus.pruning import Pruning
 from campus.retry import WorkItem
 from campus.service import create_service
+from campus.transaction import Transaction
 from campus.views import show_notifications
 from flask import Flask
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection
 
 
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
@@ -39,7 +39,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     return app
 
 
-def notify(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
+def notify(tx: Transaction, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Notify the student of each reserved order, once, and return the result events."""
 
     def work(item: WorkItem) -> Event:

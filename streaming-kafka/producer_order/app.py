@@ -16,10 +16,10 @@ from campus.problems import Problem
 from campus.retry import WorkItem
 from campus.schemas import read_order
 from campus.service import create_service, idempotency_key, json_body
+from campus.transaction import Transaction
 from campus.views import accepted, show_orders
 from flask import Flask, g
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Connection
 
 from producer_order import parked_events
 from producer_order.bulk import produce, read_bulk
@@ -75,7 +75,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     return app
 
 
-def project(tx: Connection, work_items: Sequence[WorkItem]) -> Sequence[Event]:
+def project(tx: Transaction, work_items: Sequence[WorkItem]) -> Sequence[Event]:
     """Bring the orders to the states that these events report; an order that is not in the store yet is written."""
     events = [item.event for item in work_items]
     parked = parked_events.unpark(tx, {event.order_id for event in events})

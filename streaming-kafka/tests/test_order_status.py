@@ -33,7 +33,7 @@ class Store:
 
     def keeps(self) -> int:
         with self.database.transaction() as tx:
-            return len(tx.execute(parked_events.parked_events.select()).all())
+            return tx.execute("SELECT count(*) FROM parked_events").fetchone()[0]
 
 
 @pytest.fixture

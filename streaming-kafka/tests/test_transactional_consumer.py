@@ -12,7 +12,6 @@ from conftest import placed
 from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaTimeoutError, UnknownMemberIdError
-from sqlalchemy import text
 from testing import wait_until
 from testing.fakes import ProcessKilled
 from testing.invalid_events import INVALID_EVENTS
@@ -117,7 +116,7 @@ def test_when_the_database_is_full_no_message_is_to_blame(harness):
     orders = harness.place(500)
     for _ in range(6):
         with harness.database.transaction() as tx:
-            tx.execute(text("PRAGMA max_page_count = 1"))  # as large as it is now; a new connection knows it no more
+            tx.execute("PRAGMA max_page_count = 1")  # as large as it is now; a new connection knows it no more
         with pytest.raises(DatabaseDown, match="full"):
             harness.step()
     harness.finish(*orders)

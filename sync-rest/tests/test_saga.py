@@ -11,7 +11,6 @@ from campus.pending import LEASE_ROUNDS, LEASE_SECONDS, ROUND, PendingSteps
 from campus.service_client import ConnectFailed, OutcomeUnknown, Reply
 from conftest import AT
 from order_service.saga import RETRY_SECONDS, STEPS, OrderSaga
-from sqlalchemy import select
 from testing.fakes import ProcessKilled
 
 HOLDS = Reply(200, {"status": "reserved", "at": AT})
@@ -76,8 +75,8 @@ class Harness:
 
     def pending_steps(self) -> list[str]:
         with self.database.transaction() as tx:
-            every = tx.execute(select(order_store.orders.c.pending).order_by(order_store.orders.c.order_id)).scalars()
-            return [step for step in every if step]
+            every = tx.execute("SELECT pending FROM orders ORDER BY order_id")
+            return [step for (step,) in every if step]
 
 
 @pytest.fixture
