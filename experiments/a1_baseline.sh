@@ -12,7 +12,7 @@
 #   no network between the services. Nothing fails here: see A2 to A6.
 # Takes: 60 s; --quick 11 s
 # Usage: experiments/a1_baseline.sh [--quick]
-source "$(dirname "$0")/experiment.sh" sync-rest "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" sync-rest "$@"
 
 seconds=$(full_or_quick 15 1)
 

@@ -11,7 +11,7 @@
 #   longer.
 # Takes: 60 s; --quick 16 s
 # Usage: experiments/a2_delay.sh [--quick]
-source "$(dirname "$0")/experiment.sh" sync-rest "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" sync-rest "$@"
 
 seconds=$(full_or_quick 20 2)
 delay=$(full_or_quick 2 1)

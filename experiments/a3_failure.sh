@@ -9,7 +9,7 @@
 # Not shown: Here the failures come before the reservation is made. A crash after the reservation is in A4.
 # Takes: 30 s; --quick 9 s
 # Usage: experiments/a3_failure.sh [--quick]
-source "$(dirname "$0")/experiment.sh" sync-rest "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" sync-rest "$@"
 
 seconds=$(full_or_quick 10 2)
 rate=40

@@ -13,7 +13,7 @@
 #   /orders/<id>, or sends the same Idempotency-Key again.
 # Takes: 40 s; --quick 16 s
 # Usage: experiments/a4_timeout.sh [--quick]
-source "$(dirname "$0")/experiment.sh" sync-rest "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" sync-rest "$@"
 
 slow=$(full_or_quick 8 2)
 rate=5

@@ -10,7 +10,7 @@
 # Not shown: Orders refused during the outage are lost business: no client tries again here. Parts B and C accept them.
 # Takes: 75 s; --quick 12 s
 # Usage: experiments/a5_outage.sh [--quick]
-source "$(dirname "$0")/experiment.sh" sync-rest "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" sync-rest "$@"
 
 rate=20
 before=$(full_or_quick 5 1)

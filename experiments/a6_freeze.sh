@@ -11,7 +11,7 @@
 #   orders would be answered 504.
 # Takes: 60 s; --quick 13 s
 # Usage: experiments/a6_freeze.sh [--quick]
-source "$(dirname "$0")/experiment.sh" sync-rest "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" sync-rest "$@"
 
 total=$(full_or_quick 20 4)
 frozen=$(full_or_quick 10 2)

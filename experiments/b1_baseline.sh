@@ -12,7 +12,7 @@
 #   B6.
 # Takes: 65 s; --quick 22 s
 # Usage: experiments/b1_baseline.sh [--quick]
-source "$(dirname "$0")/experiment.sh" async-rabbitmq "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" async-rabbitmq "$@"
 
 seconds=$(full_or_quick 15 1)
 

@@ -13,7 +13,7 @@
 #   nothing more during the outage. Compare A5, where they are told at once.
 # Takes: 95 s; --quick 16 s
 # Usage: experiments/b2_outage.sh [--quick]
-source "$(dirname "$0")/experiment.sh" async-rabbitmq "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" async-rabbitmq "$@"
 
 rate=20
 before=$(full_or_quick 5 1)

@@ -12,7 +12,7 @@
 #   any redelivery can be.
 # Takes: 40 s; --quick 22 s
 # Usage: experiments/b3_redelivery.sh [--quick]
-source "$(dirname "$0")/experiment.sh" async-rabbitmq "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" async-rabbitmq "$@"
 
 orders=$(full_or_quick 400 60)
 twins=$(full_or_quick 50 10)

@@ -12,7 +12,7 @@
 #   no schema finds it. A valid message whose processing fails is retried first, after 1, 2, 4 and 8 s.
 # Takes: 40 s; --quick 18 s
 # Usage: experiments/b4_poison.sh [--quick]
-source "$(dirname "$0")/experiment.sh" async-rabbitmq "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" async-rabbitmq "$@"
 
 rate=50
 seconds=$(full_or_quick 10 3)

@@ -12,7 +12,7 @@
 #   for three.
 # Takes: 50 s; --quick 22 s
 # Usage: experiments/b5_broker.sh [--quick]
-source "$(dirname "$0")/experiment.sh" async-rabbitmq "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" async-rabbitmq "$@"
 
 rate=20
 before=$(full_or_quick 5 1)

@@ -12,7 +12,7 @@
 #   load shedding, the order service accepts orders that the system cannot complete in time.
 # Takes: 60 s; --quick 18 s
 # Usage: experiments/b6_delay.sh [--quick]
-source "$(dirname "$0")/experiment.sh" async-rabbitmq "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" async-rabbitmq "$@"
 
 rate=20
 delay=2

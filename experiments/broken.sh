@@ -8,9 +8,10 @@
 #
 # Takes: 8 minutes for all, about 40 s for one
 # Usage: experiments/broken.sh [NAME] [--quick]      for the names see experiments/broken/README.md
+if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(dirname "$(realpath "$0")")
 root=$(dirname "$here")
 quick=''
 names=()
@@ -28,15 +29,15 @@ tell() {
   local status=0
   printf '\n=== %s, %s\n' "$1" "$2"
   rm -rf "${home:?}/$1/$2" # an earlier run must not be judged in place of one that did not finish
-  place=broken/$1/$2 again="experiments/broken.sh $1" LAB_BROKEN=${5:-} "$here/broken/$4.sh" "$3" $quick || status=$?
+  place=broken/$1/$2 again="experiments/broken.sh $1" LAB_BROKEN=${5:-} bash "$here/broken/$4.sh" "$3" $quick || status=$?
   [[ $status -ne 130 && $status -ne 143 ]] || exit "$status"
 }
 
 home=$root/results/broken
 [[ -z $quick ]] || home=$root/.lab/quick/broken
-versions=$("$root/lab" list-broken ${names[@]+"${names[@]}"}) # and prepares everything on first use
+versions=$(bash "$root/lab" list-broken ${names[@]+"${names[@]}"}) # and prepares everything on first use
 export LAB_KEEP_BROKERS=1
-trap 'env -u LAB_KEEP_BROKERS "$root/lab" down >/dev/null 2>&1 || true' EXIT
+trap 'env -u LAB_KEEP_BROKERS bash "$root/lab" down >/dev/null 2>&1 || true' EXIT
 began=$SECONDS
 while read -r name part story <&3; do
   tell "$name" red "$part" "$story" "$name"
@@ -44,4 +45,4 @@ while read -r name part story <&3; do
 done 3<<<"$versions"
 
 printf '\n=== all: %d s\n' $((SECONDS - began))
-"$root/lab" broken-report "$home" ${names[@]+"${names[@]}"}
+bash "$root/lab" broken-report "$home" ${names[@]+"${names[@]}"}

@@ -12,7 +12,7 @@
 #   spread over 6 partitions, but one process reads them all: more processes would share them.
 # Takes: 30 s; --quick 20 s
 # Usage: experiments/c1_produce_10k.sh [--quick]
-source "$(dirname "$0")/experiment.sh" streaming-kafka "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" streaming-kafka "$@"
 
 count=$(full_or_quick 10000 2000)
 

@@ -12,7 +12,7 @@
 #   ids, which spread evenly.
 # Takes: 55 s; --quick 24 s
 # Usage: experiments/c2_lag.sh [--quick]
-source "$(dirname "$0")/experiment.sh" streaming-kafka "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" streaming-kafka "$@"
 
 rate=50
 throttle=0.1

@@ -13,7 +13,7 @@
 #   topic that is to be replayed must be kept.
 # Takes: 50 s; --quick 26 s
 # Usage: experiments/c3_replay.sh [--quick]
-source "$(dirname "$0")/experiment.sh" streaming-kafka "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" streaming-kafka "$@"
 
 rate=50
 seconds=$(full_or_quick 20 3)

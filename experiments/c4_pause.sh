@@ -13,7 +13,7 @@
 #   (see the tests: zombie and rebalance).
 # Takes: 95 s; --quick 32 s
 # Usage: experiments/c4_pause.sh [--quick]
-source "$(dirname "$0")/experiment.sh" streaming-kafka "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" streaming-kafka "$@"
 
 rate=20
 before=$(full_or_quick 5 1)

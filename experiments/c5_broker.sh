@@ -15,7 +15,7 @@
 #   could lose it.
 # Takes: 60 s; --quick 30 s
 # Usage: experiments/c5_broker.sh [--quick]
-source "$(dirname "$0")/experiment.sh" streaming-kafka "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" streaming-kafka "$@"
 
 rate=20
 before=$(full_or_quick 5 1)

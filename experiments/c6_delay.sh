@@ -11,7 +11,7 @@
 # Not shown: More consumers, and an alarm: `./lab lag` says WARN for as long as the lag grows.
 # Takes: 60 s; --quick 22 s
 # Usage: experiments/c6_delay.sh [--quick]
-source "$(dirname "$0")/experiment.sh" streaming-kafka "$@"
+. "$(dirname "$(realpath "$0")")/experiment.sh" streaming-kafka "$@"
 
 rate=20
 delay=2

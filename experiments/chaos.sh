@@ -11,6 +11,7 @@
 # Not shown: Speed; and the same seed brings the same faults, not the same moments: which order a kill meets is chance.
 # Takes: 75 s; --quick 30 s
 # Usage: experiments/chaos.sh PART [--seed N] [--minutes M] [--quick]
+if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 part='' seed=$RANDOM minutes='' words=()
 while [[ $# -gt 0 ]]; do
   case $1 in
@@ -27,7 +28,7 @@ if [[ ! $seed =~ ^[0-9]+$ || ! ${minutes:-1} =~ ^[0-9.]+$ ]]; then
 fi
 # shellcheck disable=SC2034 # experiment.sh uses them
 place=chaos/$part/seed-$seed again="experiments/chaos.sh $part --seed $seed${minutes:+ --minutes $minutes}"
-source "$(dirname "$0")/experiment.sh" "$part" "${words[@]}"
+. "$(dirname "$(realpath "$0")")/experiment.sh" "$part" "${words[@]}"
 
 rate=45
 minutes=${minutes:-$(full_or_quick 0.8 0.25)}

@@ -7,9 +7,10 @@
 #
 # Takes: 19 minutes; --quick 8 minutes
 # Usage: experiments/chaos_all.sh [--quick]
+if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(dirname "$(realpath "$0")")
 root=$(dirname "$here")
 quick='' home=$root/results/chaos
 for word in "$@"; do
@@ -20,9 +21,9 @@ for word in "$@"; do
   esac
 done
 
-"$root/lab" --version >/dev/null # prepares everything on first use
+bash "$root/lab" --version >/dev/null # prepares everything on first use
 export LAB_KEEP_BROKERS=1
-trap 'env -u LAB_KEEP_BROKERS "$root/lab" down >/dev/null 2>&1 || true' EXIT
+trap 'env -u LAB_KEEP_BROKERS bash "$root/lab" down >/dev/null 2>&1 || true' EXIT
 
 folders=()
 for part in sync-rest async-rabbitmq streaming-kafka; do
@@ -30,12 +31,12 @@ for part in sync-rest async-rabbitmq streaming-kafka; do
     printf '\n=== %s, seed %d\n' "$part" "$seed"
     rm -rf "${home:?}/$part/seed-$seed" # a run that does not come to its verdict must not be judged by an earlier one
     status=0
-    "$here/chaos.sh" "$part" --seed "$seed" $quick || status=$?
+    bash "$here/chaos.sh" "$part" --seed "$seed" $quick || status=$?
     [[ $status -ne 130 && $status -ne 143 ]] || exit "$status"
     folders+=("$home/$part/seed-$seed")
   done
 done
 
 printf '\n=== all: %d s\n' "$SECONDS"
-"$root/lab" chaos-report "$home"
-"$root/lab" summary "${folders[@]}"
+bash "$root/lab" chaos-report "$home"
+bash "$root/lab" summary "${folders[@]}"

@@ -8,9 +8,10 @@
 #
 # Takes: 22 minutes; --quick 5 minutes
 # Usage: experiments/compare.sh [--quick] [CONDITION]...
+if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(dirname "$(realpath "$0")")
 root=$(dirname "$here")
 all=(healthy delay failures inventory_killed notification_killed broker_killed order_killed inventory_frozen)
 quick=''
@@ -30,18 +31,18 @@ for word in "$@"; do
 done
 [[ ${#conditions[@]} -gt 0 ]] || conditions=("${all[@]}")
 
-"$root/lab" --version >/dev/null # prepares everything on first use
+bash "$root/lab" --version >/dev/null # prepares everything on first use
 export LAB_KEEP_BROKERS=1
-trap 'env -u LAB_KEEP_BROKERS "$root/lab" down >/dev/null 2>&1 || true' EXIT
+trap 'env -u LAB_KEEP_BROKERS bash "$root/lab" down >/dev/null 2>&1 || true' EXIT
 for part in sync-rest async-rabbitmq streaming-kafka; do
   for condition in "${conditions[@]}"; do
     [[ $part/$condition != sync-rest/broker_killed ]] || continue # it has none
     printf '\n=== %s: %s, after %d s\n' "$part" "$condition" "$SECONDS"
     status=0
-    "$here/comparison/$condition.sh" "$part" $quick || status=$?
+    bash "$here/comparison/$condition.sh" "$part" $quick || status=$?
     [[ $status -ne 130 && $status -ne 143 ]] || exit "$status"
   done
 done
 
 printf '\n=== all: %d s\n' "$SECONDS"
-"$root/lab" compare $quick
+bash "$root/lab" compare $quick

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The prelude of every experiment script. A script sources it first: `source "$(dirname "$0")/experiment.sh" sync-rest "$@"`.
+# The prelude of every experiment script. A script sources it first: `. "$(dirname "$(realpath "$0")")/experiment.sh" sync-rest "$@"`.
 #
 # With --help it prints the script's first comment. It starts the part with empty databases, keeps the output in run.log, and
 # stops everything at the end, however the script ends. The script then runs `lab` commands and ends with `finish`. The exit
@@ -7,14 +7,16 @@
 # The predictions are in the Python file of the same name, as a1_baseline.py. They are tried before anything starts.
 # A script that makes many runs first sets `place`, the folder of this run below results/, and `again`, the command that
 # makes it again. It sets `traffic` to count messages and connections.
+if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-script=$0
+set +o posix # `sh` is bash on a Mac, without `> >(…)`
+root=$(dirname "$(dirname "$(realpath "${BASH_SOURCE[0]}")")")
+script=$(realpath "$0")
 part=$1
 shift
 
-lab() { "$root/lab" "$@"; }
+lab() { bash "$root/lab" "$@"; } # a copy may have lost its run bits
 
 # full_or_quick A B: A in a full run, B with --quick.
 full_or_quick() { if [[ -n $quick ]]; then echo "$2"; else echo "$1"; fi; }

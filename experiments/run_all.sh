@@ -7,9 +7,10 @@
 #
 # Takes: 16 minutes (each part about 5); --quick 5 minutes
 # Usage: experiments/run_all.sh [--quick]
+if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(dirname "$(realpath "$0")")
 root=$(dirname "$here")
 quick=''
 for word in "$@"; do
@@ -27,11 +28,11 @@ seconds_of() {
   sed -n "$pattern" "$1"
 }
 
-part_of() { sed -n 's/^source .*experiment.sh" \([a-z-]*\) .*/\1/p' "$1"; }
+part_of() { sed -n 's/^\. .*experiment.sh" \([a-z-]*\) .*/\1/p' "$1"; }
 
-"$root/lab" --version >/dev/null # prepares everything on first use
+bash "$root/lab" --version >/dev/null # prepares everything on first use
 export LAB_KEEP_BROKERS=1
-trap 'env -u LAB_KEEP_BROKERS "$root/lab" down >/dev/null 2>&1 || true' EXIT
+trap 'env -u LAB_KEEP_BROKERS bash "$root/lab" down >/dev/null 2>&1 || true' EXIT
 scripts=("$here"/[abc][0-9]_*.sh)
 left=0
 for script in "${scripts[@]}"; do left=$((left + $(seconds_of "$script"))); done
@@ -48,7 +49,7 @@ for script in "${scripts[@]}"; do
   folder=$home/$(part_of "$script")/$name
   stamp=$(date +%s)
   status=0
-  "$script" $quick || status=$?
+  bash "$script" $quick || status=$?
   [[ $status -ne 130 && $status -ne 143 ]] || exit "$status"
   # The folder of an earlier run must not be judged in place of a script that did not reach its verdict.
   if [[ $(date -r "$folder/summary.json" +%s 2>/dev/null || echo 0) -lt $stamp ]]; then folder=$root/.lab/runs/$name; fi
@@ -57,5 +58,5 @@ for script in "${scripts[@]}"; do
 done
 
 printf '\n=== all: %d s\n' $((SECONDS - began))
-[[ -n $quick ]] || "$root/lab" readme || true # pages that quote these results
-"$root/lab" summary "${folders[@]}"
+[[ -n $quick ]] || bash "$root/lab" readme || true # pages that quote these results
+bash "$root/lab" summary "${folders[@]}"

@@ -11,7 +11,7 @@
 # Takes: 25 s; 45 s with Kafka
 # Usage: experiments/broken.sh [NAME], for each version that is told by this story
 : "${place:?this story is told by experiments/broken.sh}"
-source "$(dirname "$0")/../experiment.sh" "$@"
+. "$(dirname "$(realpath "$0")")/../experiment.sh" "$@"
 
 broker=rabbitmq
 patience=8 # until everybody is connected again

@@ -10,7 +10,7 @@
 # Usage: experiments/broken.sh [NAME], for each version that is told by this story
 : "${place:?this story is told by experiments/broken.sh}"
 patience=6
-source "$(dirname "$0")/../experiment.sh" "$@"
+. "$(dirname "$(realpath "$0")")/../experiment.sh" "$@"
 
 lab load placed --clients 4 --count 60
 step "inventory is stopped and started; then every event comes again"

@@ -9,7 +9,7 @@
 # Takes: 20 s; 40 s with Kafka
 # Usage: experiments/broken.sh [NAME], for each version that is told by this story
 : "${place:?this story is told by experiments/broken.sh}"
-source "$(dirname "$0")/../experiment.sh" "$@"
+. "$(dirname "$(realpath "$0")")/../experiment.sh" "$@"
 
 patience=6
 if [[ $part == streaming-kafka ]]; then patience=20; fi # a dead member keeps its partitions until its session ends, 10 s

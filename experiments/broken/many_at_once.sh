@@ -11,7 +11,7 @@
 : "${place:?this story is told by experiments/broken.sh}"
 export INITIAL_STOCK=100
 patience=6
-source "$(dirname "$0")/../experiment.sh" "$@"
+. "$(dirname "$(realpath "$0")")/../experiment.sh" "$@"
 
 step "one student after the other"
 lab load warm --clients 1 --count 40

@@ -10,7 +10,7 @@
 # Usage: experiments/broken.sh [NAME], for each version that is told by this story
 : "${place:?this story is told by experiments/broken.sh}"
 patience=6
-source "$(dirname "$0")/../experiment.sh" "$@"
+. "$(dirname "$(realpath "$0")")/../experiment.sh" "$@"
 
 lab load warm --clients 4 --count 40
 step "RabbitMQ stands still; the order service is killed, and starts again when RabbitMQ goes on"

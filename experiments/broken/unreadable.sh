@@ -9,7 +9,7 @@
 # Usage: experiments/broken.sh [NAME], for each version that is told by this story
 : "${place:?this story is told by experiments/broken.sh}"
 patience=5
-source "$(dirname "$0")/../experiment.sh" "$@"
+. "$(dirname "$(realpath "$0")")/../experiment.sh" "$@"
 
 lab load warm --clients 4 --count 40
 step "good orders, and every kind of poison among them"

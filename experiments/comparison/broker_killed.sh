@@ -9,7 +9,7 @@
 # Not shown: REST, which has no broker to lose. More than one node, which is how brokers are run.
 # Takes: 58 s; --quick 18 s
 # Usage: experiments/comparison/broker_killed.sh PART [--quick]
-source "$(dirname "$0")/frame.sh" "$@"
+. "$(dirname "$(realpath "$0")")/frame.sh" "$@"
 
 fault=$(full_or_quick 15 1)
 case $part in

@@ -10,7 +10,7 @@
 # Not shown: More consumers, which is what a queue and partitions are for.
 # Takes: 54 s; --quick 13 s
 # Usage: experiments/comparison/delay.sh PART [--quick]
-source "$(dirname "$0")/frame.sh" "$@"
+. "$(dirname "$(realpath "$0")")/frame.sh" "$@"
 
 orders_come
 step "inventory takes 2 s for each order"

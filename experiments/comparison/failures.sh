@@ -11,7 +11,7 @@
 # Not shown: A REST client that tries again by itself; with an Idempotency-Key that is safe.
 # Takes: 56 s; --quick 12 s
 # Usage: experiments/comparison/failures.sh PART [--quick]
-source "$(dirname "$0")/frame.sh" "$@"
+. "$(dirname "$(realpath "$0")")/frame.sh" "$@"
 
 orders_come
 step "inventory fails 30 % of what it is asked"

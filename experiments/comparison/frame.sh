@@ -1,10 +1,11 @@
 # shellcheck shell=bash
-# The frame of the comparison's scripts, as in `source "$(dirname "$0")/frame.sh" "$@"`; the first word is the part.
+# The frame of the comparison's scripts, as in `. "$(dirname "$(realpath "$0")")/frame.sh" "$@"`; the first word is the part.
 #
 # Each sends the same orders at the same times to one part, and disturbs it from second `start` on, for `fault` seconds.
+if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 set -euo pipefail
 
-condition=$(basename "$0" .sh)
+condition=$(basename "$(realpath "$0")" .sh)
 case ${1:-} in
   sync-rest | async-rabbitmq | streaming-kafka) ;;
   -h | --help) set -- sync-rest --help ;;
@@ -16,7 +17,7 @@ esac
 # shellcheck disable=SC2034 # experiment.sh uses them
 place=comparison/$1/$condition again="experiments/comparison/$condition.sh $1" traffic=yes
 # shellcheck source=../experiment.sh
-source "$(dirname "${BASH_SOURCE[0]}")/../experiment.sh" "$@"
+. "$(dirname "$(realpath "$0")")/../experiment.sh" "$@"
 
 rate=20
 seconds=$(full_or_quick 42 3)

@@ -8,7 +8,7 @@
 # Not shown: How many orders a second each can take: the benchmarks have that.
 # Takes: 52 s; --quick 11 s
 # Usage: experiments/comparison/healthy.sh PART [--quick]
-source "$(dirname "$0")/frame.sh" "$@"
+. "$(dirname "$(realpath "$0")")/frame.sh" "$@"
 
 orders_come
 wait_for_loads

@@ -10,7 +10,7 @@
 # Not shown: With --quick inventory goes on before anybody's time-out. A second inventory, which would take over.
 # Takes: 57 s; --quick 12 s
 # Usage: experiments/comparison/inventory_frozen.sh PART [--quick]
-source "$(dirname "$0")/frame.sh" "$@"
+. "$(dirname "$(realpath "$0")")/frame.sh" "$@"
 
 orders_come
 step "inventory stands still for $fault s"

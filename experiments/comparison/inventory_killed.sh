@@ -8,7 +8,7 @@
 # Not shown: What a student does who was told 202 and hears nothing for as long as it lasts.
 # Takes: 54 s; --quick 12 s
 # Usage: experiments/comparison/inventory_killed.sh PART [--quick]
-source "$(dirname "$0")/frame.sh" "$@"
+. "$(dirname "$(realpath "$0")")/frame.sh" "$@"
 
 orders_come
 step "inventory is killed for $fault s"

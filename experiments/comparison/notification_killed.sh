@@ -8,7 +8,7 @@
 #   round.
 # Takes: 54 s; --quick 12 s
 # Usage: experiments/comparison/notification_killed.sh PART [--quick]
-source "$(dirname "$0")/frame.sh" "$@"
+. "$(dirname "$(realpath "$0")")/frame.sh" "$@"
 
 orders_come
 step "notification is killed for $fault s"

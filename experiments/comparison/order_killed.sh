@@ -9,7 +9,7 @@
 # Not shown: A client that tries again with its Idempotency-Key.
 # Takes: 53 s; --quick 12 s
 # Usage: experiments/comparison/order_killed.sh PART [--quick]
-source "$(dirname "$0")/frame.sh" "$@"
+. "$(dirname "$(realpath "$0")")/frame.sh" "$@"
 
 fault=$(full_or_quick 10 1)
 

@@ -35,6 +35,14 @@ REPLIES = {
 RETRY_AFTER = {503: {"Retry-After": "2"}, 504: {"Retry-After": "1"}}
 
 
+def _timeout(env: Mapping[str, str]) -> float:
+    """Return INVENTORY_TIMEOUT_MS in seconds. Raises ValueError."""
+    given = env.get("INVENTORY_TIMEOUT_MS", "5000")
+    if not given.isdecimal() or not 10 <= int(given) <= 60_000:
+        raise ValueError(f"INVENTORY_TIMEOUT_MS must be a number from 10 to 60000; it is {given}")
+    return int(given) / 1000
+
+
 def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the order service.
 
@@ -43,7 +51,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     database = Database(env.get("DATABASE_URL", "sqlite:///order.db"), order_store.metadata, pending.metadata)
     inventory = ServiceClient(env.get("INVENTORY_URL", "http://127.0.0.1:8001"))
     notification = ServiceClient(env.get("NOTIFICATION_URL", "http://127.0.0.1:8002"))
-    faults = Faults(ANSWERING | {"timeout"}, timeout=int(env.get("INVENTORY_TIMEOUT_MS", "5000")) / 1000)
+    faults = Faults(ANSWERING | {"timeout"}, timeout=_timeout(env))
     steps = PendingSteps(database)
     saga = OrderSaga(database=database, pending=steps, inventory=inventory, notification=notification, faults=faults)
     app = create_service("order", faults=faults, parts=[database, inventory, notification, steps, saga])

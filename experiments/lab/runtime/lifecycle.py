@@ -1,5 +1,6 @@
 """The verbs on services that both runtimes share: up, down, start and wait until ready, find by name, status."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -129,9 +130,18 @@ def find(runtime: Runtime, name: str) -> Service:
 
 
 def _last_log_lines(runtime: Runtime, service: Service) -> str:
-    """Return the end of a service's log, without our own question whether it is ready."""
+    """Return the end of a service's log, without our own question whether it is ready, and of a traceback the error."""
     lines = [line for line in runtime.logs(service, 500).splitlines() if '"path":"/ready"' not in line]
-    return "\n".join(f"  | {line}" for line in lines[-12:]) or "  | (nothing)"
+    return "\n".join(f"  | {_without_traceback(line)}" for line in lines[-12:]) or "  | (nothing)"
+
+
+def _without_traceback(line: str) -> str:
+    try:
+        shown = json.loads(line)
+        shown["error"] = shown["error"].splitlines()[-1]
+    except (ValueError, TypeError, LookupError):  # it holds none
+        return line
+    return json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
 
 
 def _check_other(runtime: Runtime, part: str) -> None:
