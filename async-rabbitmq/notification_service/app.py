@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
+from broker import asyncapi
 from broker.worker import Worker
 from campus import inbox, notifications
 from campus.database import Database
@@ -33,8 +34,11 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         registry=registry,
     )
     pruning = Pruning(database, inbox.inbox)
-    app = create_service("notification", faults=faults, parts=[database, worker, pruning], registry=registry)
+    app = create_service(
+        "notification", about=__doc__, faults=faults, parts=[database, worker, pruning], registry=registry
+    )
     show_notifications(app, database)
+    app.get("/asyncapi.json")(asyncapi.document)
     return app
 
 

@@ -3,14 +3,16 @@
 import os
 from collections.abc import Mapping, Sequence
 
+from broker import asyncapi
 from broker.worker import Worker
 from campus import order_projection, order_store, outbox
 from campus.database import Database
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Event, order_placed
 from campus.faults import CONSUMING, Faults
+from campus.openapi import IDEMPOTENCY_KEY, takes
 from campus.orders import FAILED, Order
 from campus.retry import WorkItem
-from campus.schemas import read_order
+from campus.schemas import ORDER_FORMS, read_order
 from campus.service import create_service, idempotency_key, json_body
 from campus.transaction import Transaction
 from campus.views import accepted, add_gauge, show_orders
@@ -39,9 +41,10 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         injects_faults=False,  # this service's faults are those of POST /order
         one_at_a_time=True,  # so that an order's events are applied in turn
     )
-    app = create_service("order", faults=faults, parts=[database, relay, worker], registry=registry)
+    app = create_service("order", about=__doc__, faults=faults, parts=[database, relay, worker], registry=registry)
 
     @app.post("/order")
+    @takes(*ORDER_FORMS, parameters=[IDEMPOTENCY_KEY], status=202)
     def place_order():
         """Accept an order; a repeated Idempotency-Key does nothing again."""
         user_id, items = read_order(json_body())
@@ -61,6 +64,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 
     show_orders(app, database)
     add_gauge(app, database, "outbox_depth", "Events that wait for the broker", outbox.depth)
+    app.get("/asyncapi.json")(asyncapi.document)
     return app
 
 

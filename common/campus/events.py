@@ -104,6 +104,14 @@ class Event:
         )
 
 
+def schema_of(event_type: str) -> dict[str, Any]:
+    """Return the JSON schema of one type of event, from the rules by which `parse` checks it."""
+    schema = _ENVELOPE.json_schema()
+    data = _DATA[event_type].json_schema()
+    schema["properties"] |= {"event_type": {"const": event_type}, "data": {"$ref": "#/$defs/data"}}
+    return schema | {"title": event_type, "$defs": data.pop("$defs", {}) | {"data": data}}
+
+
 def partition_of(key: bytes, partitions: int) -> int:
     """Return in which of so many partitions of a log the events with this key are.
 

@@ -28,7 +28,7 @@ class FaultConfig(Schema):
     jitter: Seconds = 0.0
     failure_rate: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0
     failure_mode: Literal["error", "reject", "hang", "drop"] = "error"
-    crash_point: Point = None  # ty: ignore[invalid-assignment]  # None is the default, and may not be sent
+    crash_point: Point = None  # ty: ignore[invalid-assignment]  # None is the default
     paused: Annotated[bool, Field(strict=True)] = False
     throttle: Seconds = 0.0
     timeout: Annotated[float, Field(strict=True, ge=0.01, le=60)] = None  # ty: ignore[invalid-assignment]
@@ -73,7 +73,10 @@ class Faults:
         self.reset()
 
     def configure(self, patch: Any) -> dict[str, Any]:
-        """Merge `patch` and return all faults. Raises a 400 Problem, with nothing changed, if it is bad."""
+        """Merge `patch` and return all faults; None puts one key back to no fault, and leaves the others.
+
+        Raises a 400 Problem, with nothing changed, if the patch is bad.
+        """
         given = self._check(patch)
         with self._lock:
             self._expire()
@@ -81,8 +84,18 @@ class Faults:
             if "seed" in given:
                 self._random = random.Random(given["seed"])
             if "expires_in" in given:
-                self._expires_at = self._clock() + given["expires_in"]
+                seconds = given["expires_in"]
+                self._expires_at = None if seconds is None else self._clock() + seconds
         return self.show()
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of what `configure` takes."""
+        known = FaultConfig.model_json_schema()["properties"]
+        rules = {key: {name: rule for name, rule in known[key].items() if name != "default"} for key in self._keys}
+        if "crash_point" in rules:
+            rules["crash_point"] = {"title": known["crash_point"]["title"], "enum": [*self._points]}
+        nullable = {key: {"anyOf": [rules[key], {"type": "null"}]} for key in sorted(rules)}
+        return {"type": "object", "properties": nullable, "additionalProperties": False}
 
     def show(self) -> dict[str, Any]:
         """Return the value of every key that this service understands; `expires_in` counts down."""
@@ -183,13 +196,17 @@ class Faults:
             return wait, self._random.random() < config.failure_rate
 
     def _check(self, patch: Any) -> dict[str, Any]:
+        known = FaultConfig.model_fields
+        unset = {key for key in known if patch.get(key, "") is None} if isinstance(patch, dict) else set()
+        rest = {key: value for key, value in patch.items() if key not in unset} if unset else patch
         try:
-            given = FaultConfig.model_validate(patch).model_dump(exclude_unset=True)
+            given = FaultConfig.model_validate(rest).model_dump(exclude_unset=True)
         except ValidationError as error:
             raise bad_request(errors_of(error)) from None
-        errors = [{"field": key, "why": "this service has no such fault"} for key in given if key not in self._keys]
+        foreign = sorted((given.keys() | unset) - self._keys)
+        errors = [{"field": key, "why": "this service has no such fault"} for key in foreign]
         if given.get("crash_point", self._points[0]) not in self._points:
             errors.append({"field": "crash_point", "why": f"this service has {', '.join(self._points)}"})
         if errors:
             raise bad_request(errors)
-        return given
+        return given | {key: getattr(self._defaults, key) for key in unset}

@@ -46,6 +46,9 @@ class ShortOrderSchema(Schema):
     user_id: Name = "guest"
 
 
+ORDER_FORMS = OrderSchema, ShortOrderSchema
+
+
 class StoredLine(Schema):
     """A line after adding up."""
 

@@ -8,32 +8,33 @@ def reserve(): ...
 
 import contextlib
 import functools
-import hmac
 import logging
-import os
 import re
 import socket
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Flask, Response, abort, g, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from flask.json.provider import JSONProvider
 from gunicorn.http.errors import ParseException
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from werkzeug.exceptions import HTTPException
 
-from campus import clock, jsons, logs
+from campus import clock, documents, jsons, logs
+from campus.bodies import json_body as json_body  # beside what else a view needs
+from campus.configure import add_configure
 from campus.database import CommitUnknown, DatabaseDown
 from campus.faults import Drop, Faults, Hang
 from campus.lifecycle import Lifecycle, Part
+from campus.openapi import MAX_PAGE
 from campus.partial_request import MAX_BODY
 from campus.problems import CONTENT_TYPE, Problem
 from campus.readiness import add_health
+from campus.same_origin import check_origin
 from campus.schemas import bad_request
 
 log = logging.getLogger("campus")
 
-MAX_PAGE = 1000
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -53,11 +54,12 @@ class Json(JSONProvider):
 def create_service(
     name: str,
     *,
+    about: str | None = None,
     faults: Faults,
     parts: Sequence[Part],
     registry: CollectorRegistry | None = None,
 ) -> Flask:
-    """Return a Flask app with everything but the service's own endpoints.
+    """Return a Flask app with everything but the service's own endpoints; `about` is what its documents say it is.
 
     `parts` start and stop with the service. Give the `registry` in which a part has put metrics of its own.
     """
@@ -70,25 +72,18 @@ def create_service(
     _watch_requests(app, lifecycle.registry)
     _answer_errors(app)
     add_health(app, name, lifecycle.checks)
-    _add_configure(app, faults)
-    app.add_url_rule("/metrics", "metrics", lambda: Response(generate_latest(lifecycle.registry), 200, _PROMETHEUS))
+    add_configure(app, faults)
+    documents.add_documents(app, about or name)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        """Show the service's figures, as Prometheus reads them."""
+        return Response(generate_latest(lifecycle.registry), 200, _PROMETHEUS)
+
     return app
 
 
 _PROMETHEUS = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-
-
-def json_body() -> Any:
-    """Return the request's JSON. Raises a 415, 413 or 400 Problem."""
-    if request.environ.get("CONTENT_TYPE") != "application/json" and request.mimetype != "application/json":
-        raise Problem(415, "unsupported-media-type", "Send application/json.")
-    data = request.get_data()
-    if len(data) > MAX_BODY:
-        abort(413)
-    try:
-        return jsons.loads(data)
-    except ValueError as error:
-        raise bad_request([{"field": "(body)", "why": f"this is not JSON: {error}"}]) from None
 
 
 def bind_order_id(order_id: str) -> None:
@@ -137,6 +132,7 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
         g.request_id = given if _REQUEST_ID.fullmatch(given) else clock.random_id()
         if "\0" in request.path or b"%00" in request.query_string:  # PostgreSQL knows no such text
             raise bad_request([{"field": "(address)", "why": "must not contain NUL"}])
+        check_origin()
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -222,23 +218,3 @@ def _close_connection() -> None:
     if connection is not None:
         with contextlib.suppress(OSError):  # the caller may have closed it first
             connection.shutdown(socket.SHUT_RDWR)
-
-
-def _add_configure(app: Flask, faults: Faults) -> None:
-    token = os.environ.get("CONFIGURE_TOKEN", "")
-
-    def check_token() -> None:
-        sent = request.headers.get("Authorization", "")
-        if token and not hmac.compare_digest(sent.encode(), f"Bearer {token}".encode()):
-            headers = {"WWW-Authenticate": "Bearer"}
-            raise Problem(401, "token-required", "Send CONFIGURE_TOKEN as a bearer token.", headers=headers)
-
-    @app.route("/configure", methods=["GET", "POST", "DELETE"])
-    def configure() -> dict[str, Any]:
-        """Show (GET), merge (POST) or reset (DELETE) the faults."""
-        check_token()
-        if request.method == "POST":
-            config = faults.configure(json_body())
-        else:
-            config = faults.reset() if request.method == "DELETE" else faults.show()
-        return {"status": "configured", "config": config}

@@ -9,9 +9,10 @@ from prometheus_client import Gauge
 from campus import notifications, order_store, stock
 from campus.bounded import Bounded
 from campus.database import Database
+from campus.openapi import ORDER_ID, PAGE, STATUS, takes
 from campus.orders import NOTIFIED, STATUSES, Order
 from campus.problems import Problem
-from campus.schemas import bad_request, read_stock_change
+from campus.schemas import StockSchema, bad_request, read_stock_change
 from campus.service import bind_order_id, json_body, listing, page_request
 
 GAUGE_SECONDS = 0.3  # how long `GET /metrics` waits for one figure
@@ -39,6 +40,7 @@ def show_orders(app: Flask, database: Database) -> None:
         return found.as_dict()
 
     @app.get("/orders")
+    @takes(parameters=[STATUS, *PAGE])
     def orders() -> dict[str, Any]:
         """List the orders, oldest first, in pages; `status` picks those in one state."""
         query = page_request("status")
@@ -62,6 +64,7 @@ def show_stock(app: Flask, database: Database) -> None:
         return found
 
     @app.get("/reservations")
+    @takes(parameters=PAGE)
     def reservations() -> dict[str, Any]:
         """List the reservations, in pages."""
         query = page_request()
@@ -75,6 +78,7 @@ def show_stock(app: Flask, database: Database) -> None:
             return {"stock": stock.levels(tx)}
 
     @app.post("/stock")
+    @takes(StockSchema)
     def change_stock() -> dict[str, Any]:
         """Set or add to what is on hand of one sku."""
         change = read_stock_change(json_body())
@@ -87,6 +91,7 @@ def show_notifications(app: Flask, database: Database) -> None:
     """Add `GET /notifications`."""
 
     @app.get("/notifications", endpoint="notifications")
+    @takes(parameters=[ORDER_ID, *PAGE])
     def list_notifications() -> dict[str, Any]:
         """List what was sent, in pages, or for one order."""
         query = page_request("order_id")

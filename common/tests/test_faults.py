@@ -253,5 +253,26 @@ def test_any_patch_is_taken_whole_or_refused_whole(patch):
         assert faults.show() == before
     else:
         expired = patch.get("expires_in") == 0
-        given = patch | {key: round(patch[key], 3) for key in patch if key == "expires_in"}  # shown to the millisecond
+        shown = patch | {"expires_in": round(patch["expires_in"], 3)} if patch.get("expires_in") else patch  # to the ms
+        given = {key: NO_FAULT[key] if value is None else value for key, value in shown.items()}
         assert after == (NO_FAULT if expired else before | given)
+
+
+def test_null_unsets_one_key_and_leaves_the_others(clock):
+    faults = make(clock)
+    faults.configure({"delay": 2, "crash_point": "after_commit", "seed": 3, "expires_in": 30})
+    assert faults.configure({"crash_point": None, "expires_in": None}) == NO_FAULT | {"delay": 2, "seed": 3}
+    clock.now += 60  # nothing expires any more
+    assert faults.show()["delay"] == 2
+    assert faults.configure({"delay": None, "failure_mode": "hang"})["delay"] == 0
+
+
+def test_null_for_a_key_that_there_is_not_is_refused(clock):
+    assert configured(make(clock), {"delay": 1, "nothing": None}) is None
+    assert configured(Faults(frozenset({"delay"})), {"paused": None}) is None
+
+
+def test_the_schema_has_the_keys_and_points_of_this_service():
+    schema = Faults(frozenset({"delay", "crash_point"}), points=("after_publish",)).schema()
+    assert list(schema["properties"]) == ["crash_point", "delay"]
+    assert schema["properties"]["crash_point"]["anyOf"][0]["enum"] == ["after_publish"]

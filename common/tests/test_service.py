@@ -379,3 +379,36 @@ def test_the_right_token_is_accepted(monkeypatch):
     client = create_service("cafe", faults=Faults(ANSWERING), parts=[]).test_client()
     response = client.post("/configure", json={"delay": 1}, headers={"Authorization": "Bearer secret"})
     assert response.json["config"]["delay"] == 1.0
+
+
+PAGES = {
+    "another host": {"Origin": "http://evil.example"},
+    "another port": {"Origin": "http://localhost:9999"},
+    "no origin at all": {"Origin": "null"},
+    "cross-site": {"Sec-Fetch-Site": "cross-site"},
+    "same site, another port": {"Sec-Fetch-Site": "same-site"},
+    "a name that points here": {"Host": "evil.example", "Origin": "http://evil.example"},
+}
+
+
+@pytest.mark.parametrize("headers", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize("call", [("POST", "/configure"), ("DELETE", "/configure"), ("POST", "/echo")])
+def test_a_page_from_elsewhere_changes_nothing(client, call, headers):
+    client.post("/configure", json={"delay": 1})
+    method, path = call
+    answer = client.open(path, method=method, json={"delay": 2}, headers=headers)
+    assert (answer.status_code, answer.json["type"]) == (403, "urn:campus:problem:other-origin")
+    assert client.get("/configure", headers=headers).json["config"]["delay"] == 1
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"},
+                                     {"Host": "127.0.0.1:8000", "Origin": "http://127.0.0.1:8000"}])  # fmt: skip
+def test_programs_and_the_services_own_page_are_served(client, headers):
+    assert client.post("/echo", json=1, headers=headers).status_code == 200
+
+
+def test_a_browser_gets_a_page_with_links_and_a_program_gets_json(client):
+    page = client.get("/", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert page.mimetype == "text/html"
+    assert '<a href="/openapi.json">' in page.text
+    assert client.get("/").json["documents"] == ["/openapi.json"]

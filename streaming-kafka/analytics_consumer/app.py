@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from broker import asyncapi
 from campus.database import Database
 from campus.faults import CONSUMING, Faults
 from campus.pruning import Pruning
@@ -36,8 +37,11 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         env.get("KAFKA_BOOTSTRAP", "127.0.0.1:8024"), database=database, faults=faults, registry=registry, show=show
     )
     pruning = Pruning(database, counts.seen)
-    app = create_service("analytics", faults=faults, parts=[database, projection, pruning], registry=registry)
+    app = create_service(
+        "analytics", about=__doc__, faults=faults, parts=[database, projection, pruning], registry=registry
+    )
     app.get("/report")(report)
+    app.get("/asyncapi.json")(asyncapi.document)
     return app
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from broker import emitted_events, topics
+from broker import asyncapi, emitted_events, topics
 from broker.transactional_consumer import TransactionalConsumer
 from campus import stock
 from campus.database import Database
@@ -35,8 +35,11 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         registry=registry,
     )
     pruning = Pruning(database, emitted_events.emitted_events)
-    app = create_service("inventory", faults=faults, parts=[database, consumer, pruning], registry=registry)
+    app = create_service(
+        "inventory", about=__doc__, faults=faults, parts=[database, consumer, pruning], registry=registry
+    )
     show_stock(app, database)
+    app.get("/asyncapi.json")(asyncapi.document)
     return app
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from broker import emitted_events, topics
+from broker import asyncapi, emitted_events, topics
 from broker.transactional_consumer import TransactionalConsumer
 from campus import notifications
 from campus.database import Database
@@ -34,8 +34,11 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         registry=registry,
     )
     pruning = Pruning(database, emitted_events.emitted_events)
-    app = create_service("notification", faults=faults, parts=[database, consumer, pruning], registry=registry)
+    app = create_service(
+        "notification", about=__doc__, faults=faults, parts=[database, consumer, pruning], registry=registry
+    )
     show_notifications(app, database)
+    app.get("/asyncapi.json")(asyncapi.document)
     return app
 
 

@@ -3,18 +3,19 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from broker import topics
+from broker import asyncapi, topics
 from broker.producer import Producer
 from broker.transactional_consumer import TransactionalConsumer
 from campus import order_projection, order_store, pending
 from campus.database import Database
 from campus.events import Event
 from campus.faults import CONSUMING, Faults
+from campus.openapi import IDEMPOTENCY_KEY, takes
 from campus.orders import FAILED, Order
 from campus.pending import PendingSteps
 from campus.problems import Problem
 from campus.retry import WorkItem
-from campus.schemas import read_order
+from campus.schemas import ORDER_FORMS, read_order
 from campus.service import create_service, idempotency_key, json_body
 from campus.transaction import Transaction
 from campus.views import accepted, show_orders
@@ -22,7 +23,7 @@ from flask import Flask, g
 from prometheus_client import CollectorRegistry
 
 from producer_order import parked_events
-from producer_order.bulk import produce, read_bulk
+from producer_order.bulk import BULK_FORMS, produce, read_bulk
 from producer_order.order_publisher import OrderPublisher
 
 
@@ -49,9 +50,10 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         one_at_a_time=True,  # so that an order's events are applied in turn
     )
     parts = [database, steps, producer, order_publisher, consumer]
-    app = create_service("order", faults=faults, parts=parts, registry=registry)
+    app = create_service("order", about=__doc__, faults=faults, parts=parts, registry=registry)
 
     @app.post("/order")
+    @takes(*ORDER_FORMS, parameters=[IDEMPOTENCY_KEY], status=202)
     def place_order():
         """Accept an order; a repeated Idempotency-Key does nothing again."""
         user_id, items = read_order(json_body())
@@ -63,6 +65,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         return accepted(order_publisher.place(order, key))
 
     @app.post("/orders/bulk")
+    @takes(*BULK_FORMS, status=202)
     def place_orders():
         """Accept many orders: a list of them, the same one so many times, or so many drawn from a seed."""
         wanted = read_bulk(json_body())
@@ -72,6 +75,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
             return produce(producer, wanted, g.request_id), 202
 
     show_orders(app, database)
+    app.get("/asyncapi.json")(asyncapi.document)
     return app
 
 

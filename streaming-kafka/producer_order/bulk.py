@@ -12,8 +12,8 @@ from broker.producer import BrokerDown, Producer
 from campus.events import Event, order_placed
 from campus.orders import Item, Order, drawn
 from campus.problems import Problem
-from campus.schemas import Schema, ShortOrderSchema, bad_request, check, read_order
-from pydantic import Field
+from campus.schemas import OrderSchema, Schema, ShortOrderSchema, bad_request, check, read_order
+from pydantic import Field, RootModel
 
 MAX_ORDERS = 100_000
 
@@ -28,10 +28,18 @@ class CountSchema(Schema):
     seed: Annotated[int, Field(strict=True, ge=0, le=2**31)] = 1
 
 
+class OrderList(RootModel[list[OrderSchema | ShortOrderSchema]]):
+    """Orders, each in either form of `POST /order`."""
+
+
 class RepeatSchema(ShortOrderSchema):
     """`{"count": 10000, "item": "burger", "qty": 1}`: the short form of `POST /order`, so many times."""
 
     count: Count
+
+
+# A list of orders is the third form: `read_order` checks each.
+BULK_FORMS = CountSchema, RepeatSchema, OrderList
 
 
 def read_bulk(body: Any) -> Iterator[Wanted]:

@@ -7,6 +7,7 @@ from typing import Any
 from campus import stock
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
+from campus.openapi import takes
 from campus.orders import add_up
 from campus.problems import Problem
 from campus.schemas import ReleaseSchema, ReserveSchema, check
@@ -23,9 +24,10 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     with database.transaction() as tx:
         stock.fill(tx, env.get("INITIAL_STOCK"))
     faults = Faults(ANSWERING)
-    app = create_service("inventory", faults=faults, parts=[database])
+    app = create_service("inventory", about=__doc__, faults=faults, parts=[database])
 
     @app.post("/reserve")
+    @takes(ReserveSchema)
     def reserve():
         """Reserve every line of an order or none; a second call answers with the first verdict."""
         body = check(ReserveSchema, json_body())
@@ -39,6 +41,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         return verdict(reservation)
 
     @app.post("/release")
+    @takes(ReleaseSchema)
     def release():
         """Give back what an order holds. An order not seen yet is closed: its reservation would come too late."""
         body = check(ReleaseSchema, json_body())

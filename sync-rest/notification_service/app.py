@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from campus import notifications
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
+from campus.openapi import takes
 from campus.problems import Problem
 from campus.schemas import SendSchema, check
 from campus.service import bind_order_id, create_service, json_body
@@ -17,9 +18,10 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     """Create the notification service. `env` holds DATABASE_URL."""
     database = Database(env.get("DATABASE_URL", "sqlite:///notification.db"), notifications.metadata)
     faults = Faults(ANSWERING)
-    app = create_service("notification", faults=faults, parts=[database])
+    app = create_service("notification", about=__doc__, faults=faults, parts=[database])
 
     @app.post("/send")
+    @takes(SendSchema)
     def send():
         """Notify the student; a second call for the same order answers with the first notification."""
         body = check(SendSchema, json_body())

@@ -7,10 +7,11 @@ from typing import Any
 from campus import order_store, pending
 from campus.database import Database, DatabaseDown
 from campus.faults import ANSWERING, Faults
+from campus.openapi import IDEMPOTENCY_KEY, takes
 from campus.orders import NOTIFIED, RESERVED, Order
 from campus.pending import PendingSteps
 from campus.problems import Problem
-from campus.schemas import read_order
+from campus.schemas import ORDER_FORMS, read_order
 from campus.service import bind_order_id, create_service, idempotency_key, json_body
 from campus.service_client import ServiceClient
 from campus.views import add_gauge, show_orders
@@ -54,9 +55,10 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
     faults = Faults(ANSWERING | {"timeout"}, timeout=_timeout(env))
     steps = PendingSteps(database)
     saga = OrderSaga(database=database, pending=steps, inventory=inventory, notification=notification, faults=faults)
-    app = create_service("order", faults=faults, parts=[database, inventory, notification, steps, saga])
+    app = create_service("order", about=__doc__, faults=faults, parts=[database, inventory, notification, steps, saga])
 
     @app.post("/order")
+    @takes(*ORDER_FORMS, parameters=[IDEMPOTENCY_KEY], status=201)
     def place_order():
         """Place an order, reserve its items, notify the student; a repeated Idempotency-Key does nothing again."""
         user_id, items = read_order(json_body())

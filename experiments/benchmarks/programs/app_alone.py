@@ -10,7 +10,7 @@ from flask import Flask, g
 def create_app() -> Flask:
     """Create the app."""
     faults = Faults(ANSWERING)
-    app = create_service("alone", faults=faults, parts=[])
+    app = create_service("alone", about=__doc__, faults=faults, parts=[])
 
     @app.post("/order")
     def place_order():

@@ -115,6 +115,7 @@ def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
     crash_point=after_commit      the process kills itself there, once
     timeout=1                     (order) time-out of its calls
     expires_in=30                 all faults end after 30 s
+    crash_point=null              this key back to no fault; the others stay
     """
     found = lifecycle.find(lifecycle.choose(), service)
     if reset:
