@@ -27,10 +27,11 @@ bin=$PWD/.lab/venv/bin
 shell_files=(lab run_tests.sh .ci/run .devcontainer/post-create experiments/*.sh experiments/comparison/*.sh experiments/broken/*.sh)
 selection=$# # how many arguments pytest gets from the user: with some, it may be that nothing is selected
 two=() # how two files are tested at a time: not with the user's arguments, as --pdb and the like want one process
-case ${1:-} in
-  '') set -- -m 'not long' ;;
-  --all) shift && selection=$# ;;
-esac
+if [[ ${1:-} == --all ]]; then
+  shift
+  selection=$#
+  set -- -m '' "$@" # pyproject.toml leaves the long ones out
+fi
 if [[ $selection -eq 0 ]]; then
   two=(-n 2 --dist loadfile)
   set -- --durations=10 --durations-min=10 "$@"

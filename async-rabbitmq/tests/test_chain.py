@@ -100,7 +100,7 @@ def test_failing_messages_are_tried_again_and_done_after_the_reset(chain):
 @pytest.mark.promise("b-down", "answers")
 def test_orders_are_accepted_while_the_broker_is_dead_and_done_when_it_is_back(chain, background):
     futures = [background.submit(chain.place) for _ in range(100)]
-    chain.node.kill()
+    chain.node.crash()
     placed = [future.result(60) for future in futures] + [chain.place() for _ in range(20)]
     assert chain.depth() >= 20
     wait_until(lambda: "RabbitMQ cannot be reached" in chain.why(chain.order))

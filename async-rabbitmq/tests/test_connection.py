@@ -240,7 +240,7 @@ def test_while_rabbitmq_takes_no_messages_it_is_said_and_nothing_is_lost(broker,
 def test_publisher_and_consumer_come_back_when_the_broker_does(broker, publisher, consumer):
     publish(publisher, letter("before"))
     (taken,) = take(consumer, 1)
-    broker.kill()
+    broker.crash()
     wait_until(lambda: fails(publisher.check, "RabbitMQ cannot be reached"))
     wait_until(lambda: not works(consumer.check))
     assert not consumer.holds(taken)

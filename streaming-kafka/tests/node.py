@@ -4,13 +4,14 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 from broker import kafka_workarounds, topics
 from campus.events import Event
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import MemberToRemove
-from kafka.errors import CoordinatorNotAvailableError
+from kafka.errors import CoordinatorNotAvailableError, KafkaError
 from kafka.structs import OffsetAndMetadata
 from lab.brokers import probe
 from lab.runtime import install
@@ -28,19 +29,28 @@ class Node(Process):
         ports = {"KAFKA": self.port, "KAFKA_CONTROLLER": free_port(), "KAFKA_INSIDE": free_port()}
         self._ports = {f"{name}_PORT": str(port) for name, port in ports.items()}
         self.bootstrap = f"127.0.0.1:{self.port}"
+        self._stood_still = False
 
     def start(self) -> None:
-        """Start it, or let it go on, and wait until it answers."""
+        """Start it, or let it go on, and wait until it answers.
+
+        When it goes on after more than 9 s, its controller takes it for dead, and knows of no broker for a moment.
+        """
         if self.runs:
             self.signal(signal.SIGCONT)
         else:
+            self._stood_still = False
             install.ensure("kafka")
             command = [PART / "broker" / "private_node", self._folder / "node"]
             self.run(command, folder=self._folder, env=self._ports)
         wait_until(self._answers, 150, what="Kafka answers", alive=self)
+        if self._stood_still:
+            wait_until(self._stays, 60, what="Kafka's controller knows its broker", alive=self)
+            self._stood_still = False
 
     def signal(self, number: int) -> None:
         """Send it a signal: SIGSTOP freezes it, and its port still takes connections."""
+        self._stood_still |= number == signal.SIGSTOP
         os.killpg(self.process.pid, number)
 
     def end(self, partition: TopicPartition) -> int:
@@ -111,6 +121,19 @@ class Node(Process):
         with contextlib.closing(KafkaConsumer(bootstrap_servers=self.bootstrap, group_id=group)) as consumer:
             consumer.assign([partition])
             consumer.commit({partition: OffsetAndMetadata(offset, "", -1)})
+
+    def _stays(self) -> bool:
+        """Whether the broker is in its own list of brokers five times in a second."""
+        with (
+            contextlib.suppress(KafkaError),
+            contextlib.closing(KafkaAdminClient(bootstrap_servers=self.bootstrap)) as admin,
+        ):
+            for _ in range(5):
+                if not admin.describe_cluster()["brokers"]:
+                    return False
+                time.sleep(0.2)
+            return True
+        return False
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:

@@ -54,5 +54,5 @@ def test_a_frozen_broker_is_not_there(node):
     try:
         assert "timed out" in clients.trouble(node.bootstrap)
     finally:
-        node.signal(signal.SIGCONT)
+        node.start()
     assert clients.trouble(node.bootstrap) is None

@@ -75,7 +75,7 @@ def test_it_is_ready_when_it_has_its_place_and_the_broker_answers(join, node):
     try:
         assert ready(member).startswith("Kafka cannot be reached")
     finally:
-        node.signal(signal.SIGCONT)
+        node.start()
     wait_until(lambda: has_place(member) and ready(member) == "ok")
 
 

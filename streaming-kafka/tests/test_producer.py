@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from signal import SIGCONT, SIGSTOP
+from signal import SIGSTOP
 
 import psutil
 import pytest
@@ -80,7 +80,7 @@ def test_a_frozen_broker_leaves_requests_unsure_in_time_and_later_ones_refused(p
     assert [bool(outcome) for [outcome] in outcomes] == [True] * 4
     with pytest.raises(BrokerDown):
         producer.publish([event()])
-    node.signal(SIGCONT)
+    node.start()
     connect(producer)
     assert producer.publish([event()]) == [None]
 

@@ -46,7 +46,7 @@ class Frozen:
         self._node.signal(signal.SIGSTOP)
 
     def __exit__(self, *_) -> None:
-        self._node.signal(signal.SIGCONT)
+        self._node.start()
 
 
 def outlasts(call, seconds: float) -> threading.Thread | None:
