@@ -95,26 +95,40 @@ class BrokerConnection(Part):
         if asked is not None and (silent := clock.monotonic() - asked) > ANSWER_SECONDS:
             raise BrokerDown(f"RabbitMQ has not answered for {silent:.0f} s")
 
+    def connect(self) -> SelectConnection:
+        """Begin one connection, and return it: it works while its event loop runs."""
+        connection = SelectConnection(
+            self._parameters,
+            on_open_callback=self._on_open,
+            on_open_error_callback=self._on_closed,
+            on_close_callback=self._on_closed,
+        )
+        with self._changing:
+            self._connection = connection
+        connection.ioloop.call_later(OPEN_SECONDS, self._give_up_opening)
+        return connection
+
+    def ended(self, *, was_open: bool) -> float:
+        """Let go of the connection whose event loop has ended; return how long to wait before the next."""
+        self._forget_connection()
+        self._set_pause(was_open)
+        return self._pause
+
     def _run(self) -> None:
         while not self._stopping.wait(self._pause):
             was_open = False
             try:
-                connection = SelectConnection(
-                    self._parameters,
-                    on_open_callback=self._on_open,
-                    on_open_error_callback=self._on_closed,
-                    on_close_callback=self._on_closed,
-                )
-                with self._changing:
-                    self._connection = connection
-                connection.ioloop.call_later(OPEN_SECONDS, self._give_up_opening)
-                connection.ioloop.start()
+                self.connect().ioloop.start()
                 was_open = self._channel is not None
             except Exception as error:  # whatever it is, the next connection may work
                 log.exception("%s: the connection broke", self._name)
                 self._why = f"{type(error).__name__}: {error}"
-            self._forget_connection()
-            self._set_pause(was_open)
+            self.ended(was_open=was_open)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a channel on which the topology is declared."""
+        return self._channel is not None
 
     def _set_pause(self, was_open: bool) -> None:
         refused, self._refused = self._refused, None

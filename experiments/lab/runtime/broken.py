@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
-from lab.paths import PARTS, ROOT
+from lab.paths import PARTS, ROOT, relative
 from lab.services import Service
 
 FOLDER = ROOT / "experiments/broken"
@@ -63,10 +63,17 @@ def _there() -> list[str]:
 
 def named(name: str) -> BrokenVersion:
     """Return the version of this name. Raises LabError."""
-    path = FOLDER / f"{name}.py"
     if name not in _there():
         raise LabError(f"there is no broken version {name}", f"there are: {', '.join(_there())}")
-    module = ast.parse(path.read_text())
+    return read(FOLDER / f"{name}.py")
+
+
+def read(path: Path) -> BrokenVersion:
+    """Return what a file of this form says of itself. Raises LabError."""
+    try:
+        module = ast.parse(path.read_text())
+    except (OSError, SyntaxError) as error:
+        raise LabError(f"{path} cannot be read: {error}") from None
     said = {
         target.id.lower(): ast.literal_eval(node.value)
         for node in module.body
@@ -75,9 +82,9 @@ def named(name: str) -> BrokenVersion:
         if isinstance(target, ast.Name) and target.id in SAID
     }
     if len(said) < len(SAID):
-        raise LabError(f"{path.relative_to(ROOT)} does not set all of {', '.join(SAID)}")
+        raise LabError(f"{relative(path)} does not set all of {', '.join(SAID)}")
     title = (ast.get_docstring(module) or "").partition("\n")[0]
-    return BrokenVersion(name=name, title=title, **said)
+    return BrokenVersion(name=path.stem, title=title, **said)
 
 
 def chosen(env: Mapping[str, str] = os.environ) -> BrokenVersion | None:
