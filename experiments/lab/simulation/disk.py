@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from campus.database import Database, DatabaseDown
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData
 
 
 class Disk(Database):
@@ -45,7 +45,7 @@ class Disk(Database):
         self.fails = False
         with super().transaction() as tx:
             for name in self._names:
-                tx.execute(text(f"DELETE FROM {name}"))
+                tx.execute(f"DELETE FROM {name}")
 
     def close(self) -> None:
         """Keep it: the process is gone, and the disk is not."""

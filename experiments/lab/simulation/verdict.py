@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from campus import notifications, order_store, stock
-from sqlalchemy import text
 
 from lab.checker import invariants
 from lab.history.model import Run
@@ -15,7 +14,7 @@ from lab.verdict import FAIL
 ROUND_SECONDS = 0.25
 MAX_ROUNDS = 160  # 40 s: what waited for a fault goes on within 30 s of its end
 SENTINEL = "after"  # an order that is sent after healing: it shows that things work again
-_OPEN = text("SELECT count(*) FROM orders WHERE status NOT IN ('notified', 'failed') OR pending IS NOT NULL")
+_OPEN = "SELECT count(*) FROM orders WHERE status NOT IN ('notified', 'failed') OR pending IS NOT NULL"
 ALL = 1000
 
 
@@ -70,7 +69,7 @@ def heal(sim: Simulation) -> None:
 def waits_for(sim: Simulation) -> str | None:
     """Return what is not done yet."""
     with sim.disks["order"].look() as tx:
-        count = tx.execute(_OPEN).scalar()
+        count = tx.execute(_OPEN).fetchone()[0]
     return f"{count} orders are not final" if count else sim.part.waits_for()
 
 
