@@ -91,20 +91,23 @@ def output_of(name: str, part: str, words: Sequence[str], core: str = "") -> lis
 
 
 def printed(words: Sequence[str], log: str, part: str, env: dict[str, str]) -> list[dict[str, Any]]:
-    """Run a Python program to its end; return the JSON lines that it printed. Raises LabError."""
+    """Run a Python program to its end; return the JSON objects that it printed. Raises LabError.
+
+    A client library may write warnings between them, as librdkafka does while Kafka still loads its coordinators.
+    """
     file = FOLDER / log
     file.unlink(missing_ok=True)
     record = _start(words, log, env, part)
     try:
         if process := record.process():
             process.wait(timeout=120)
-        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        lines = [json.loads(line) for line in file.read_text().splitlines() if line.startswith("{")]
     except (ValueError, psutil.TimeoutExpired):
         lines = []
     finally:
         record.stop()
     if not lines:
-        raise LabError(f"{words[-1]} failed", f"see {relative(file)}")
+        raise LabError(f"{' '.join(words)} failed", f"see {relative(file)}")
     return lines
 
 
