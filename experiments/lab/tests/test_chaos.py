@@ -161,13 +161,13 @@ def noted(recorder: RunRecorder, kind: str) -> list[dict]:
 def test_what_is_done_is_noted_as_the_scripts_do_it(recorder, machine):
     faults = [Fault(0.1, "kill", "inventory", 0.3), Fault(0.2, "freeze", "order", 0.1)]
     chaos_run.carry_out(recorder, faults, lambda _: None)
-    assert machine.done == ["kill inventory", "pause order", "unpause order", "start inventory"]
-    assert [(e["verb"], e["service"]) for e in noted(recorder, "fault")] == [
-        ("kill", "inventory"), ("pause", "order"), ("unpause", "order"), ("start", "inventory"),
-    ]  # fmt: skip
+    # each fault has a thread of its own: their order among themselves is the machine's affair
+    assert [done for done in machine.done if "inventory" in done] == ["kill inventory", "start inventory"]
+    assert [done for done in machine.done if "order" in done] == ["pause order", "unpause order"]
+    assert sorted(f"{e['verb']} {e['service']}" for e in noted(recorder, "fault")) == sorted(machine.done)
     began = noted(recorder, "begins")[0]["at"]
-    [order, inventory] = noted(recorder, "carried out")
-    assert (order["fault"], inventory["fault"]) == (1, 0)
+    inventory, order = sorted(noted(recorder, "carried out"), key=lambda note: note["fault"])
+    assert (inventory["fault"], order["fault"]) == (0, 1)
     assert order["done"]
     assert inventory["done"]
     assert order["began"] >= began + 0.2
