@@ -1,34 +1,10 @@
 """What happened in a run, in order: the same for two runs of one schedule. Diagrams are made from it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-CLIENT = "client"
+from lab.trace.entries import CLIENT, Entry
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line. With a `target` something travels to it from `source`; else it happens in `source`.
-
-    `kind` is call, reply, message, delivery, confirm, ack, commit, crash, still, fault or note. What travels and does
-    not arrive is `lost`. `about` holds the ids that the entry is about, where it is known.
-    """
-
-    at: float
-    depth: int  # how many frames stand still below this
-    kind: str
-    source: str
-    target: str | None
-    text: str
-    about: str = ""
-    lost: bool = False
-    again: bool = False  # a redelivery or a repetition
-
-    def line(self) -> str:
-        """Return it as text."""
-        arrow = f" {'-x' if self.lost else '->'} {self.target}" if self.target else ""
-        again = " (again)" if self.again else ""
-        return f"{self.at:8.2f} {'  ' * self.depth}{self.source}{arrow}: {self.kind} {self.text}{again}".rstrip()
+__all__ = ["CLIENT", "Entry", "Trace"]
 
 
 class Trace:
