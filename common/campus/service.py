@@ -35,6 +35,7 @@ from campus.schemas import bad_request
 
 log = logging.getLogger("campus")
 
+QUIET = ("health", "readiness")  # health checks ask again and again: logged only when the answer is bad
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -144,6 +145,8 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
         count, duration = meters(method, asked.endpoint or "none", response.status_code)
         count.inc()
         duration.observe(took)
+        if asked.endpoint in QUIET and response.status_code == 200:
+            return response
         fields = {
             "request_id": noted.request_id,
             "method": asked.method,

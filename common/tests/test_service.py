@@ -4,12 +4,14 @@ import contextlib
 import io
 import json
 import logging
+import platform
 import re
 import select
 import socket
 import sys
 import threading
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -245,7 +247,9 @@ def test_health_is_about_the_process_and_readiness_about_what_it_needs(client, o
     response = client.get("/ready")
     assert (response.status_code, response.json["status"]) == (503, "not ready")
     assert response.json["checks"] == {"oven": "ConnectionError: gone"}
-    assert client.get("/health").json == {"status": "ok", "service": "cafe"}
+    alive = client.get("/health").json
+    assert (alive["status"], alive["service"]) == ("ok", "cafe")
+    assert alive["versions"] | {"Python": platform.python_version(), "flask": version("flask")} == alive["versions"]
 
 
 def test_a_check_that_does_not_answer_is_named_and_does_not_keep_the_others_from_it(oven):

@@ -13,6 +13,9 @@ from lab.errors import LabError
 from lab.paths import PARTS, ROOT
 
 DATA_FORMAT = "lab.data-format"  # the label of a volume
+_ENV_LINE = re.compile(
+    r"""\s*(?:export\s+)?(\w+)\s*=\s*(?:'([^']*)'|"([^"]*)"|((?!['"])\S.*?))?(?:\s+\#.*)?\s*"""
+)  # NAME='value' # comment
 _VARIABLE = re.compile(r"\$\{(\w+)(?:(:?-)([^}]*))?\}")
 
 
@@ -45,11 +48,28 @@ def part_named(name: str) -> str:
     return name
 
 
-def services_of(part: str, env: Mapping[str, str] = os.environ) -> dict[str, Service]:
+def services_of(part: str, env: Mapping[str, str] | None = None) -> dict[str, Service]:
     """Return the part's services by name, in the order in which they start. Raises LabError."""
     path = ROOT / part / "docker-compose.yml"
-    described = _fill(yaml.safe_load(path.read_text())["services"], env)
-    return {name: _service(part, name, shape, path) for name, shape in described.items()}
+    described = _fill(yaml.safe_load(path.read_text())["services"], variables(part) if env is None else env)
+    runs = {name: shape for name, shape in described.items() if shape.get("scale") != 0}
+    return {name: _service(part, name, shape, path) for name, shape in runs.items()}
+
+
+def variables(part: str) -> dict[str, str]:
+    """Return the variables that fill a part's Compose file: those of its `.env`, and above them the environment's."""
+    file = ROOT / part / ".env"
+    return (read_env(file.read_text(errors="replace")) if file.exists() else {}) | dict(os.environ)
+
+
+def read_env(text: str) -> dict[str, str]:
+    """Return what the lines `NAME=value` of a `.env` file say: with quotes or without, perhaps after `export`."""
+    found = {}
+    for line in text.removeprefix("\ufeff").splitlines():
+        if match := _ENV_LINE.fullmatch(line):
+            name, single, double, plain = match.groups()
+            found[name] = next((value for value in (single, double) if value is not None), plain or "")
+    return found
 
 
 def data_format(part: str) -> str:

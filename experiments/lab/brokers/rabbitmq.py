@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import socket
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,20 @@ def in_plain_words(service: Service) -> Iterator[None]:
     except (AMQPError, OSError) as error:
         why = type(error).__name__
         raise LabError(f"RabbitMQ does not answer at 127.0.0.1:{service.port} ({why})", f"./lab start {NAME}") from None
+
+
+def version(service: Service) -> str:
+    """Return the release of RabbitMQ, as it says when a client connects. Raises LabError."""
+    from pika.frame import decode_frame
+
+    data = b""
+    with in_plain_words(service), socket.create_connection(("127.0.0.1", service.port), BUSY_SECONDS) as connection:
+        connection.sendall(b"AMQP\x00\x00\x09\x01")
+        while (frame := decode_frame(data)[1]) is None and (more := connection.recv(4096)):
+            data += more
+    method: Any = getattr(frame, "method", None)
+    said = method.server_properties["version"] if method else "unknown"
+    return said.decode() if isinstance(said, bytes) else said
 
 
 def ready(on: "BlockingChannel", queue: str) -> int:

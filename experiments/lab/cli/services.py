@@ -58,12 +58,11 @@ def status() -> None:
         return
     table = Table("service", "state", "ready", "port", "process", "faults", title=" and ".join(parts))
     for part in parts:
-        for service in services_of(part).values():
-            state = chosen.state(service)
-            ready, faults = inject.condition(service) if state == "running" else ("no", "")
+        services = services_of(part).values()
+        for service, seen in zip(services, chosen.look(services), strict=True):
+            ready, faults = inject.condition(service) if seen.state == "running" else ("no", "")
             name = service.name if len(parts) == 1 else f"{part}/{service.name}"
-            port, pid = str(service.port), str(chosen.pid(service) or "")
-            table.add_row(name, state, ready, port, pid, faults)
+            table.add_row(name, seen.state, ready, str(service.port), seen.process, faults)
             if service.name == "kafka" and (wrong := kafka_log.fault(chosen.logs(service, 500))):
                 say(wrong)
     Console().print(table)

@@ -1,6 +1,5 @@
 """Disturbing the services and mending them: each step is noted in the run that is under way, if there is one."""
 
-import os
 from typing import Any
 
 from lab import client
@@ -8,7 +7,7 @@ from lab.errors import LabError
 from lab.history import traffic
 from lab.history.recorder import RunRecorder
 from lab.runtime import lifecycle
-from lab.services import Service
+from lab.services import Service, variables
 
 ENDING = ("kill", "stop")
 FAULT_VERBS, RECOVERY_VERBS = ("kill", "stop", "pause"), ("start", "unpause")
@@ -53,9 +52,9 @@ def configured(service: Service) -> dict[str, Any]:
     return _asked("GET", service)
 
 
-def token() -> dict[str, str]:
-    """Return the header that `/configure` may ask for."""
-    secret = os.environ.get("CONFIGURE_TOKEN")
+def token(service: Service) -> dict[str, str]:
+    """Return the header that a service's `/configure` may ask for."""
+    secret = variables(service.part).get("CONFIGURE_TOKEN")
     return {"Authorization": f"Bearer {secret}"} if secret else {}
 
 
@@ -72,7 +71,7 @@ def condition(service: Service) -> tuple[str, str]:
     for what, said in checks.items():
         if said != "ok":
             bad.setdefault(said, []).append(what)
-    config = client.call("GET", f"{url}/configure", headers=token()).json().get("config", {})
+    config = client.call("GET", f"{url}/configure", headers=token(service)).json().get("config", {})
     usual = {"failure_mode": "error", "timeout": config.get("timeout")}
     faults = [f"{key}={value}" for key, value in config.items() if value and value != usual.get(key)]
     return "; ".join(f"{', '.join(whats)}: {said}" for said, whats in bad.items()) or "yes", " ".join(faults)
@@ -81,7 +80,7 @@ def condition(service: Service) -> tuple[str, str]:
 def _asked(method: str, service: Service, **options: Any) -> dict[str, Any]:
     if service.is_broker:
         raise LabError(f"{service.name} is a broker and has no /configure", f"./lab kill {service.name}, pause, stop")
-    reply = client.call(method, f"{service.url}/configure", headers=token(), **options)
+    reply = client.call(method, f"{service.url}/configure", headers=token(service), **options)
     if reply.status_code == 200:
         return reply.json()["config"]
     try:

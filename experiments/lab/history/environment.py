@@ -1,30 +1,49 @@
 """Where a run takes place: the commit, the machine, the versions."""
 
-import platform
+import re
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-import psutil
-
+from lab import client
+from lab.brokers import rabbitmq
+from lab.runtime.lifecycle import Runtime
+from lab.services import Service
 from lab.version import CODE, Commit, commit
 
-PACKAGES = ("flask", "gunicorn", "urllib3", "sqlalchemy", "pydantic", "pika", "kafka-python", "aiohttp")
 
+def environment(runtime: Runtime, services: Mapping[str, Service]) -> dict[str, Any]:
+    """Return where a run takes place: the commit, the machine of the services, and what really runs there.
 
-def environment(runtime_name: str) -> dict[str, Any]:
-    """Return where a run takes place: the machine, the versions, and the commit.
-
-    The commit has `+changes` when the code differs from it.
+    `versions` are those that the services say of themselves, and that of the load generator's client; `broker` is the
+    broker's own. With Docker there are also `engine`, the versions of Docker, and `images`, the ids of the images. The
+    services must be up.
     """
-    found = code()
+    told = client.try_get(f"{services['order'].url}/health", timeout=5.0)
     return {
-        "commit": f"{found.id}{'+changes' if found.changes else ''}" or "none",
-        "runtime": runtime_name,
-        "cores": psutil.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.machine()}",
-        "versions": {"Python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "commit": commit_of_run(),
+        "runtime": runtime.name,
+        **runtime.facts(services),
+        "versions": (told.json()["versions"] if told is not None else {}) | {"aiohttp": version("aiohttp")},
+        **_broker(runtime, services),
     }
+
+
+def commit_of_run() -> str:
+    """Return the commit, with `+changes` when the code differs from it."""
+    found = code()
+    return f"{found.id}{'+changes' if found.changes else ''}" or "none"
+
+
+def _broker(runtime: Runtime, services: Mapping[str, Service]) -> dict[str, dict[str, str]]:
+    """Return the broker's name and version as `{"broker": {…}}`, {} for a part that has none."""
+    if "rabbitmq" in services:
+        return {"broker": {"RabbitMQ": rabbitmq.version(services["rabbitmq"])}}
+    if "kafka" in services:
+        jars = runtime.kafka_jars(services["kafka"])  # Kafka does not tell its release to clients
+        found = (re.fullmatch(r"kafka-clients-(.+)\.jar", name) for name in jars)
+        return {"broker": {"Kafka": next((match[1] for match in found if match), "unknown")}}
+    return {}
 
 
 def code() -> Commit:

@@ -63,10 +63,10 @@ def begin(
         "quick": quick,
         **(more or {}),
     }
-    head["environment"] = environment(chosen.name)
     folder = RUNS / head.get("place", script.stem).replace("/", "-")
     shutil.rmtree(folder, ignore_errors=True)
     lifecycle.up(chosen, part, fresh=True, keep_brokers=keep_brokers, say=say)
+    head["environment"] = environment(chosen, services_of(part))
     recorder = RunRecorder.begin(folder, head)
     sampler.start(recorder, owner)
     return recorder

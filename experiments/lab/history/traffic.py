@@ -8,12 +8,9 @@ Connections are those that a service opens to another service or to the broker, 
 `{"type": "connection", "service": …, "to": …}` is noted when one is seen for the first time.
 """
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-import psutil
 
 from lab import client
 from lab.history.recorder import RunRecorder
@@ -51,43 +48,19 @@ class Connections:
     """The connections that the processes of a part's services hold to each other and to the broker."""
 
     def __init__(self, services: Mapping[str, Service]) -> None:
-        self._runtime = lifecycle.choose()
+        self._connections = lifecycle.choose().connections()
         self._services = [service for service in services.values() if not service.is_broker]
         self._name_of = {port: service.name for service in services.values() for port in _ports(service)}
-        self._processes: dict[str, list[psutil.Process]] = {}
-        self._seen: set[tuple[Any, Any]] = set()
+        self._seen: set[tuple[Any, Any, str]] = set()
 
     def lines(self) -> Iterator[Line]:
         """Yield a line for each connection that was not seen before."""
         for service in self._services:
-            for process in self._of(service):
-                with contextlib.suppress(psutil.Error):  # it may end while we look
-                    yield from self._new(service, process.net_connections("tcp"))
-
-    def _new(self, service: Service, found: list[Any]) -> Iterator[Line]:
-        for connection in found:
-            to = self._name_of.get(connection.raddr.port) if connection.raddr else None
-            ends = connection.laddr, connection.raddr
-            if to and connection.status == psutil.CONN_ESTABLISHED and ends not in self._seen:
-                self._seen.add(ends)
-                yield {"type": "connection", "service": service.name, "to": to}
-
-    def _of(self, service: Service) -> list[psutil.Process]:
-        """Return the processes of a service, looked up again when one of them is gone; with Docker none is known."""
-        known = self._processes.get(service.name, [])
-        pid = self._runtime.pid(service)
-        if len(known) < 2 or known[0].pid != pid or not all(process.is_running() for process in known):
-            known = _family(pid)
-            self._processes[service.name] = known
-        return known
-
-
-def _family(pid: int | None) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.Error):
-        if pid is not None:
-            first = psutil.Process(pid)
-            return [first, *first.children(recursive=True)]
-    return []
+            for own, other in self._connections.of(service):
+                to, ends = self._name_of.get(other[1]), (own, other, service.name)
+                if to and ends not in self._seen:
+                    self._seen.add(ends)
+                    yield {"type": "connection", "service": service.name, "to": to}
 
 
 def _ports(service: Service) -> set[int]:

@@ -1,16 +1,19 @@
-"""The runtime with Docker: `docker compose` on the part's file."""
+"""The runtime with Docker: Compose makes the part's containers; Docker itself, which is quicker, runs them."""
 
-import shutil
+import json
 import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
+from lab.brokers.base import emptied
 from lab.errors import LabError
-from lab.paths import ROOT
-from lab.runtime import ports, processes
+from lab.paths import ROOT, STATE_DIR
+from lab.runtime import broken, engine, images, ports, processes
+from lab.runtime.connections import ContainerConnections
+from lab.runtime.processes import Seen
 from lab.services import DATA_FORMAT, Service, data_format, services_of
 
-IMAGE = "campus-lab"
-WITHOUT = "or without Docker: LAB_RUNTIME=local ./lab …"
-BUILD_SECONDS = 1800.0  # an image may have to be fetched over a slow line
 AFTER = {"kill": "exited", "pause": "paused", "unpause": "running"}
 
 
@@ -20,17 +23,34 @@ class DockerRuntime:
     name = "docker"
 
     def create(self, part: str, *, fresh: bool) -> None:
-        """Build the image and make the containers: with `fresh`, forget the data of earlier runs."""
+        """Build the images and make the containers: with `fresh`, forget the data of earlier runs.
+
+        A broker that runs is emptied, where it can be, and goes on.
+        """
         if fresh:
-            _compose(part, "down", "--volumes", "--remove-orphans")
-        _build(part)
-        _compose(part, "up", "--no-start", "--no-build", hint=WITHOUT)
+            self._forget(part)
+        engine.name_project(part)
+        images.build(part)
+        engine.compose(part, "up", "--no-start", "--no-build", override=_override(part), hint=engine.WITHOUT)
+
+    def _forget(self, part: str) -> None:
+        services = [*services_of(part).values()]
+        kept = {s.name for s, seen in zip(services, self.look(services), strict=True)
+                if s.is_broker and seen.state == "running" and emptied(s)}  # fmt: skip
+        if not kept:
+            engine.compose(part, "down", "--volumes", "--remove-orphans")
+            return
+        gone = [service for service in services if service.name not in kept]
+        engine.compose(part, "rm", "--stop", "--force", *(service.name for service in gone))
+        volumes = [f"{engine.project(part)}_{volume}" for service in gone for volume in service.volumes]
+        engine.docker("volume", "rm", "--force", *volumes)
 
     def set_aside(self, part: str) -> str:
         """Return "": no volume has data of another version of the lab. Raises LabError where one has."""
-        ours = f"label=com.docker.compose.project=campus-{part}"
-        volumes = set(_docker("volume", "ls", "-q", "--filter", ours).stdout.split())
-        good = _docker("volume", "ls", "-q", "--filter", f"label={DATA_FORMAT}={data_format(part)}").stdout.split()
+        ours = f"label=com.docker.compose.project={engine.project(part)}"
+        volumes = set(engine.docker("volume", "ls", "-q", "--filter", ours).stdout.split())
+        right = f"label={DATA_FORMAT}={data_format(part)}"
+        good = engine.docker("volume", "ls", "-q", "--filter", right).stdout.split()
         if others := sorted(volumes.difference(good)):
             raise LabError(
                 f"the data of {part} is another version's: Docker's volumes {', '.join(others)}",
@@ -38,23 +58,30 @@ class DockerRuntime:
             )
         return ""
 
-    def start(self, service: Service) -> None:
-        """Start a service, unless it runs. Raises LabError when its port is taken."""
-        if self.state(service) != "exited":
-            return
-        ports.check_free(service)
-        words = ("up", "--detach", "--no-deps", "--no-recreate", "--no-build", service.name)
-        _compose(service.part, *words, hint=WITHOUT)
+    def start(self, *services: Service) -> None:
+        """Start services, unless they run. Raises LabError when a port is taken."""
+        found = _inspect(services)
+        still = [service for service in services if _state(found.get(_container(service))) == "exited"]
+        for service in still:
+            ports.check_free(service)
+        names = [_container(service) for service in still]
+        for service, name in zip(still, names, strict=True):
+            if name not in found:  # `docker compose down` or `rm` has taken it away
+                words = ("up", "--no-start", "--no-deps", "--no-build", service.name)
+                engine.compose(service.part, *words, override=_override(service.part), hint=engine.WITHOUT)
+        done = engine.docker("start", *names) if names else None
+        if done and done.returncode:
+            raise _not_started(done.stderr)
 
     def stop(self, service: Service) -> None:
         """End a service in good order."""
         if self.state(service) == "paused":  # a paused process cannot obey
             self.signal(service, "unpause")
-        _compose(service.part, "stop", service.name)
+        engine.docker("stop", _container(service))
 
     def signal(self, service: Service, verb: str) -> None:
         """`kill`, `pause` or `unpause` a service. Raises LabError when it does not run."""
-        done = _docker(verb, _container(service))  # not by Compose, which takes its time to read the file first
+        done = engine.docker(verb, _container(service))  # not by Compose, which takes its time to read the file first
         if done.returncode:
             state = self.state(service)
             if state == "exited":
@@ -63,64 +90,95 @@ class DockerRuntime:
                 raise LabError(f"docker {verb} failed: {done.stderr.strip()}")
 
     def remove(self, part: str, *, keep_brokers: bool = False) -> None:
-        """Stop every service of a part, brokers as well, and remove its containers; the data stays in its volumes."""
-        _compose(part, "down", "--remove-orphans")
+        """Stop every service of a part, brokers last, and remove its containers; the data stays in its volumes.
+
+        A broker goes on where it is to be kept.
+        """
+        services = [*services_of(part).values()]
+        for service, seen in zip(services, self.look(services), strict=True):
+            if seen.state == "paused":
+                self.signal(service, "unpause")
+        if keep_brokers and any(service.is_broker for service in services):
+            names = [service.name for service in services if not service.is_broker]
+            engine.compose(part, "rm", "--stop", "--force", *names)
+        else:
+            engine.compose(part, "down", "--remove-orphans")
+
+    def look(self, services: Iterable[Service]) -> list[Seen]:
+        """Return the state of each service, and its container, by one question."""
+        services = [*services]
+        found = _inspect(services)
+        return [_seen(found.get(_container(service))) for service in services]
 
     def state(self, service: Service) -> str:
         """Return `running`, `paused` or `exited`."""
-        state = _docker("inspect", "--format", "{{.State.Status}}", _container(service)).stdout.strip()
-        return state if state in ("running", "paused") else "exited"
-
-    def pid(self, service: Service) -> int | None:
-        """Return None: a container's processes are not this machine's business."""
-        return None
+        return self.look([service])[0].state
 
     def logs(self, service: Service, lines: int) -> str:
         """Return the last lines of what the service said."""
-        return _compose(service.part, "logs", "--no-log-prefix", "--tail", str(lines), service.name)
+        command = ["docker", "logs", "--tail", str(lines), _container(service)]
+        done = processes.finished(command, 60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.stdout.decode(errors="replace").rstrip("\n")
 
     def follow_command(self, service: Service, lines: int) -> list[str]:
         """Return the command that shows the log as it grows."""
-        words = ["logs", "--no-log-prefix", "--follow", "--tail", str(lines), service.name]
-        return [*_command(service.part), *words]
+        return ["docker", "logs", "--follow", "--tail", str(lines), _container(service)]
 
+    def connections(self) -> ContainerConnections:
+        """Return who knows the connections of the services."""
+        return ContainerConnections(_container)
 
-def answers() -> bool:
-    """Return whether a Docker engine with Compose answers on this machine."""
-    if not shutil.which("docker"):
-        return False
-    try:
-        return not any(_docker(*words, seconds=5).returncode for words in (["version"], ["compose", "version"]))
-    except LabError:
-        return False
+    def facts(self, services: Mapping[str, Service]) -> dict[str, Any]:
+        """Return on what the services run: the engine, its machine, the images. Raises LabError."""
+        found = _inspect(services.values())
+        by_service = {name: found.get(_container(service), {}) for name, service in services.items()}
+        ids = {name: seen["Image"].removeprefix("sha256:")[:12] for name, seen in by_service.items() if seen}
+        brokers = {name for name, service in services.items() if service.is_broker}
+        ours = next((id for name, id in ids.items() if name not in brokers), "")
+        return engine.facts() | {"images": {"services": ours} | {name: ids[name] for name in brokers & ids.keys()}}
 
-
-def _build(part: str) -> None:
-    """Build the image. The first time takes a minute or two, so Docker shows how far it is; then it is quiet."""
-    first = _docker("image", "inspect", IMAGE).returncode != 0
-    words = ("build", next(s.name for s in services_of(part).values() if not s.is_broker))  # all use one image
-    if not first:
-        _compose(part, *words, hint=WITHOUT)
-    elif processes.finished([*_command(part, progress="auto"), *words], BUILD_SECONDS).returncode:
-        raise LabError("docker compose build failed; see above", WITHOUT)
+    def kafka_jars(self, service: Service) -> list[str]:
+        """Return the names of the jars from which Kafka was started."""
+        return engine.docker("exec", _container(service), "ls", "/opt/kafka/libs").stdout.split()
 
 
 def _container(service: Service) -> str:
-    return f"campus-{service.part}-{service.name}-1"
+    return engine.container(service.part, service.name)
 
 
-def _command(part: str, *, progress: str = "quiet") -> list[str]:
-    file = str(ROOT / part / "docker-compose.yml")
-    return ["docker", "compose", "--progress", progress, "--project-name", f"campus-{part}", "--file", file]
+def _inspect(services: Iterable[Service]) -> dict[str, dict[str, Any]]:
+    return engine.inspect(map(_container, services))
 
 
-def _compose(part: str, *words: str, hint: str = "") -> str:
-    done = processes.finished([*_command(part), *words], BUILD_SECONDS, capture_output=True, text=True)
-    if done.returncode:
-        said = "\n".join(done.stderr.strip().splitlines()[-6:])
-        raise LabError(f"docker compose {words[0]} failed:\n{said}", hint)
-    return done.stdout
+def _state(found: dict[str, Any] | None) -> str:
+    status = found["State"]["Status"] if found else ""
+    return status if status in ("running", "paused") else "exited"
 
 
-def _docker(*words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
-    return processes.finished(["docker", *words], seconds, capture_output=True, text=True)
+def _seen(found: dict[str, Any] | None) -> Seen:
+    state = _state(found)
+    return Seen(state, f"container {found['Id'][:12]}" if found and state != "exited" else "")
+
+
+def _not_started(said: str) -> LabError:
+    """Return the error for what Docker said when it could not start a container."""
+    hint = engine.WITHOUT
+    if "15672" in said:
+        hint = "another program has the port of RabbitMQ's UI: B_RABBITMQ_UI_PORT=15772 ./lab up async-rabbitmq"
+    return LabError(f"docker start failed: {said.strip().splitlines()[0]}", hint)
+
+
+def _override(part: str) -> str:
+    """Return the file that puts the broken version that LAB_BROKEN names in place of the right service, "" for none."""
+    version = broken.chosen()
+    if version is None or version.part != part:
+        return ""
+    wrong = broken.FOLDER / f"{version.name}.py"
+    for path in (broken.FOLDER, wrong):  # the user of the container must read it, whatever the umask of the clone
+        path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+    command = broken.command_of(services_of(part)[version.service])
+    shape = {"command": command, "volumes": [f"{broken.FOLDER}:/app/{broken.FOLDER.relative_to(ROOT)}:ro"]}
+    file = STATE_DIR / "run" / part / "override.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"services": {version.service: shape}}))
+    return str(Path(file))

@@ -72,6 +72,11 @@ def _kafka() -> Path:
     return STATE_DIR / "kafka" / kafka_version()
 
 
+def kafka_libs() -> Path:
+    """Return the folder of the jars from which Kafka is started."""
+    return _kafka() / "libs"
+
+
 def _fetch_kafka() -> None:
     """Bring Kafka's released jars from Maven Central to `.lab/kafka/VERSION/libs`."""
     packages = {"java": "default-jre-headless", "mvn": "maven"}
@@ -82,7 +87,7 @@ def _fetch_kafka() -> None:
     if missing:
         _install(*(packages[program] for program in missing))
     print(f"fetching Apache Kafka {kafka_version()} from Maven Central (54 MB, once)", file=sys.stderr, flush=True)
-    words = ["dependency:copy-dependencies", f"-DoutputDirectory={_kafka() / 'libs'}", "-DincludeScope=runtime"]
+    words = ["dependency:copy-dependencies", f"-DoutputDirectory={kafka_libs()}", "-DincludeScope=runtime"]
     command = ["mvn", "-q", "-B", "--strict-checksums", "-f", str(_POM), *words]
     done = processes.finished(command, FETCH_SECONDS, capture_output=True, text=True)
     if done.returncode:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,12 @@ from lab.brokers.probe import answers
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT, STATE_DIR
 from lab.runtime import broken as broken_versions
-from lab.runtime import docker
+from lab.runtime import docker, engine
 from lab.runtime.local import LocalRuntime
 from lab.services import Service, part_named, services_of
 
 START_SECONDS = 60.0
+LOOK_SECONDS = 0.3  # between two looks whether it still runs, which costs with Docker
 
 
 Runtime = docker.DockerRuntime | LocalRuntime
@@ -24,14 +26,21 @@ Runtime = docker.DockerRuntime | LocalRuntime
 
 def choose() -> Runtime:
     """Return the runtime that LAB_RUNTIME names, or Docker where an engine answers, else local. Raises LabError."""
-    wanted = os.environ.get("LAB_RUNTIME") or _remembered() or ("docker" if docker.answers() else "local")
-    if wanted not in ("docker", "local"):
+    wanted = os.environ.get("LAB_RUNTIME")
+    if wanted not in (None, "", "docker", "local"):
         raise LabError(f"LAB_RUNTIME is {wanted}", "it must be docker or local")
-    if wanted == "docker" and not docker.answers():
-        raise LabError("no Docker engine answers", "start Docker, or use local processes: LAB_RUNTIME=local ./lab …")
-    if wanted == "docker" and broken_versions.chosen():
-        raise LabError("a broken version runs as a local process only", "LAB_RUNTIME=local …")
-    return docker.DockerRuntime() if wanted == "docker" else LocalRuntime()
+    if wanted == "local" or (not wanted and _remembered() == "local"):
+        return LocalRuntime()
+    if not wanted and _remembered() == "docker":  # what is up was started with it: its commands say it if it is gone
+        return docker.DockerRuntime()
+    wrong = engine.fault()
+    if not wrong:
+        return docker.DockerRuntime()
+    if wanted:
+        raise LabError(wrong, "start Docker, or use local processes: LAB_RUNTIME=local ./lab …")
+    if wrong not in ("no Docker", engine.SILENT):
+        print(f"without Docker: {wrong}", file=sys.stderr)
+    return LocalRuntime()
 
 
 def up(
@@ -53,13 +62,12 @@ def up(
             say(f"  {broken.service} is the broken version {broken.name}")
         _runtime_file(part).parent.mkdir(parents=True, exist_ok=True)
         _runtime_file(part).write_text(runtime.name)  # `down` finds it even if an engine appears meanwhile
-        for service in services_of(part).values():
-            if runtime.state(service) == "paused":
+        services = services_of(part).values()
+        for service, seen in zip(services, runtime.look(services), strict=True):
+            if seen.state == "paused":
                 runtime.signal(service, "unpause")
         runtime.create(part, fresh=fresh)
-        services = services_of(part).values()
-        for service in services:
-            runtime.start(service)
+        runtime.start(*services)
         for service in services:
             wait_ready(runtime, service)
             say(f"  {service.name} is ready at {service.url}")
@@ -76,19 +84,21 @@ def down(runtime: Runtime, part: str, *, keep_brokers: bool = False) -> None:
 
 def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECONDS) -> None:
     """Wait until a service says that it is ready. Raises LabError, with its last log lines, if it is not in time."""
-    began = time.monotonic()
+    began = looked = time.monotonic()
     while (waited := time.monotonic() - began) < seconds:
         # Docker accepts for a container that does not listen yet, and may leave that call unanswered: ask anew, soon.
         if is_ready(service, timeout=0.2 + waited / 10):
             return
-        state = runtime.state(service)
+        time.sleep(0.05)
+        if time.monotonic() - looked < LOOK_SECONDS:
+            continue
+        state, looked = runtime.state(service), time.monotonic()
         if state == "exited":
             raise LabError(
                 f"{service.name} exited during start-up; last log lines:\n{_last_log_lines(runtime, service)}"
             )
         if state == "paused":
             raise LabError(f"{service.name} is paused", f"./lab unpause {service.part}/{service.name}")
-        time.sleep(0.05)
     missing = what_is_missing(service)
     why = f"{service.name} is not ready after {seconds:.0f} s" + (f" ({missing})" if missing else "")
     raise LabError(f"{why}; last log lines:\n{_last_log_lines(runtime, service)}")
@@ -112,7 +122,9 @@ def what_is_missing(service: Service) -> str:
 def parts_up(runtime: Runtime) -> list[str]:
     """Return the parts of which a service runs."""
     there = [part for part in PARTS if (ROOT / part / "docker-compose.yml").exists()]
-    return [p for p in there if any(runtime.state(s) != "exited" for s in services_of(p).values())]
+    services = [service for part in there for service in services_of(part).values()]
+    up = {s.part for s, seen in zip(services, runtime.look(services), strict=True) if seen.state != "exited"}
+    return [part for part in there if part in up]
 
 
 def find(runtime: Runtime, name: str) -> Service:
@@ -149,7 +161,7 @@ def _check_other(runtime: Runtime, part: str) -> None:
     other: Runtime | None = None
     if runtime.name == "docker":
         other = LocalRuntime()
-    elif _remembered() == "docker" and docker.answers():
+    elif _remembered() == "docker" and not engine.fault():
         other = docker.DockerRuntime()
     if other is not None and part in parts_up(other):
         raise LabError(f"{part} is up with the runtime {other.name}", f"first: LAB_RUNTIME={other.name} ./lab down")

@@ -5,18 +5,25 @@ folder under `.lab/data`, and `/app` is the repository.
 """
 
 import os
+import platform
 import re
 import shutil
 import signal
 import sys
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from lab.brokers.base import emptied
 from lab.errors import LabError
 from lab.paths import ROOT, STATE_DIR, relative
 from lab.runtime import data, install, log_keeper, ports, processes
 from lab.runtime.broken import command_of
+from lab.runtime.connections import LocalConnections
+from lab.runtime.processes import Seen
 from lab.services import Service, data_format, services_of
 
 
@@ -44,10 +51,13 @@ class LocalRuntime:
         formats = f"format {found}, and this version has format {data_format(part)}"
         return f"the data of {part} has {formats}: it is now in {relative(moved)}; delete it if you do not need it"
 
-    def start(self, service: Service) -> None:
-        """Start a service, unless it runs. Raises LabError when its port is taken."""
-        if self.state(service) != "exited":
-            return
+    def start(self, *services: Service) -> None:
+        """Start services, unless they run. Raises LabError when a port is taken."""
+        for service in services:
+            if self.state(service) == "exited":
+                self._start(service)
+
+    def _start(self, service: Service) -> None:
         ports.check_free(service)
         if service.is_broker:
             install.ensure(service.name)
@@ -91,6 +101,10 @@ class LocalRuntime:
             if service.is_broker and not keep_brokers:
                 self.stop(service)
 
+    def look(self, services: Iterable[Service]) -> list[Seen]:
+        """Return the state of each service, and its first process."""
+        return [Seen(self.state(service), str(self.pid(service) or "")) for service in services]
+
     def state(self, service: Service) -> str:
         """Return `running`, `paused` or `exited`."""
         record = processes.load(_record_file(service))
@@ -113,6 +127,19 @@ class LocalRuntime:
     def follow_command(self, service: Service, lines: int) -> list[str]:
         """Return the command that shows the log as it grows."""
         return ["tail", "-n", str(lines), "-F", str(self.log_file(service))]
+
+    def connections(self) -> LocalConnections:
+        """Return who knows the connections of the services."""
+        return LocalConnections(self.pid)
+
+    def facts(self, services: Mapping[str, Service]) -> dict[str, Any]:
+        """Return on what the services run: this machine."""
+        memory, system = psutil.virtual_memory().total, f"{platform.system()} {platform.machine()}"
+        return {"cores": psutil.cpu_count(), "memory_gib": round(memory / 2**30), "system": system}
+
+    def kafka_jars(self, service: Service) -> list[str]:
+        """Return the names of the jars from which Kafka was started."""
+        return [path.name for path in install.kafka_libs().glob("*.jar")]
 
     def _forget(self, service: Service) -> None:
         for volume in service.volumes:

@@ -18,6 +18,14 @@ from lab.errors import LabError
 
 
 @dataclass(frozen=True)
+class Seen:
+    """A service at a moment: `running`, `paused` or `exited`, and its process, or its container."""
+
+    state: str
+    process: str = ""
+
+
+@dataclass(frozen=True)
 class Record:
     """A process that was started here as the leader of its own group."""
 

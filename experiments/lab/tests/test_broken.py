@@ -25,7 +25,7 @@ from lab.history.model import HISTORY, STATE
 from lab.paths import PARTS
 from lab.report import run as run_report
 from lab.runtime import broken as broken_versions
-from lab.runtime import docker, lifecycle
+from lab.runtime import docker
 from lab.runtime.broken import BrokenVersion
 from lab.services import services_of
 
@@ -120,13 +120,18 @@ def test_an_unknown_version_is_refused():
         broken_versions.command_of(services_of("sync-rest")["order"], {"LAB_BROKEN": "no_such"})
 
 
-def test_without_local_processes_it_is_refused(monkeypatch):
-    monkeypatch.setattr(docker, "answers", lambda: True)
-    monkeypatch.setenv("LAB_RUNTIME", "docker")
-    assert lifecycle.choose().name == "docker"
+def test_with_docker_it_is_mounted_in_place_of_the_right_service(monkeypatch, tmp_path):
+    monkeypatch.setattr(docker, "STATE_DIR", tmp_path)
+    monkeypatch.delenv("LAB_BROKEN", raising=False)
+    assert docker._override("sync-rest") == ""
     monkeypatch.setenv("LAB_BROKEN", "no_release")
-    with pytest.raises(LabError, match="as a local process only"):
-        lifecycle.choose()
+    assert docker._override("async-rabbitmq") == ""  # it is of another part
+    shape = json.loads(Path(docker._override("sync-rest")).read_text())
+    command = broken_versions.named("no_release").command(services_of("sync-rest")["order"].command)
+    mounted = [f"{broken_versions.FOLDER}:/app/experiments/broken:ro"]
+    assert shape == {"services": {"order": {"command": command, "volumes": mounted}}}
+    for path in (broken_versions.FOLDER, broken_versions.FOLDER / "no_release.py"):
+        assert path.stat().st_mode & 0o004
 
 
 def test_a_version_of_another_part_is_refused(monkeypatch):

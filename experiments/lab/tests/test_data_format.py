@@ -11,7 +11,8 @@ import pytest
 from conftest import ROOT, Copy
 from lab import paths
 from lab.errors import LabError
-from lab.runtime import docker
+from lab.runtime import engine
+from lab.runtime.docker import DockerRuntime
 from lab.services import data_format, services_of
 
 # When one of these differs, the part's tables, queues or topics have changed: raise `lab.data-format` in its
@@ -97,25 +98,28 @@ def test_fresh_forgets_it_instead(copy: Copy):
     assert not (copy.root / ".lab/set-aside").exists()
 
 
+P = engine.project("sync-rest")
+
+
 @pytest.mark.parametrize(
     ("labelled", "said"),
     [
-        (["campus-sync-rest_order-data", "campus-sync-rest_stock-data", "another_data"], ""),
-        (["another_data"], "Docker's volumes campus-sync-rest_order-data, campus-sync-rest_stock-data"),
-        (["campus-sync-rest_order-data"], "Docker's volumes campus-sync-rest_stock-data"),
+        ([f"{P}_order-data", f"{P}_stock-data", "another_data"], ""),
+        (["another_data"], f"Docker's volumes {P}_order-data, {P}_stock-data"),
+        ([f"{P}_order-data"], f"Docker's volumes {P}_stock-data"),
     ],
 )
 def test_docker_s_volumes_of_another_version_are_named(monkeypatch, labelled, said):
     def asked(*words: str, **_: float) -> subprocess.CompletedProcess[str]:
-        ours = words[-1] == "label=com.docker.compose.project=campus-sync-rest"
+        ours = words[-1] == f"label=com.docker.compose.project={P}"
         assert ours or words[-1] == f"label=lab.data-format={data_format('sync-rest')}"
-        volumes = ["campus-sync-rest_order-data", "campus-sync-rest_stock-data"] if ours else labelled
+        volumes = [f"{P}_order-data", f"{P}_stock-data"] if ours else labelled
         return subprocess.CompletedProcess(words, 0, stdout="\n".join(volumes))
 
-    monkeypatch.setattr(docker, "_docker", asked)
+    monkeypatch.setattr(engine, "docker", asked)
     if not said:
-        assert docker.DockerRuntime().set_aside("sync-rest") == ""
+        assert DockerRuntime().set_aside("sync-rest") == ""
         return
     with pytest.raises(LabError, match=re.escape(said)) as error:
-        docker.DockerRuntime().set_aside("sync-rest")
+        DockerRuntime().set_aside("sync-rest")
     assert error.value.hint == "to forget it: ./lab up sync-rest --fresh"

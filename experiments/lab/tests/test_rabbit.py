@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -206,6 +207,12 @@ def test_an_emptied_broker_holds_nothing(queues: Service):
     for queue in (QUEUE, room):
         with pytest.raises(LabError), rabbitmq.channel(queues) as on:
             rabbitmq.ready(on, queue)
+
+
+def test_a_broker_says_which_release_it_is(queues: Service):
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", rabbitmq.version(queues))
+    with pytest.raises(LabError, match="RabbitMQ does not answer"):
+        rabbitmq.version(service(free_ports(1)[0]))
 
 
 def test_a_broker_that_does_not_answer_is_not_emptied():

@@ -73,6 +73,39 @@ def test_ports_come_from_the_environment():
         services_of("sync-rest", {"A_INVENTORY_PORT": "many"})
 
 
+@pytest.mark.usefixtures("written")
+def test_the_env_file_of_a_part_is_obeyed_and_the_environment_above_it(tmp_path, monkeypatch):
+    for name in ("A_INVENTORY_PORT", "STOCK", "TEXT"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "sync-rest/.env").write_text(
+        "A_INVENTORY_PORT=9001 # another\nexport STOCK='{\"burger\": 5}'\n# TEXT=no\n"
+    )
+    service = services_of("sync-rest")["inventory"]
+    assert (service.port, service.environment["STOCK"]) == (9001, '{"burger": 5}')
+    assert service.environment["TEXT"] == "plain"
+    monkeypatch.setenv("A_INVENTORY_PORT", "9002")
+    assert services_of("sync-rest")["inventory"].port == 9002
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("A=1", {"A": "1"}),
+        ("  export A = 1  ", {"A": "1"}),
+        ("A=a b # c", {"A": "a b"}),
+        ("A=a#b", {"A": "a#b"}),
+        ("A='a # b' # c", {"A": "a # b"}),
+        ('A="a # b"', {"A": "a # b"}),
+        ("A=", {"A": ""}),
+        ("\ufeffA=1", {"A": "1"}),
+        ("# A=1", {}),
+        ("no line of this kind", {}),
+    ],
+)
+def test_lines_of_an_env_file(line, found):
+    assert services.read_env(line) == found
+
+
 def parts_there() -> list[str]:
     return [part for part in paths.PARTS if (paths.ROOT / part / "docker-compose.yml").exists()]
 

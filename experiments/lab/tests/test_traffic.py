@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -9,8 +10,10 @@ from lab import client
 from lab.cli import main as cli
 from lab.history import sampler, traffic
 from lab.history.recorder import RunRecorder
-from lab.runtime import lifecycle
+from lab.runtime import connections, lifecycle
+from lab.runtime.connections import ContainerConnections, LocalConnections
 from lab.services import Service
+from testing import wait_until
 
 METRICS = """\
 http_requests_total{method="POST",endpoint="reserve",status="200"} 7.0
@@ -72,7 +75,8 @@ def test_what_a_process_counted_is_noted_before_it_is_killed(answers, tmp_path, 
 
 
 def test_each_connection_between_services_is_seen_once(monkeypatch):
-    chosen = SimpleNamespace(pid=lambda service: os.getpid() if service.name == "order" else None)
+    pids = LocalConnections(lambda service: os.getpid() if service.name == "order" else None)
+    chosen = SimpleNamespace(connections=lambda: pids)
     monkeypatch.setattr(lifecycle, "choose", lambda: chosen)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -88,7 +92,35 @@ def test_each_connection_between_services_is_seen_once(monkeypatch):
                 assert list(connections.lines()) == [line]
 
 
+def test_in_a_container_a_program_sees_each_connection_once(monkeypatch, tmp_path):
+    """The program runs here in place of a container: `docker` is a script that leaves out its own words."""
+    (tmp_path / "docker").write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    watched = ContainerConnections(lambda service: service.name)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        seen: list = []
+
+        def found() -> bool:
+            seen.extend(other for _, other in watched.of(INVENTORY) if other[1] == port)
+            return bool(seen)
+
+        assert not found()
+        with socket.create_connection(("127.0.0.1", port)):
+            wait_until(found, what="the connection is seen")
+            time.sleep(0.5)
+            found()
+    assert len(seen) == 1
+    watcher = watched._watchers["inventory"]
+    watcher.stdin.close()
+    watcher.wait(10)  # it ends with its input, as it must when whoever started it is killed
+    assert list(watched.of(INVENTORY)) == []
+    assert watched._watchers["inventory"] is watcher  # a container that does not run is not asked again at once
+    assert connections.AGAIN_SECONDS > 1
+
+
 def test_what_is_sampled_is_what_the_run_asks_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(lifecycle, "choose", lambda: SimpleNamespace(pid=lambda service: None))
+    monkeypatch.setattr(lifecycle, "choose", lambda: SimpleNamespace(connections=lambda: None))
     assert list(sampler._looks(recorder(tmp_path / "a"), {})) == []
     assert len(list(sampler._looks(recorder(tmp_path / "b", traffic=True), {}))) == 1

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from conftest import ROOT
 from lab import version
 from lab.cli.main import main
-from lab.history import environment, session
+from lab.history import environment
 
 IDENTITY = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
 
@@ -59,13 +59,13 @@ def test_a_changed_clone(clone):
 def test_pages_and_results_that_a_run_writes_do_not_change_the_commit_of_the_next(clone, path):
     (clone / path).write_text("2\n")
     assert told().endswith(", changed\n")
-    assert session.environment("local")["commit"] == git(clone, "rev-parse", "--short=12", "HEAD")
+    assert environment.commit_of_run() == git(clone, "rev-parse", "--short=12", "HEAD")
     (clone / "code.py").write_text("2\n")
-    assert session.environment("local")["commit"].endswith("+changes")
+    assert environment.commit_of_run().endswith("+changes")
 
 
 def of_a_run() -> str:
-    return session.environment("local")["commit"]
+    return environment.commit_of_run()
 
 
 @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
@@ -102,7 +102,7 @@ def test_an_archive_in_somebody_else_s_repository(clone, monkeypatch):
     inner.mkdir()
     monkeypatch.setattr(version, "ROOT", inner)
     assert told() == f"lab {lab.__version__}, no commit (not a git repository)\n"
-    assert session.environment("local")["commit"] == "none"
+    assert environment.commit_of_run() == "none"
 
 
 def test_another_repository_that_a_hook_names(clone, tmp_path, monkeypatch):
