@@ -35,47 +35,86 @@ _rules = with_config(Schema.model_config)
 
 
 @_rules
-class Envelope(TypedDict):
-    """What every message has."""
+class OrderLine(TypedDict):
+    """One line of an order."""
 
-    event_id: Name
-    event_type: Literal["OrderPlaced", "InventoryReserved", "InventoryFailed", "NotificationSent"]
-    schema_version: Literal[1]
-    occurred_at: Instant
-    order_id: Name
-    request_id: NotRequired[Annotated[str, Field(strict=True, max_length=128)] | None]
-    data: dict[str, Any]
-
-
-@_rules
-class _Line(TypedDict):
     sku: Name
     qty: StoredQuantity
 
 
 @_rules
-class _Ordered(TypedDict):
+class Ordered(TypedDict):
+    """What a student ordered."""
+
     user_id: Name
-    items: Annotated[list[_Line], Field(min_length=1, max_length=MAX_LINES)]
+    items: Annotated[list[OrderLine], Field(min_length=1, max_length=MAX_LINES)]
 
 
 @_rules
-class _Failed(TypedDict):
+class Refused(TypedDict):
+    """Why an order was refused."""
+
     reason: Name
 
 
 @_rules
-class _Notified(TypedDict):
+class Notified(TypedDict):
+    """Who was notified."""
+
     user_id: Name
 
 
-_ENVELOPE = TypeAdapter(Envelope)
-_DATA = {
-    ORDER_PLACED: TypeAdapter(_Ordered),
-    INVENTORY_RESERVED: TypeAdapter(_Ordered),
-    INVENTORY_FAILED: TypeAdapter(_Failed),
-    NOTIFICATION_SENT: TypeAdapter(_Notified),
+@_rules
+class Envelope(TypedDict):
+    """What every message has, beside its type and the data of that type."""
+
+    event_id: Name
+    schema_version: Literal[1]
+    occurred_at: Instant
+    order_id: Name
+    request_id: NotRequired[Annotated[str, Field(strict=True, max_length=128)] | None]
+
+
+@_rules
+class OrderPlaced(Envelope):
+    """A student placed an order."""
+
+    event_type: Literal["OrderPlaced"]
+    data: Ordered
+
+
+@_rules
+class InventoryReserved(Envelope):
+    """Inventory took all items of an order from stock."""
+
+    event_type: Literal["InventoryReserved"]
+    data: Ordered
+
+
+@_rules
+class InventoryFailed(Envelope):
+    """Inventory took nothing, for this reason."""
+
+    event_type: Literal["InventoryFailed"]
+    data: Refused
+
+
+@_rules
+class NotificationSent(Envelope):
+    """The student was notified."""
+
+    event_type: Literal["NotificationSent"]
+    data: Notified
+
+
+_TYPES = {
+    ORDER_PLACED: OrderPlaced,
+    INVENTORY_RESERVED: InventoryReserved,
+    INVENTORY_FAILED: InventoryFailed,
+    NOTIFICATION_SENT: NotificationSent,
 }
+_Message = OrderPlaced | InventoryReserved | InventoryFailed | NotificationSent
+_MESSAGE = TypeAdapter(Annotated[_Message, Field(discriminator="event_type")]).validator
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +145,7 @@ class Event:
 
 def schema_of(event_type: str) -> dict[str, Any]:
     """Return the JSON schema of one type of event, from the rules by which `parse` checks it."""
-    schema = _ENVELOPE.json_schema()
-    data = _DATA[event_type].json_schema()
-    schema["properties"] |= {"event_type": {"const": event_type}, "data": {"$ref": "#/$defs/data"}}
-    return schema | {"title": event_type, "$defs": data.pop("$defs", {}) | {"data": data}}
+    return TypeAdapter(_TYPES[event_type]).json_schema()
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -156,23 +192,25 @@ def notification_sent(reserved: Event, sent: Mapping[str, Any]) -> Event:
 def parse(body: bytes, *expected: str) -> Event:
     """Return the event of one of the expected types. Raises InvalidEvent, which says what is wrong."""
     try:
-        envelope = _ENVELOPE.validate_python(jsons.loads(body))
-        if envelope["event_type"] not in expected:
-            raise InvalidEvent(f"{envelope['event_type']} is not expected here, but {' or '.join(expected)}")
-        _DATA[envelope["event_type"]].validate_python(envelope["data"])
+        message = _MESSAGE.validate_json(body)
+        datetime.fromisoformat(message["occurred_at"])
     except ValidationError as error:
-        raise InvalidEvent("; ".join(f"{e['field']}: {e['why']}" for e in errors_of(error))) from None
-    except ValueError as error:
-        raise InvalidEvent(f"this is not JSON: {error}") from None
-    try:
-        datetime.fromisoformat(envelope["occurred_at"])
+        raise InvalidEvent(_why(error)) from None
     except ValueError as error:
         raise InvalidEvent(f"occurred_at: {error}") from None
+    if message["event_type"] not in expected:
+        raise InvalidEvent(f"{message['event_type']} is not expected here, but {' or '.join(expected)}")
     return Event(
-        envelope["event_type"],
-        envelope["order_id"],
-        envelope["data"],
-        envelope["occurred_at"],
-        envelope["event_id"],
-        envelope.get("request_id"),
+        message["event_type"],
+        message["order_id"],
+        message["data"],
+        message["occurred_at"],
+        message["event_id"],
+        message.get("request_id"),
     )
+
+
+def _why(error: ValidationError) -> str:
+    if error.errors()[0]["type"] == "json_invalid":
+        return f"this is not JSON: {error.errors()[0]['msg']}"
+    return "; ".join(f"{e['field']}: {e['why']}" for e in errors_of(error))

@@ -46,10 +46,10 @@ def project(tx: Transaction, events: Sequence[Event]) -> list[Event]:
 
 def _after(order: Order, reported: Mapping[str, Event]) -> tuple[Order, list[Event]]:
     """Return the order after these events, by the statuses that they report, and those that come too early."""
-    early = []
+    early, past = [], {step["status"] for step in order.timeline}
     for status in (RESERVED, NOTIFIED, FAILED):
         event = reported.get(status)
-        if event is None or any(step["status"] == status for step in order.timeline):
+        if event is None or status in past:
             continue
         if status == NOTIFIED and order.status == PLACED:
             early.append(event)

@@ -104,7 +104,8 @@ def save(tx: Transaction, before: Order, after: Order, *, step: str, pending_ste
     Returns False, with nothing changed, if the order is no longer in the state `before` or another step is pending:
     another process was quicker.
     """
-    return tx.execute(_SAVE, _row(after, pending_step) | {"before": before.status, "step": step}).rowcount == 1
+    values = _state(after) | _pending(pending_step)
+    return tx.execute(_SAVE, values | {"before": before.status, "step": step}).rowcount == 1
 
 
 def insert_many(tx: Transaction, orders: Sequence[Order]) -> int:
@@ -115,7 +116,7 @@ def insert_many(tx: Transaction, orders: Sequence[Order]) -> int:
 
 def save_many(tx: Transaction, changes: Sequence[tuple[Order, Order]]) -> None:
     """Write the next states of many orders, as `(before, after)`, whatever step was pending: none is, then."""
-    tx.executemany(_SAVE_ANY, [_row(after) | {"before": before.status} for before, after in changes])
+    tx.executemany(_SAVE_ANY, [_state(after) | {"before": before.status} for before, after in changes])
 
 
 def clear_pending(tx: Transaction, order_id: str) -> None:
@@ -174,17 +175,18 @@ def _order(row: Sequence[Any]) -> Order:
 
 
 def _row(order: Order, pending_step: PendingStep | None = None) -> dict[str, Any]:
-    return {
-        "order_id": order.order_id,
-        "user_id": order.user_id,
-        "items": jsons.string(order.items),
-        "status": order.status,
-        "timeline": jsons.string(order.timeline),
-        "reason": order.reason,
-        "request_id": order.request_id,
-        "pending": pending_step.step if pending_step else None,
-        "owner": pending_step.owner if pending_step else None,
-    }
+    placed = {"user_id": order.user_id, "items": jsons.string(order.items), "request_id": order.request_id}
+    return placed | _state(order) | _pending(pending_step)
+
+
+def _state(order: Order) -> dict[str, Any]:
+    """Return what changes with an order's state, and its id."""
+    timeline = jsons.string(order.timeline)
+    return {"order_id": order.order_id, "status": order.status, "timeline": timeline, "reason": order.reason}
+
+
+def _pending(step: PendingStep | None) -> dict[str, Any]:
+    return {"pending": step.step, "owner": step.owner} if step else {"pending": None, "owner": None}
 
 
 def _fingerprint(user_id: str, items: list[Item]) -> str:

@@ -41,7 +41,6 @@ NO_JSON = {
     "half a message": json.dumps(GOOD).encode()[:60],
     "single quotes": b"{'event_id': 'e1'}",
     "two values": b"{} {}",
-    "NaN": b'{"schema_version": NaN}',
     "not UTF-8": b'{"event_id": "\xff"}',
     "UTF-16": json.dumps(GOOD).encode("utf-16"),
     "a lone surrogate": b'{"event_id": "\\ud800"}',
@@ -54,14 +53,16 @@ RULES = [
     (1, "(body)"),
     ("OrderPlaced", "(body)"),
     ([GOOD], "(body)"),
-    ({}, "event_id"),
-    *((without(field), field) for field in GOOD if field != "request_id"),
+    ({}, "(body)"),
+    (without("event_type"), "(body)"),  # which names `event_type`: the other rules depend on it
+    *((without(field), field) for field in GOOD if field not in ("event_type", "request_id")),
     (GOOD | {"event_id": 7}, "event_id"),
     (GOOD | {"event_id": ""}, "event_id"),
-    (GOOD | {"event_type": "OrderEaten"}, "event_type"),
-    (GOOD | {"event_type": None}, "event_type"),
+    (GOOD | {"event_type": "OrderEaten"}, "(body)"),
+    (GOOD | {"event_type": None}, "(body)"),
     (GOOD | {"schema_version": 2}, "schema_version"),
     (GOOD | {"schema_version": "1"}, "schema_version"),
+    (GOOD | {"schema_version": float("nan")}, "schema_version"),
     (GOOD | {"occurred_at": "yesterday"}, "occurred_at"),
     (GOOD | {"occurred_at": 1769860800}, "occurred_at"),
     (GOOD | {"occurred_at": "2026-01-31T12:00:00Z"}, "occurred_at"),
@@ -120,7 +121,8 @@ def test_what_is_not_json_is_poison(what):
 def test_what_breaks_a_rule_is_poison_and_the_reason_names_the_field(body, field):
     with pytest.raises(InvalidEvent) as caught:
         parse(json.dumps(body).encode(), ORDER_PLACED)
-    assert field in [reason.partition(": ")[0] for reason in str(caught.value).split("; ")]
+    fields = [reason.partition(": ")[0] for reason in str(caught.value).split("; ")]
+    assert field in [name.removeprefix("OrderPlaced.").removeprefix("data.") for name in fields]
 
 
 def test_a_type_that_is_not_expected_here_is_poison():

@@ -16,9 +16,10 @@ class Batch:
 
     work_items: list[tuple[Any, WorkItem]] = field(default_factory=list)  # with the record of each
     dead: list[DeadLetter] = field(default_factory=list)
-    offsets: dict[TopicPartition, OffsetAndMetadata] = field(default_factory=dict)
+    ends: dict[TopicPartition, int] = field(default_factory=dict)  # the offset at which the next round begins
     drops: bool = False  # the connection is to be dropped after it
 
-    def ends(self, partition: TopicPartition, offset: int) -> None:
-        """Let the next round begin at this offset of the partition."""
-        self.offsets[partition] = OffsetAndMetadata(offset, "", -1)
+    @property
+    def offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
+        """What is committed to Kafka: where the next round begins."""
+        return {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self.ends.items()}

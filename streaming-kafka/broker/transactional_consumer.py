@@ -127,21 +127,20 @@ class TransactionalConsumer(PartGroup):
 
     def _read(self, consumer: KafkaConsumer, found: dict[TopicPartition, list[Any]]) -> Batch:
         """Return the batch of what was polled; a partition ends at a message that must wait."""
-        batch = Batch()
+        batch, slow = Batch(), self._slow
         # Since it was polled, or because a partition was assigned anew, and that takes a pause away.
         stopped = self._paused.among(found)
         for partition, records in found.items():
             for record in records:
-                if partition in stopped or not self._take(batch, partition, record):
+                must_wait = partition in stopped or (slow and batch.work_items)
+                if must_wait or not self._take(batch, partition, record):
                     consumer.seek(partition, record.offset)
                     break
-                batch.ends(partition, record.offset + 1)
+                batch.ends[partition] = record.offset + 1
         return batch
 
     def _take(self, batch: Batch, partition: TopicPartition, record: Any) -> bool:
         """Put a message into the batch, unless it must wait; return whether it is in."""
-        if self._slow and batch.work_items:
-            return False
         try:
             event = clients.parse(record)
             batch.work_items.append((record, WorkItem(event, self._faults.inject() if self._injects_faults else None)))
@@ -186,7 +185,7 @@ class TransactionalConsumer(PartGroup):
             except Exception as error:
                 if not self._retry_or_dead_letter(batch, partition, record, error):
                     stopped[partition] = record.offset
-                    batch.ends(partition, record.offset)
+                    batch.ends[partition] = record.offset
                     consumer.seek(partition, record.offset)
         batch.dead = [dead for dead in batch.dead if dead.record.offset < stopped.get(_partition(dead.record), 1 << 63)]
         return events
@@ -216,7 +215,7 @@ class TransactionalConsumer(PartGroup):
         self, consumer: KafkaConsumer, batch: Batch, events: Sequence[Event], member: ConsumerGroupMetadata
     ) -> None:
         """Publish the result events, and that the batch is done: both or neither."""
-        if not batch.offsets:
+        if not batch.ends:
             return
         if events or batch.dead:
             self._publish_all(batch, events, member)
