@@ -14,6 +14,7 @@ MODULES = {
     "dlq": "dlq",
     "results": "report plot summary bench chaos-report compare readme",
     "grade": "grade",
+    "explore": "explore replay-schedule",
     "broken": "list-broken broken-report diffs",
 }
 COMMANDS = {name: module for module, names in MODULES.items() for name in names.split()}

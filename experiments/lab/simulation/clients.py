@@ -116,5 +116,6 @@ class Clients:
             self._sim.trace.add("fault", name, f"POST /configure {faults}")
             client = process.client
             answer = client.post("/configure", json=faults) if faults else client.delete("/configure")
+            process.memory["configured"] = bool(faults)
             if answer.status_code != 200:
                 raise ValueError(f"{name} does not take {faults}: {answer.json}")

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from lab.errors import LabError
+from lab.simulation import cheap_apps
 from lab.simulation.disk import Disks
 from lab.simulation.part import SimulatedPart
 
@@ -36,7 +37,7 @@ class Code:
         """Import the services of a part, and the file."""
         logs = import_module("campus.logs")
         logs.__dict__["set_up"] = lambda _name: None
-        _cache_routes()
+        cheap_apps.use(current)
         for process, name in part.apps.items():
             import_module(name).__dict__["Database"] = disks.opener(process.partition("-")[0])
         if self.file is not None:
@@ -101,21 +102,3 @@ def _either(right: Any, wrong: Any, is_wrong: Callable[[], bool]) -> Any:
         return (wrong if is_wrong() else right)(*args, **options)
 
     return function
-
-
-def _cache_routes() -> None:
-    """Compile the routes of the apps once: a process that starts again has the same ones."""
-    from werkzeug.routing import Rule
-
-    built: dict[tuple[Any, ...], Any] = {}
-    compile_builder = Rule._compile_builder
-
-    def cached(self: Rule, append_unknown: bool = True) -> Any:
-        key = self.rule, append_unknown, self.subdomain, str(sorted((self.defaults or {}).items()))
-        if key not in built:
-            built[key] = compile_builder(self, append_unknown)
-        return built[key]
-
-    if not hasattr(compile_builder, "is_cached"):
-        cached.is_cached = True  # ty: ignore[missing-attribute]
-        Rule._compile_builder = cached

@@ -46,6 +46,7 @@ class Simulation:
         self.points: set[Point] = set()  # all that were passed, over all runs
         self.crashes: set[Point] = set()  # those at which a process was killed
         self.effects = 0  # of this run
+        self.watch: Callable[[Action], None] = lambda _: None  # called before each action
         self.crash_at: set[int] = set()  # the effects of a run, by their number, at which the running process crashes
         self._prepare()
 
@@ -98,10 +99,10 @@ class Simulation:
         if process.app is not None:
             self.part.started(process)
 
-    def kill(self, process: Process, *, restart: bool = False) -> None:
+    def kill(self, process: Process, *, why: str = "killed", restart: bool = False) -> None:
         """End a process as SIGKILL does. With `restart` its supervisor starts it again soon."""
         if process.alive:
-            self.trace.add("crash", process.name)
+            self.trace.add("crash", process.name, why)
             self.clients.record("fault", verb="kill", service=process.name)
             self.part.died(process)
             process.end_life()
@@ -114,10 +115,10 @@ class Simulation:
         self.stack.append(frame)
         try:
             return function()
-        except Crash:
+        except Crash as crash:
             self.trace.depth = depth
             if process.life == frame.life:
-                self.kill(process, restart=True)
+                self.kill(process, why=str(crash), restart=True)
             return None
         finally:
             self.stack.pop()
@@ -158,19 +159,20 @@ class Simulation:
         process = frame.process
         point = process.service, frame.doing, name
         self.points.add(point)
+        if name == "commit:after":
+            self.trace.add("commit", process.name, f"({frame.doing})")
         if self.effects in self.crash_at:
-            self._crash(point, process)
+            self._crash(point)
         arm = next((a for a in process.arms if a.effect == name and self._may(a, frame)), None)
         if arm is not None:
             process.arms.remove(arm)
             if arm.kind == "crash":
-                self._crash(point, process)
+                self._crash(point)
             self._stand_still(frame, arm)
 
-    def _crash(self, point: Point, process: Process) -> None:
+    def _crash(self, point: Point) -> None:
         self.crashes.add(point)
-        self.trace.add("note", process.name, f"is killed at {point[2]} ({point[1]})")
-        raise Crash
+        raise Crash(f"killed at {point[2]} ({point[1]})")
 
     def _may(self, arm: Arm, frame: Frame) -> bool:
         """Whether this arm may act here: a thread that has the database's turn does not stand still."""
@@ -229,6 +231,7 @@ class Simulation:
 
     def perform(self, action: Action) -> None:
         """Perform one action of a schedule."""
+        self.watch(action)
         self.pass_time(ACTION_SECONDS)
         kind, *values = action
         common = getattr(self.clients, f"do_{kind}", None)

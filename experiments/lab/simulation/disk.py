@@ -28,11 +28,14 @@ class Disk(Database):
         """Do what the real one does; a process may crash before and after the commit."""
         if self.fails:
             raise DatabaseDown("OperationalError: database or disk is full")
-        frame = self._frame()
-        with _inside(frame), super().transaction() as tx:
+        with _inside(self._frame()), super().transaction() as tx:
+            before = tx.driver.total_changes
             yield tx
-            self._effect("commit:before")
-        self._effect("commit:after")
+            changed = tx.driver.total_changes > before
+            if changed:
+                self._effect("commit:before")
+        if changed:
+            self._effect("commit:after")
 
     @contextlib.contextmanager
     def look(self) -> Iterator[Any]:

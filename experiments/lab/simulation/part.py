@@ -31,6 +31,7 @@ class SimulatedPart(Protocol):
     apps: Mapping[str, str]  # process → module with create_app: {"order": "order_service.app"}, "inventory-2" a replica
     broker: str | None  # the lane of the broker in diagrams
     effects: Sequence[str]  # names of the effects at which a process may crash or stand still, beside the common ones
+    words: Mapping[str, str]  # kind → a sentence about such an action, with {0} for its first value: "{0} is back."
     actions: Mapping[str, Sequence[Action]]  # kind → the actions of that kind, beside the common ones, simplest first
 
     def patch(self) -> None:

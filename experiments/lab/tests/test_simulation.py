@@ -42,4 +42,4 @@ def test_two_runs_of_a_schedule_are_equal_event_for_event(parts, part):
 def test_a_crash_after_a_commit_loses_memory_and_keeps_the_disk(parts, part):
     broken, trace, _ = parts(part, [["order", "burger", 2], ["crash", "inventory", "commit:after"], ["run", 4.0]])
     assert not broken
-    assert sum("is killed at commit:after" in line for line in trace) == 1
+    assert sum("killed at commit:after" in line for line in trace) == 1

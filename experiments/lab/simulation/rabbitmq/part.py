@@ -1,11 +1,14 @@
 """Part B: its services over RabbitMQ in memory, at the level of pika's connection and channel."""
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
+
+import pika
 
 from lab.simulation.core import Simulation
 from lab.simulation.part import Action
@@ -29,6 +32,14 @@ class RabbitMQPart:
     broker: str | None = RABBITMQ
     apps: Mapping[str, str] = {process: f"{process}_service.app" for process in PROCESSES}
     effects = ("publish:before", "publish:written", "publish:arrived", "ack:before", "ack:written")
+    words: Mapping[str, str] = {
+        "drop": "The connections of {0} are lost.",
+        "cut": "A connection of {0} is lost at its next {1}.",
+        "broker": "RabbitMQ is up: {0}.",
+        "blocked": "RabbitMQ takes no messages: {0}.",
+        "double": "The first message of {0} is there twice.",
+        "poison": "A message that cannot be read comes to order-placed.",
+    }
     actions: Mapping[str, Sequence[Action]] = {
         "drop": [["drop", process] for process in PROCESSES],
         "cut": [["cut", process, effect] for process in PROCESSES for effect in CUTS],
@@ -40,7 +51,9 @@ class RabbitMQPart:
 
     def patch(self) -> None:
         """Put the connection in memory in the place of pika's."""
-        import_module("broker.connection").__dict__["SelectConnection"] = self._connect
+        services = import_module("broker.connection").__dict__
+        services["SelectConnection"] = self._connect
+        services["pika"] = SimpleNamespace(URLParameters=functools.cache(pika.URLParameters))
 
     def env(self, _process: str) -> dict[str, str]:
         """Nothing: the address of RabbitMQ does not matter."""

@@ -1,0 +1,136 @@
+"""Exploring: schedules are drawn and played, and the first one that breaks a promise is made as short as possible."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+
+from lab.simulation.code import Code
+from lab.simulation.core import Point, Simulation
+from lab.simulation.part import Action
+from lab.simulation.parts import make
+from lab.simulation.schedule import Bounds, schedules, table
+from lab.simulation.trace import Entry
+from lab.simulation.verdict import SENTINEL, Violation, decide
+
+BATCH = 25  # schedules of one seed
+SETTINGS: dict[str, Any] = {
+    "database": None,
+    "deadline": None,
+    "report_multiple_bugs": False,
+    "suppress_health_check": list(HealthCheck),
+}
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A schedule that breaks a promise, as short as it could be made."""
+
+    part: str
+    file: str | None  # the broken version, or None for the services as they are
+    seed: int
+    drawn: list[Action]
+    schedule: list[Action]
+    violations: list[Violation]
+    trace: list[Entry]
+    seconds: float  # of processor time, until it was found
+    replays: int  # to make it shorter
+
+
+@dataclass
+class Exploration:
+    """What was explored, and what was found."""
+
+    part: str
+    file: str | None = None
+    first_seed: int = 0
+    seeds: int = 0
+    schedules: int = 0
+    orders: int = 0
+    effects: int = 0
+    seconds: float = 0.0  # of processor time
+    points: set[Point] = field(default_factory=set)
+    crashes: set[Point] = field(default_factory=set)
+    found: Counterexample | None = None
+
+
+class _Broken(Exception):
+    """A promise is broken: Hypothesis makes the schedule shorter as long as this is raised."""
+
+
+class Explorer:
+    """Explores one part with one version of its code, in this process."""
+
+    def __init__(self, part: str, file: Path | None = None, *, bounds: Bounds | None = None) -> None:
+        self.bounds = bounds or Bounds()
+        self.simulation = Simulation(make(part), Code(file))
+        self.result = Exploration(part, file.stem if file else None)
+
+    def explore(
+        self,
+        *,
+        seed: int,
+        most: int | None = None,
+        seconds: float | None = None,
+        progress: Callable[[Exploration], None] = lambda _: None,
+    ) -> Exploration:
+        """Explore from this seed on: so many schedules, or for so many seconds, or until one breaks a promise.
+
+        Seconds are processor time, so that a busy machine explores no less.
+        """
+        result, cpu = self.result, time.process_time()
+        result.first_seed = seed
+        while result.found is None:
+            left = BATCH if most is None else min(BATCH, most - result.schedules)
+            if left <= 0 or (seconds is not None and time.process_time() - cpu >= seconds):
+                break
+            self._explore_seed(seed + result.seeds, left, began=cpu)
+            result.seeds += 1
+            result.seconds = time.process_time() - cpu
+            progress(result)
+        result.points, result.crashes = self.simulation.points, self.simulation.crashes
+        return result
+
+    def _explore_seed(self, seed: int, most: int, *, began: float) -> None:
+        actions = table(self.simulation.part, seed)
+        failing: list[list[Action]] = []
+        target: list[str] = []
+        found_after, replays = 0.0, 0
+
+        def attempt(schedule: list[Action]) -> None:
+            nonlocal found_after, replays
+            broken = [violation.id for violation in self.play(schedule)]
+            if target:
+                replays += 1
+            else:
+                self.result.schedules += 1
+                self.result.orders += len(self.simulation.clients.results) - (
+                    SENTINEL in self.simulation.clients.results
+                )
+                self.result.effects += self.simulation.effects
+            if broken and (not target or target[0] in broken):
+                if not target:
+                    target.append(broken[0])
+                    found_after = time.process_time() - began
+                failing.append(schedule)
+                raise _Broken
+
+        settings = hypothesis.settings(max_examples=most, phases=[Phase.generate, Phase.shrink], **SETTINGS)
+        try:
+            hypothesis.seed(seed)(settings(hypothesis.given(schedules(actions, self.bounds))(attempt)))()
+        except _Broken:
+            short = failing[-1]  # Hypothesis plays the shortest one last
+            violations = self.play(short)
+            self.result.found = Counterexample(
+                self.result.part, self.result.file, seed, failing[0], short, violations,
+                list(self.simulation.trace.entries), found_after, replays,
+            )  # fmt: skip
+
+    def play(self, schedule: list[Action]) -> list[Violation]:
+        """Play one schedule and return the promises that it breaks."""
+        self.simulation.play(schedule)
+        return decide(self.simulation)

@@ -1,0 +1,91 @@
+"""Schedules: which actions there are, which of them a seed knows, and how Hypothesis draws and shrinks them."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from lab.simulation.core import EFFECTS
+from lab.simulation.part import Action, SimulatedPart
+
+# What is no fault: these may be drawn as often as they come.
+HARMLESS = ("order", "step", "run", "start")
+ORDERS = [["order", sku, qty] for sku, qty in (("burger", 1), ("pizza", 3), ("soda", 2), ("caviar", 1))]
+# Two of these are two tries of one client, who uses one Idempotency-Key.
+KEYED = [["order", "burger", 1, "k1"]]
+SECONDS = (1.0, 4.0, 16.0)
+FAULTS = (
+    {"failure_rate": 1.0, "failure_mode": "error", "expires_in": 2.0},
+    {"failure_rate": 1.0, "failure_mode": "drop", "expires_in": 2.0},
+    {"failure_rate": 1.0, "failure_mode": "reject", "expires_in": 0.5},
+    {"crash_point": "after_commit"},
+)
+WEIGHTS = (0, 0, 1, 3)  # how much of a kind one seed knows: few kinds often meet what many meet rarely
+ENTRIES = 3  # in the table of actions, for each weight
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How large a schedule may be."""
+
+    orders: int = 3
+    faults: int = 3
+    actions: int = 30
+
+
+def kinds(part: SimulatedPart) -> dict[str, Sequence[Action]]:
+    """Return all actions of a part, by their kind; `part.actions` may replace a common kind."""
+    processes, effects = list(part.apps), (*EFFECTS, *part.effects)
+    common: dict[str, Sequence[Action]] = {
+        "kill": [["kill", name] for name in processes],
+        "crash": [["crash", name, effect] for name in processes for effect in effects if effect != "wait"],
+        "hold": [["hold", name, e, n, s] for name in processes for e in effects for n in (1, 3) for s in (0.01, 12.0)],
+        "freeze": [
+            ["freeze", name, e, n, s] for name in processes for e in effects for n in (1, 3) for s in (0.5, 70.0)
+        ],
+        "disk": [["disk", name, fails] for name in processes for fails in (False, True)],
+        "configure": [["configure", name, faults] for name in processes for faults in FAULTS],
+        "keyed": KEYED,
+    }
+    return common | dict(part.actions)
+
+
+def table(part: SimulatedPart, seed: int) -> list[Action]:
+    """Return the actions that this seed knows, simplest first. One that stands there twice is drawn twice as often.
+
+    That is swarm testing: each seed leaves out most kinds of faults.
+    """
+    chance, processes = random.Random(seed), list(part.apps)
+    known: list[Action] = [*ORDERS[:1] * 3, *ORDERS[1:3], ORDERS[0]]
+    known += [["run", seconds] for seconds in SECONDS for _ in range(2)]
+    known += [["step", name] for name in processes] + [["start", name] for name in processes]
+    if chance.random() < 0.1:
+        known.append(ORDERS[3])
+    for actions in kinds(part).values():
+        count = ENTRIES * chance.choice(WEIGHTS)
+        known += sorted(chance.choices(actions, k=count), key=actions.index) if count else []
+    return known
+
+
+def schedules(actions: Sequence[Action], bounds: Bounds) -> st.SearchStrategy[list[Action]]:
+    """Return the schedules of these actions, for Hypothesis.
+
+    A schedule is drawn as a fixed number of numbers, of which 0 is no action: so Hypothesis shrinks it by taking any
+    actions out, and by exchanging each for a simpler one.
+    """
+    number = st.integers(0, len(actions))
+    numbers = st.lists(number, min_size=bounds.actions, max_size=bounds.actions)
+    return numbers.map(lambda drawn: within([actions[n - 1] for n in drawn if n], bounds))
+
+
+def within(schedule: Sequence[Action], bounds: Bounds) -> list[Action]:
+    """Leave out the orders and the faults that are too many."""
+    kept: list[Action] = []
+    left = {"order": bounds.orders, "fault": bounds.faults}
+    for action in schedule:
+        counted = "order" if action[0] == "order" else None if action[0] in HARMLESS else "fault"
+        if counted is None or left[counted] > 0:
+            kept.append(action)
+            left[counted or ""] = left.get(counted or "", 0) - 1
+    return kept

@@ -1,0 +1,32 @@
+"""A schedule in words, one sentence for each action."""
+
+from collections.abc import Sequence
+
+from lab.simulation.part import Action, SimulatedPart
+
+WORDS = {
+    "order": "A client orders {1} {0}.",
+    "step": "{0} does one round.",
+    "run": "All work for {0:g} s.",
+    "kill": "{0} is killed, and stays dead until it is started.",
+    "start": "{0} is started, if it is dead.",
+    "crash": "{0} is killed at its next {1}, and then started again.",
+    "freeze": "{0} stands still at its next {1}: {3:g} s, and the next {2} actions happen meanwhile.",
+    "hold": "One thread of {0} stands still at its next {1}: {3:g} s, and the next {2} actions happen meanwhile.",
+    "disk": "The database of {0} fails: {1}.",
+    "configure": "POST /configure of {0}: {1}.",
+}
+KEYED = "A client orders {1} {0} under the Idempotency-Key {2}, as often before."
+
+
+def sentence(part: SimulatedPart, action: Action) -> str:
+    """Return what happens in one action."""
+    kind, *values = action
+    template = KEYED if kind == "order" and len(values) > 2 else {**WORDS, **part.words}[kind]
+    shown = [("yes" if value else "no") if isinstance(value, bool) else value for value in values]
+    return template.format(*shown)
+
+
+def numbered(part: SimulatedPart, schedule: Sequence[Action]) -> list[str]:
+    """Return a schedule as a numbered list."""
+    return [f"{n}. {sentence(part, action)}" for n, action in enumerate(schedule, 1)]
