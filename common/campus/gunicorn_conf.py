@@ -6,6 +6,9 @@ is how many requests work at a time; `campus.server` says what becomes of the ot
 
 import gc
 import os
+import sys
+from collections.abc import Callable
+from typing import Any
 
 from campus import logs
 
@@ -18,9 +21,23 @@ keepalive = 75  # longer than a caller keeps an idle connection, else it meets o
 graceful_timeout = 11  # the worker needs DRAIN_SECONDS and STOP_SECONDS; the runtimes kill after 12 s and 15 s
 timeout = 300  # a service that was paused must not be taken for dead by its own master when it goes on
 control_socket_disable = True
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
 accesslog = None  # the services write their own line for each request
 loglevel = "warning"
+
+
+def on_starting(server) -> None:
+    """End the start where GUNICORN_CMD_ARGS, which comes after this file, asks for what the service cannot have."""
+    cfg = server.cfg
+    if (cfg.workers, cfg.worker_class_str, cfg.preload_app) != (workers, worker_class, False):
+        server.log.error(
+            "GUNICORN_CMD_ARGS asks for %d workers of the class %s%s: this service is one process of %s, as its faults,"
+            " its metrics and its loops are in the memory of that process; unset GUNICORN_CMD_ARGS",
+            cfg.workers, cfg.worker_class_str, ", preloaded" if cfg.preload_app else "", worker_class,
+        )  # fmt: skip
+        sys.exit(2)
+    if sys.platform == "linux" and worker_tmp_dir is None:
+        server.log.warning("/dev/shm cannot be written, so the heartbeat of the worker is in a file on the disk")
 
 
 def post_fork(server, worker) -> None:
@@ -36,11 +53,19 @@ def take_core() -> None:
     not push aside the one that runs: services share a core, and each change finds the caches full of another's code.
     """
     if hasattr(os, "SCHED_BATCH"):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        _try_to("be scheduled as SCHED_BATCH", os.sched_setscheduler, 0, os.SCHED_BATCH, os.sched_param(0))
     core = os.environ.get("PIN_CPU", "")
     if core and hasattr(os, "sched_setaffinity"):
         allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[int(core) % len(allowed)]})
+        _try_to("stay on one core", os.sched_setaffinity, 0, {allowed[int(core) % len(allowed)]})
+
+
+def _try_to(what: str, call: Callable[..., Any], *args: Any) -> None:
+    """Do what makes the service quicker and no more: some systems refuse it (gVisor, a strict seccomp)."""
+    try:
+        call(*args)
+    except OSError as error:
+        logs.log.warning("the system does not let this process %s (%s): it is slower without", what, error.strerror)
 
 
 def post_worker_init(worker) -> None:
