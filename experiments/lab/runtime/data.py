@@ -3,6 +3,10 @@
 Tables, queues and Kafka's files of another format are not converted: they are set aside, and the part begins empty.
 """
 
+import hashlib
+import os
+import re
+import tempfile
 from pathlib import Path
 
 from lab.paths import STATE_DIR
@@ -40,3 +44,18 @@ def mark(part: str) -> None:
     """Note that the data is of the present format."""
     folder(part).mkdir(parents=True, exist_ok=True)
     (folder(part) / "format").write_text(f"{data_format(part)}\n")
+
+
+def plain_path(place: Path) -> Path:
+    """Return a path of this folder that has no odd characters: else a symbolic link to it, in the system's /tmp.
+
+    RabbitMQ's scripts stumble over an apostrophe, its watch over the disk over a blank, and Kafka's settings over an ü.
+    """
+    if re.fullmatch(r"[A-Za-z0-9/._+-]+", str(place)):
+        return place
+    digest = hashlib.sha256(os.fsencode(place)).hexdigest()[:12]
+    link = Path(tempfile.gettempdir()) / f"campus-lab-{os.getuid()}-{digest}"
+    if not (link.is_symlink() and link.lstat().st_uid == os.getuid() and link.readlink() == place):
+        link.unlink(missing_ok=True)
+        link.symlink_to(place)
+    return link

@@ -63,7 +63,8 @@ class LocalRuntime:
             install.ensure(service.name)
         folder = ROOT / service.folder
         program, *words = (self._here(service, word) for word in command_of(service))
-        command = [shutil.which(program, path=_path()) or str(folder / program), *words]
+        found = shutil.which(program, path=_path())
+        command = [*([found] if found else ["bash", str(folder / program)]), *words]  # a copy may have lost its run bits
         env = os.environ | self.environment(service)
         with processes.uninterrupted():
             record = processes.start(command, folder=folder, env=env, log=self.log_file(service))
@@ -160,7 +161,8 @@ class LocalRuntime:
         part_data = data.folder(service.part)
         for volume, target in service.volumes.items():
             (part_data / volume).mkdir(parents=True, exist_ok=True)
-            value = re.sub(rf"{target}(?=/|$)", str(part_data / volume), value)
+            here = data.plain_path(part_data / volume) if service.is_broker else part_data / volume
+            value = re.sub(rf"{target}(?=/|$)", lambda _, here=here: str(here), value)
         return "127.0.0.1" if value == "0.0.0.0" else value
 
 
