@@ -64,7 +64,10 @@ class LocalRuntime:
         folder = ROOT / service.folder
         program, *words = (self._here(service, word) for word in command_of(service))
         found = shutil.which(program, path=_path())
-        command = [*([found] if found else ["bash", str(folder / program)]), *words]  # a copy may have lost its run bits
+        command = [
+            *([found] if found else ["bash", str(folder / program)]),
+            *words,
+        ]  # a copy may have lost its run bits
         env = os.environ | self.environment(service)
         with processes.uninterrupted():
             record = processes.start(command, folder=folder, env=env, log=self.log_file(service))

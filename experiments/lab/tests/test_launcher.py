@@ -67,7 +67,7 @@ def test_of_two_first_uses_at_once_one_prepares(folder: Path):
     assert all(text.endswith(here(folder)) for text in said)
 
 
-@pytest.mark.parametrize("spoilt", ["moved", "python gone", "python of another version", "packages"])
+@pytest.mark.parametrize("spoilt", ["moved", "python gone", "python of another version"])
 def test_an_environment_that_does_not_fit_any_more_is_made_anew(folder: Path, spoilt: str):
     run(folder / "lab")
     venv = folder / ".lab/venv"
@@ -80,11 +80,17 @@ def test_an_environment_that_does_not_fit_any_more_is_made_anew(folder: Path, sp
         case "python of another version":
             (lib,) = (venv / "lib").glob("python3*")
             lib.rename(lib.with_name("python3.0"))
-        case "packages":
-            (folder / "requirements.lock").write_text("# something else\n")
     status, said = run(folder / "lab")
     assert (status, said.count("making .lab/venv")) == (0, 1)
-    assert "of another place, of another Python or of an earlier version" in said
+    assert "this folder was moved, or its Python is gone" in said
+    assert run(folder / "lab") == (0, here(folder))
+
+
+def test_other_packages_are_installed_into_the_environment_that_is_there(folder: Path):
+    run(folder / "lab")
+    (folder / "requirements.lock").write_text("# something else\n")
+    status, said = run(folder / "lab")
+    assert (status, said.splitlines()[0]) == (0, "lab: installing 0 packages from requirements.lock")
     assert run(folder / "lab") == (0, here(folder))
 
 
@@ -129,16 +135,15 @@ def test_a_colon_in_the_path_is_named(tmp_path: Path):
     assert not (folder / ".lab").exists()
 
 
-@pytest.mark.parametrize("what", [".lab", ".lab/venv"])
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be the one who came first")
+@pytest.mark.parametrize("what", ["what is to be written", "what is to be removed"])
 def test_what_root_made_is_named_to_another_user(folder: Path, what: str):
     run(folder / "lab")
     for path in [*folder.parents][:-1]:
         path.chmod(0o755)
-    (folder / "requirements.lock").write_text("# something else\n")
-    if what == ".lab/venv":
-        os.chown(folder / ".lab", USER, USER)
-        for path in (folder / ".lab").glob("prepare.*"):
+    (folder / ".lab/venv/made_in").unlink()
+    if what == "what is to be removed":
+        for path in (folder / ".lab", *(folder / ".lab").glob("prepare.*")):
             os.chown(path, USER, USER)
     user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
     status, said = run(*user, folder / "lab")
