@@ -33,6 +33,14 @@ class Service:
     is_broker: bool = False  # RabbitMQ or Kafka, and not a service of ours
 
     @property
+    def ports(self) -> dict[str, int]:
+        """All ports on which it listens, by the variable of the environment that chooses each."""
+        letter, name = "ABC"[PARTS.index(self.part)], self.name.upper()
+        others = [key for key in self.environment if re.fullmatch(rf"{name}_\w+_PORT", key) and "NODE" not in key]
+        chosen = {f"{letter}_{key}": int(self.environment[key]) for key in others}
+        return {f"{letter}_{name}_PORT": self.port} | chosen
+
+    @property
     def url(self) -> str:
         """The address from this machine."""
         if self.is_broker:
@@ -53,7 +61,9 @@ def services_of(part: str, env: Mapping[str, str] | None = None) -> dict[str, Se
     path = ROOT / part / "docker-compose.yml"
     described = _fill(yaml.safe_load(path.read_text())["services"], variables(part) if env is None else env)
     runs = {name: shape for name, shape in described.items() if shape.get("scale") != 0}
-    return {name: _service(part, name, shape, path) for name, shape in runs.items()}
+    services = {name: _service(part, name, shape, path) for name, shape in runs.items()}
+    _check_ports(list(services.values()))
+    return services
 
 
 def variables(part: str) -> dict[str, str]:
@@ -72,6 +82,18 @@ def read_env(text: str) -> dict[str, str]:
     return found
 
 
+def _check_ports(services: list[Service]) -> None:
+    """Raise LabError for a port that is none, or that two of the services have."""
+    owners: dict[int, str] = {}
+    for service in services:
+        for variable, port in service.ports.items():
+            if not 0 < port < 65536:
+                raise LabError(f"the port of {service.name} is {port}", f"{variable} must be from 1 to 65535")
+            if port in owners:
+                raise LabError(f"{owners[port]} and {service.name} have the same port {port}", f"see {variable}")
+            owners[port] = service.name
+
+
 def data_format(part: str) -> str:
     """Return the format of the data that the part's services keep, as its Compose file labels the volumes."""
     path = ROOT / part / "docker-compose.yml"
@@ -86,17 +108,16 @@ def addresses(part: str) -> dict[str, str]:
 
 def _service(part: str, name: str, shape: dict[str, Any], path: Path) -> Service:
     environment = {key: "" if value is None else str(value) for key, value in shape["environment"].items()}
-    try:
-        port = int(environment["PORT"])
-    except ValueError:
-        raise LabError(f"the port of {name} is not a number: {environment['PORT']}", f"see {path.name}") from None
+    for key, value in environment.items():
+        if re.search(r"(^|_)PORT$", key) and not (value.isascii() and value.isdecimal()):
+            raise LabError(f"the port of {name} is not a number: {value}", f"see {key} in {path.name}")
     return Service(
         part=part,
         name=name,
         command=[str(word) for word in shape.get("x-local", shape.get("command"))],
         environment=environment,
         folder=shape.get("working_dir", f"/app/{part}").removeprefix("/app/"),
-        port=port,
+        port=int(environment["PORT"]),
         volumes=dict(volume.split(":", 1) for volume in shape.get("volumes", []) if volume[0] != "."),
         is_broker="x-local" in shape,
     )

@@ -1,11 +1,15 @@
 """`./lab`: finds a command in its module, which alone is loaded: a script runs dozens of them."""
 
+import errno
+import os
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
 from lab.errors import LabError
+from lab.paths import STATE_DIR, relative
 
 MODULES = {
     "services": "up down status logs start stop kill pause unpause configure order env",
@@ -36,7 +40,10 @@ class Lab(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except OSError as error:
+                raise _refusal(error) from error
         except LabError as error:
             click.secho(f"lab: {error}", fg="red", err=True)
             if error.hint:
@@ -45,6 +52,19 @@ class Lab(click.Group):
         except KeyboardInterrupt:
             click.echo("\nlab: interrupted", err=True)
             ctx.exit(130)
+
+
+def _refusal(error: OSError) -> Exception:
+    """Return what the system refuses to any command, as a sentence; the very error if it is another one."""
+    what = relative(Path(error.filename)) if isinstance(error.filename, str) else "a file or a process"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return LabError(
+            f"{what} belongs to another user, perhaps after one `sudo ./lab`: {error.strerror}",
+            f'sudo chown -R {os.getuid()} "{STATE_DIR}"',
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return LabError(f"{what} cannot be written: {error.strerror}", "df -h . shows the space; ./lab down stops all")
+    return error
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -58,7 +58,7 @@ class LocalRuntime:
                 self._start(service)
 
     def _start(self, service: Service) -> None:
-        ports.check_free(service)
+        ports.check_all_free(service)
         if service.is_broker:
             install.ensure(service.name)
         folder = ROOT / service.folder

@@ -1,5 +1,6 @@
 """`./lab` as people use it: its help, its verbs on a real part, and how it ends when something is not as it must be."""
 
+import errno
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from conftest import Copy
 from lab import client
 from lab.cli.main import COMMANDS, main
 from lab.errors import LabError
+from lab.paths import STATE_DIR
 from lab.runtime import lifecycle, processes
 from lab.services import services_of
 from testing import wait_until
@@ -56,6 +58,35 @@ def test_what_cannot_be_done_is_said(words, said):
     assert done.exit_code == 2
     assert said in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "hint"),
+    [
+        (
+            errno.EACCES,
+            ".lab/run/sync-rest/runtime belongs to another user, perhaps after one `sudo ./lab`",
+            "chown -R",
+        ),
+        (errno.ENOSPC, ".lab/run/sync-rest/runtime cannot be written: No space left on device", "df -h ."),
+        (errno.EROFS, ".lab/run/sync-rest/runtime cannot be written: Read-only file system", "df -h ."),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(monkeypatch, number, said, hint):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number), str(STATE_DIR / "run/sync-rest/runtime"))
+
+    monkeypatch.setattr(lifecycle, "up", refuse)
+    done = CliRunner().invoke(main, ["up", "sync-rest"])
+    assert done.exit_code == 2
+    assert f"lab: {said}" in done.output
+    assert hint in done.output.splitlines()[-1]
+    assert "Traceback" not in done.output
+
+
+def test_a_mistake_of_the_laboratory_is_no_sentence(monkeypatch):
+    monkeypatch.setattr(lifecycle, "up", lambda *_, **__: os.stat("/nowhere/at/all"))
+    assert isinstance(CliRunner().invoke(main, ["up", "sync-rest"]).exception, FileNotFoundError)
 
 
 def test_a_runtime_that_does_not_exist(monkeypatch):

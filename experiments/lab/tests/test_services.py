@@ -1,8 +1,12 @@
 """Reading docker-compose.yml: variables as Compose fills them in, and every part's file as it is."""
 
+import os
+import socket
+
 import pytest
 from lab import paths, services
 from lab.errors import LabError
+from lab.runtime import data, ports
 from lab.services import addresses, services_of
 
 FILE = """
@@ -106,6 +110,36 @@ def test_lines_of_an_env_file(line, found):
     assert services.read_env(line) == found
 
 
+@pytest.mark.parametrize(
+    ("part", "env", "said", "hint"),
+    [
+        ("sync-rest", {"A_ORDER_PORT": "8001"}, "inventory and order have the same port 8001", "see A_ORDER_PORT"),
+        ("sync-rest", {"A_ORDER_PORT": "70000"}, "the port of order is 70000", "A_ORDER_PORT must be from 1 to 65535"),
+        (
+            "streaming-kafka",
+            {"C_KAFKA_CONTROLLER_PORT": "8021"},
+            "kafka and inventory have the same port 8021",
+            "see C_INVENTORY_PORT",
+        ),
+        ("streaming-kafka", {"C_KAFKA_INSIDE_PORT": "x"}, "the port of kafka is not a number: x", "KAFKA_INSIDE_PORT"),
+        ("async-rabbitmq", {"B_RABBITMQ_PORT": "0"}, "the port of rabbitmq is 0", "B_RABBITMQ_PORT must be from 1"),
+    ],
+)
+def test_a_port_that_cannot_be_is_refused_and_its_variable_named(part, env, said, hint):
+    with pytest.raises(LabError, match=said) as refused:
+        services_of(part, env)
+    assert hint in refused.value.hint
+
+
+def test_all_ports_of_kafka_are_looked_at_before_it_starts(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        kafka = services_of("streaming-kafka", {"C_KAFKA_CONTROLLER_PORT": str(port)})["kafka"]
+        with pytest.raises(LabError, match=f"port {port} of kafka is taken by process {os.getpid()}") as refused:
+            ports.check_all_free(kafka)
+    assert f"C_KAFKA_CONTROLLER_PORT={port + 100 if port < 65000 else port - 100} ./lab up" in refused.value.hint
+
+
 def parts_there() -> list[str]:
     return [part for part in paths.PARTS if (paths.ROOT / part / "docker-compose.yml").exists()]
 
@@ -113,8 +147,6 @@ def parts_there() -> list[str]:
 @pytest.mark.parametrize("part", parts_there())
 def test_every_part_can_be_read(part):
     services = services_of(part, {})
-    ports = [service.port for service in services.values()]
-    assert len(set(ports)) == len(ports)
     for service in services.values():
         assert service.part == part
         assert service.command
@@ -123,10 +155,25 @@ def test_every_part_can_be_read(part):
 
 
 def test_ports_of_part_a():
-    ports = {name: service.port for name, service in services_of("sync-rest", {}).items()}
-    assert ports == {"order": 8000, "inventory": 8001, "notification": 8002}
+    by_name = {name: service.port for name, service in services_of("sync-rest", {}).items()}
+    assert by_name == {"order": 8000, "inventory": 8001, "notification": 8002}
 
 
 def test_addresses(monkeypatch):
     monkeypatch.setenv("A_ORDER_PORT", "9000")
     assert addresses("sync-rest")["ORDER_URL"] == "http://127.0.0.1:9000"
+
+
+def test_a_path_with_odd_characters_has_a_link_for_the_brokers(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    plain = tmp_path / "week-3"
+    assert data.plain_path(plain) == plain
+    for name in ("week 3", "it's week 3", "Übung"):
+        (tmp_path / name).mkdir()
+        link = data.plain_path(tmp_path / name)
+        assert link.resolve() == tmp_path / name
+        assert link.name.startswith(f"campus-lab-{os.getuid()}-")
+        assert data.plain_path(tmp_path / name) == link
+    link.unlink()
+    link.symlink_to(plain)  # as after somebody else's hand
+    assert data.plain_path(tmp_path / "Übung").resolve() == tmp_path / "Übung"
