@@ -1,7 +1,6 @@
 """What the benchmarks share: the samples that they take, and how they wait for orders that are done later."""
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -13,6 +12,7 @@ from lab import client
 from lab.analysis import latency
 from lab.errors import LabError
 from lab.history import model as history
+from lab.history.machine import Others
 from lab.load import generator
 from lab.paths import ROOT
 from lab.runtime import lifecycle, local
@@ -117,30 +117,6 @@ class Bench:
         script = str(ROOT / self.part / "tests" / "cost_by_part.py")
         for line in baselines.printed([script, *words], "costs.jsonl", self.part, {}):
             self.add("cost", line["part"], us=line["us"])
-
-
-class Others:
-    """Sees how much of a core the processes use that are not this one, and were not started by it."""
-
-    def __init__(self) -> None:
-        self._ours = {os.getpid()}
-        self.look()
-
-    def look(self) -> tuple[float, dict[str, float]]:
-        """Return the cores used since the last look, and the three that used most: `{"java (123)": 0.31}`."""
-        now, used, names = time.monotonic(), {}, {}
-        for process in psutil.process_iter(["pid", "ppid", "name", "cpu_times"]):
-            found = process.info
-            if found["ppid"] in self._ours:  # by id, so parents come first, but for a few that soon use little
-                self._ours.add(found["pid"])
-            if found["pid"] not in self._ours and found["cpu_times"]:
-                used[found["pid"]] = found["cpu_times"].user + found["cpu_times"].system
-                names[found["pid"]] = f"{found['name']} ({found['pid']})"
-        before, since = getattr(self, "_last", (used, now - 1.0))
-        self._last = used, now
-        cores = {names[pid]: (seconds - before.get(pid, 0.0)) / (now - since) for pid, seconds in used.items()}
-        busiest = sorted(cores, key=cores.__getitem__, reverse=True)[:3]
-        return round(sum(cores.values()), 3), {name: round(cores[name], 3) for name in busiest}
 
 
 def open_loop(port: int, seconds: float) -> Sample:

@@ -1,4 +1,4 @@
-"""A number of a run that remembers from which figures it was computed, so that a report can show them."""
+"""A number of a run that remembers the formula by which it was computed, so that a report can show it."""
 
 import functools
 import inspect
@@ -8,47 +8,53 @@ from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
 
+from lab.checker.formula import Formula, of
+
 
 class NotKnown(Exception):
     """A figure that the run does not have was compared, and the answer would mean nothing."""
 
 
 class Figure(float):
-    """A number, and the figures of the run that went into it. A figure that the run does not have is NaN."""
+    """A number, and the formula by which it came of the run's figures. A figure that the run does not have is NaN."""
 
-    sources: dict[str, float]
+    formula: Formula
 
-    def __new__(cls, value: float, sources: dict[str, float] | None = None) -> "Figure":
-        """Make it of a value and the figures behind it, by what they are called."""
+    def __new__(cls, value: float, formula: Formula | None = None) -> "Figure":
+        """Make it of a value and its formula; without one it is a constant."""
         new = super().__new__(cls, value)
-        new.sources = sources or {}
+        new.formula = formula or Formula(float(value))
         return new
 
-    def computed(self, value: float, others: tuple[Any, ...]) -> "Figure":
-        """Return the result of a computation with this one and others."""
-        sources = dict(self.sources)
-        for other in others:
-            sources |= getattr(other, "sources", {})
-        return Figure(value, sources)
+    @property
+    def sources(self) -> dict[str, float]:
+        """The figures of the run that went into it, by what they are called."""
+        return {leaf.name: leaf.value for leaf in self.formula.figures()}
+
+    def computed(self, symbol: str, value: float, parts: tuple[Any, ...]) -> "Figure":
+        """Return the result of a computation: its parts in the order in which they are written."""
+        return Figure(value, Formula(value, symbol, tuple(map(of, parts))))
 
 
 class StandIn(Figure):
     """A figure before there is a run: always 1.0, whatever is computed with it, so that nothing divides by zero."""
 
-    def computed(self, value: float, others: tuple[Any, ...]) -> "Figure":
+    def computed(self, symbol: str, value: float, parts: tuple[Any, ...]) -> "Figure":
         """Return 1.0."""
         return StandIn(1.0)
 
 
-def _computing(name: str) -> Callable[..., Any]:
-    plain = getattr(float, name)
+def _computing(name: str, symbol: str) -> Callable[..., Any]:
+    plain, turned = getattr(float, name), name.startswith("__r")
 
     def apply(self: Figure, *others: Any) -> Any:
         try:
             value = plain(self, *others)
         except ArithmeticError:
             value = math.nan
-        return value if value is NotImplemented else self.computed(value, others)
+        if value is NotImplemented or (symbol == "+" and isinstance(others[0], int) and others[0] == 0):
+            return value if value is NotImplemented else self  # a sum() begins with 0
+        return self.computed(symbol, value, (*others, self) if turned else (self, *others))
 
     return functools.wraps(plain)(apply)
 
@@ -65,30 +71,30 @@ def _comparing(name: str) -> Callable[..., Any]:
     return functools.wraps(plain)(apply)
 
 
-for _name in ("add", "sub", "mul", "truediv", "floordiv"):
+for _name, _symbol in {"add": "+", "sub": "−", "mul": "×", "truediv": "÷", "floordiv": "//"}.items():
     for _side in ("", "r"):
-        setattr(Figure, f"__{_side}{_name}__", _computing(f"__{_side}{_name}__"))
-for _name in ("neg", "abs"):
-    setattr(Figure, f"__{_name}__", _computing(f"__{_name}__"))
+        setattr(Figure, f"__{_side}{_name}__", _computing(f"__{_side}{_name}__", _symbol))
+for _name, _symbol in {"neg": "−", "abs": "abs"}.items():
+    setattr(Figure, f"__{_name}__", _computing(f"__{_name}__", _symbol))
 for _name in ("lt", "le", "gt", "ge"):
     setattr(Figure, f"__{_name}__", _comparing(f"__{_name}__"))
 
 
 def smallest(*values: float) -> Figure:
     """Return the smallest of some numbers; NaN if one of them is."""
-    return _chosen(min, values)
+    return _chosen("smallest", min, values)
 
 
 def largest(*values: float) -> Figure:
     """Return the largest of some numbers; NaN if one of them is."""
-    return _chosen(max, values)
+    return _chosen("largest", max, values)
 
 
-def _chosen(choose: Callable[[Iterable[float]], float], values: tuple[Any, ...]) -> Figure:
+def _chosen(name: str, choose: Callable[[Iterable[float]], float], values: tuple[Any, ...]) -> Figure:
     numbers = [float(value) for value in values]
     value = math.nan if any(map(math.isnan, numbers)) else choose(numbers)
     kind = StandIn if any(isinstance(value, StandIn) for value in values) else Figure
-    return kind(value).computed(value, values)
+    return kind(value).computed(name, value, values)
 
 
 def figure(method: FunctionType) -> Callable[..., Figure]:
@@ -125,7 +131,7 @@ def _figure(method: Callable[..., Any], named: Callable[[tuple[Any, ...]], str])
             except (LookupError, ValueError, ArithmeticError):  # no such load, a mean of nothing
                 value = None
         number = math.nan if value is None else float(value)
-        return Figure(number, {f"{self.label}{named(given)}": number})
+        return Figure(number, Formula(number, name=f"{self.label}{named(given)}"))
 
     return measured
 

@@ -124,7 +124,7 @@ def refused_orders_hold_nothing(e: RunIndex) -> Wrong:
 
 
 def one_notification_each(e: RunIndex) -> Wrong:
-    """Each reserved order has one notification, and a failed order has none."""
+    """Each reserved order has a reservation and one notification; a failed order has neither."""
     sent = Counter(n["order_id"] for n in e.notifications)
     for order_id, order in e.orders.items():
         wanted = 1 if order["status"] in ("reserved", "notified") else 0

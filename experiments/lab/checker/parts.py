@@ -13,6 +13,7 @@ from lab.analysis import backlog
 from lab.analysis.lag import LagSeries
 from lab.analysis.latency import Latencies, completions, latency
 from lab.checker.figure import Figure, StandIn, attribute, figure
+from lab.checker.formula import Formula
 from lab.history import model as history
 from lab.history.model import seconds_at
 
@@ -54,7 +55,7 @@ class Load(View):
         if self.stand_in:
             return dict.fromkeys(PARAMS, StandIn(1.0))
         numbers = {name: v for name, v in self._phase["params"].items() if isinstance(v, int | float)}
-        return {name: Figure(v, {f'{self.label}params["{name}"]': v}) for name, v in numbers.items()}
+        return {name: Figure(v, Formula(v, name=f'{self.label}params["{name}"]')) for name, v in numbers.items()}
 
     began = attribute(lambda self: self._phase["began"])
     seconds = attribute(lambda self: self._phase["seconds"])  # until its last reply

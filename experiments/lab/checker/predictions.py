@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.checker.figure import Figure, largest, smallest
+from lab.checker import formula
+from lab.checker.figure import largest, smallest
 from lab.checker.run_view import Run
 from lab.errors import LabError
 from lab.history import model as history
@@ -53,6 +54,17 @@ class Prediction:
                 raise TypeError(f"{value!r} is not a number")
         if not TOLERANCE.fullmatch(self.within):
             raise ValueError(f'{self.within} is no tolerance: write a number, or a percentage such as "3%"')
+
+    def bounds(self) -> dict[str, float]:
+        """Return what would pass: `predicted`, and the `low` and the `high` end of it, where there is one."""
+        predicted = float(self.predicted)
+        room = 0.0
+        if self.rule == "equals":
+            number = float(self.within.rstrip("%"))
+            room = abs(predicted) * number / 100 if self.within.endswith("%") else number
+        ends = {"low": predicted - room, "high": predicted + room}
+        left_out = {"at least": "high", "at most": "low"}.get(self.rule)
+        return {"predicted": predicted} | {name: end for name, end in ends.items() if name != left_out}
 
     def verdict(self) -> str:
         """Return `pass` or `fail`, and `unknown` where the run does not have one of the numbers."""
@@ -110,7 +122,7 @@ def _yielded(path: Path, text: str, run: Run) -> Iterator[tuple[Prediction, dict
         if prediction.id in seen:
             found.throw(ValueError(f"{prediction.id} is here twice"))
         seen.add(prediction.id)
-        yield prediction, {"line": line} | _written(text, line) | {"values": _values(prediction)}
+        yield prediction, {"line": line} | _written(text, line) | _formulas(prediction)
     if not seen:
         raise ValueError("predictions(run) yields nothing")
 
@@ -126,13 +138,31 @@ def _written(text: str, line: int) -> dict[str, str]:
     return {"measure": "", "expect": ""}
 
 
-def _values(prediction: Prediction) -> dict[str, float | None]:
-    """Return the figures of the run that went into a prediction."""
+def _formulas(prediction: Prediction) -> dict[str, Any]:
+    """Return how both numbers came of the figures of the run, and where a plot can draw the prediction.
+
+    A plot draws it as a value of the first figure that was measured: of "p50 ÷ p50 before is at most 2", twice the p50
+    before, as a p50.
+    """
     sources: dict[str, float] = {}
-    for value in (prediction.measured, prediction.predicted):
-        if isinstance(value, Figure):
-            sources |= value.sources
-    return {name: _rounded(value) for name, value in sources.items()}
+    formulas = {name: formula.of(getattr(prediction, name)) for name in ("measured", "predicted")}
+    for each in formulas.values():
+        sources |= {leaf.name: leaf.value for leaf in each.figures()}
+    return {
+        "formulas": {
+            name: [each.written(formula.named), each.written(formula.valued)] for name, each in formulas.items()
+        },
+        "values": {name: _rounded(value) for name, value in sources.items()},
+        "drawn": _drawn(formulas["measured"], prediction.bounds()),
+    }
+
+
+def _drawn(measured: formula.Formula, bounds: dict[str, float]) -> dict[str, Any] | None:
+    """Return the first figure that was measured, and what the prediction says of it: `low`, `predicted`, `high`."""
+    solved = {name: measured.solved(value) for name, value in bounds.items() if math.isfinite(value)}
+    found = {name: of[1] for name, of in solved.items() if of and math.isfinite(of[1])}
+    name = next((of[0] for of in solved.values() if of), "")
+    return {"figure": name} | {name: _rounded(value) for name, value in found.items()} if found else None
 
 
 def _rounded(value: float) -> float | None:

@@ -10,6 +10,7 @@ from campus.metrics import metrics
 from lab.analysis import backlog, reports
 from lab.checker import losses
 from lab.checker.figure import Figure, StandIn, attribute, figure
+from lab.checker.formula import Formula
 from lab.checker.invariants import RunIndex
 from lab.checker.parts import Backlog, Fault, Lag, Load, Recorded
 from lab.history import model as history
@@ -69,7 +70,7 @@ class Run(Recorded):
         if self.stand_in:
             return dict.fromkeys(reports.flat(metrics({}, 0, 0, now=0)), StandIn(1.0))
         figures = reports.flat(reports.reports(self.raw)[noted])
-        return {name: Figure(v, {f'report("{noted}")["{name}"]': v}) for name, v in figures.items()}
+        return {name: Figure(v, Formula(v, name=f'report("{noted}")["{name}"]')) for name, v in figures.items()}
 
     @figure
     def report_differences(self, one: str, other: str) -> int:

@@ -7,6 +7,7 @@ since the run began):
     {"type": "ok" | "fail" | "info", "op": …, "kind": "201", "order_id": …}   done | definitely not | unknown
     {"type": "dropped", "op": …, "phase": …, "intended": …}     never sent: too many were waiting already
     {"type": "phase", "phase": …, "params": {…}, "until": …}    a load and its parameters
+    {"type": "machine", "phase": …, "busy": 1.3, "others": 0.1, "busiest": {…}}   cores in use during a load
     {"type": "fault", "verb": "configure", "service": …, "value": {…}}   what was done to a service
     {"type": "fault", "verb": "take" | "give back", "service": …, "value": "its database"}
     {"type": "predictions", "text": …}                          what the script expected: a file of Python

@@ -27,7 +27,11 @@ from lab.report.series import Row, outline
 from lab.report.svg import STYLE, as_svg
 
 COLOURS = {"ok": "#2b7a4b", "fail": "#c8502d", "info": "#7d4bb0", "notified": "#2a6fb0", "waiting": "#555555"}
-LABELS = {"ok": "done (2xx)", "fail": "refused (4xx, 502, 503)", "info": "outcome unknown (500, 504, no reply)"}
+LABELS = {
+    "ok": "done (2xx)",
+    "fail": "refused (409, 502, 503, no connection)",
+    "info": "outcome unknown (500, 504, no reply)",
+}
 ACCEPTED = {"ok": "accepted (202)"}
 FAULT = "#f0c24b"
 CROWDED, MAX_LETTERS = 6, 26  # more disturbances than that, and their names must be short

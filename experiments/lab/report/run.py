@@ -6,7 +6,7 @@ A section of the page appears when the run has something to say there.
 from pathlib import Path
 from typing import Any
 
-from lab.analysis import latency
+from lab.analysis import latency, validity
 from lab.checker import predictions
 from lab.checker.invariants import check
 from lab.history.model import Run, read
@@ -53,7 +53,10 @@ def summarise(run: Run) -> dict[str, Any]:
     """Return the summary: what was run, where, what was measured, and the verdict."""
     phases = latency.of_phases(run)
     judged, doubt = predictions.judge(run, phases)
+    trusted = validity.of_run(run, phases)
     invariants = [finding.as_dict() for finding in check(run)]
+    counted = [each["verdict"] for each in (*(() if trusted["doubt"] else judged), *invariants)]
+    doubt = " ".join(filter(None, (trusted.pop("doubt"), doubt)))
     head = run.head
     return {
         "schema_version": SCHEMA_VERSION,
@@ -63,6 +66,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "quick": head["quick"],
         "began_at": head["began_at"],
         "environment": head["environment"],
+        "validity": trusted,
         "phases": phases,
         "orders": latency.of_orders(run),
         "windows": [{"service": w.service, "what": w.what, "since": w.since, "until": w.until} for w in run.windows],
@@ -71,7 +75,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "predictions": judged,
         **({"doubt": doubt} if doubt else {}),
         "invariants": invariants,
-        "verdict": overall([each["verdict"] for each in (*judged, *invariants)] + ([UNKNOWN] if doubt else [])),
+        "verdict": overall(counted + ([UNKNOWN] if doubt else [])),
     }
 
 

@@ -1,6 +1,8 @@
 """What only some runs have: queues, dead letters, lag, reports of analytics. Nothing where there is none."""
 
 from collections import Counter, defaultdict
+from datetime import datetime, timedelta
+from statistics import fmean
 from typing import Any
 
 from lab.analysis import lag, latency, reports
@@ -10,6 +12,38 @@ from lab.history.model import Run
 Rows = list[tuple[Any, ...]]
 MAX_LETTERS, MAX_ROWS = 90, 20
 LAG_COLUMNS = ("group", "topic", "partition", "current", "end", "lag", "lag_seconds", "state", "client")
+
+
+def written_down(run: Run) -> str:
+    """Return in a sentence when the predictions were written, compared with when the first load began."""
+    written = next(iter(run.of_type("predictions")), None)
+    loads = [e["at"] for e in run.of_type("begins") + run.of_type("phase")]
+    if written is None or not loads:
+        return "this run does not say when they were written down."
+    at = datetime.fromisoformat(run.head["began_at"]) + timedelta(seconds=written["at"])
+    return (
+        f"written down at {at:%H:%M:%S} UTC, {min(loads) - written['at']:.1f} s before the first load began: "
+        "the history holds their text, and this page is made only from the same text."
+    )
+
+
+def cores(machine: dict[str, dict[str, Any]], name: str) -> str:
+    """Return how many cores were in use over the loads, on average and at most: `0.7 (at most 1.2)`."""
+    values = [seen[name] for seen in machine.values()]
+    return f"{fmean(values):.1f} (at most {max(values):.1f} during a load)"
+
+
+def busiest(machine: dict[str, dict[str, Any]]) -> str:
+    """Return the programs that used most during the load in which others used most; nothing if they used little."""
+    most = max(machine.values(), key=lambda seen: seen["others"])
+    named = ", ".join(f"{name} {cores:.1f}" for name, cores in most["busiest"].items() if cores >= 0.05)
+    return f": {named}" if named else ""
+
+
+def equation(filled: str, value: float | None) -> str:
+    """Return a formula with its values and its result: `20 × 60.9 = 1,218`; one number alone needs no result."""
+    result = "?" if value is None else f"{value:,.6g}"
+    return result if filled == result else f"{filled} = {result}"
 
 
 def depths(run: Run) -> Rows | None:

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from benchmarks import measure, raw_client
 from benchmarks.baselines import BASELINES
-from benchmarks.measure import Others
 from lab.errors import LabError
+from lab.history.machine import Others
 
 
 class Accept(BaseHTTPRequestHandler):

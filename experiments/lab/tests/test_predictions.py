@@ -8,8 +8,9 @@ from campus.faults import FaultConfig
 from conftest import ROOT, Copy
 from hand_made import Raw, asked, good, items
 from lab.analysis import latency
-from lab.checker import invariants, predictions
+from lab.checker import formula, invariants, predictions
 from lab.checker.figure import Figure, NotKnown, largest, smallest
+from lab.checker.formula import Formula
 from lab.checker.predictions import Run, at_least, at_most, equals
 from lab.checker.run_view import SETTINGS
 from lab.errors import LabError
@@ -129,8 +130,13 @@ def test_a_figure_that_is_not_there_is_not_compared(question):
         asked(measured(), question.format("run.load('empty').mean"))
 
 
+def seen(value: float, name: str) -> Figure:
+    """Return a figure of the run with this name."""
+    return Figure(value, Formula(value, name=name))
+
+
 def test_the_smallest_and_the_largest_are_not_known_if_one_is_not():
-    a, missing = Figure(3, {"a": 3}), Figure(math.nan, {"b": math.nan})
+    a, missing = seen(3, "a"), seen(math.nan, "b")
     assert (smallest(a, 5), largest(2, a, 1), smallest(2, a).sources) == (3, 3, {"a": 3})
     for chosen in (smallest(missing, a), smallest(a, missing), largest(a, missing), largest(missing, a)):
         assert math.isnan(chosen)
@@ -138,9 +144,42 @@ def test_the_smallest_and_the_largest_are_not_known_if_one_is_not():
 
 
 def test_a_number_remembers_what_it_was_computed_from():
-    a, b = Figure(3, {"a": 3}), Figure(4, {"b": 4})
+    a, b = seen(3, "a"), seen(4, "b")
     assert (2 * a - b / 2).sources == {"a": 3, "b": 4}
     assert sum([a, a]).sources == max(a, 1).sources == {"a": 3}
+
+
+@pytest.mark.parametrize(
+    ("made", "names", "values"),
+    [
+        (lambda a, b: (a + b) * 2 - b / (a - 1), "(a + b) × 2 − b ÷ (a − 1)", "(3 + 4) × 2 − 4 ÷ (3 − 1)"),
+        (lambda a, b: 2 * (a / b) / (b / a), "2 × (a ÷ b) ÷ (b ÷ a)", "2 × (3 ÷ 4) ÷ (4 ÷ 3)"),
+        (lambda a, b: 10 - (a - b), "10 − (a − b)", "10 − (3 − 4)"),
+        (lambda a, b: sum([a, b]), "a + b", "3 + 4"),
+        (lambda a, b: smallest(a, -b + 20_000), "smallest(a, −(b) + 20,000)", "smallest(3, −(4) + 20,000)"),
+        (lambda a, b: a / Figure(math.nan, Formula(math.nan, name="c")), "a ÷ c", "3 ÷ ?"),
+    ],
+)
+def test_a_number_shows_its_formula(made, names, values):
+    number = made(seen(3, "a"), seen(4, "b"))
+    assert number.formula.written(formula.named) == names
+    assert number.formula.written(formula.valued) == values
+
+
+@pytest.mark.parametrize(
+    ("measured_as", "bounds"),
+    [
+        (lambda a, b: a, (9, 10, 11)),
+        (lambda a, b: a - b, (13, 14, 15)),
+        (lambda a, b: a / b * 2, (18, 20, 22)),
+        (lambda a, b: a * b + 1, (2, 2.25, 2.5)),
+        (lambda a, b: 20 - a, None),
+    ],
+)
+def test_a_plot_draws_a_prediction_as_a_value_of_the_first_figure(measured_as, bounds):
+    number = measured_as(seen(3, "a"), seen(4, "b"))
+    found = predictions._drawn(number.formula, equals("a-b", "", number, 10, within="10%").bounds())
+    assert found == (bounds and dict(zip(("figure", "low", "predicted", "high"), ("a", *bounds), strict=True)))
 
 
 NAN = Figure(math.nan)

@@ -110,6 +110,37 @@ def test_a_run_without_state_is_unknown_whatever_was_predicted(tmp_path, expecti
     assert summary_of(raw, tmp_path)["verdict"] == "unknown"
 
 
+def late(raw: Raw, phase: str) -> Raw:
+    """Return the run with all orders of a load sent 20 ms late."""
+    for e in raw.events:
+        if e["type"] == "invoke" and e["phase"] == phase:
+            e["intended"] -= 0.02
+    return raw
+
+
+def test_on_a_busy_machine_predictions_are_unknown_and_invariants_are_not(tmp_path, expecting):
+    expecting('yield at_least("a0-ok", "Done", run.load("a").ok, 2)')
+    summary = summary_of(late(good(), "a"), tmp_path)
+    assert (summary["predictions"][0]["verdict"], summary["verdict"]) == ("fail", "unknown")
+    assert summary["doubt"].startswith("The machine was busy: 100.0 % of the load a was sent more than 10 ms late")
+    raw = late(good(), "a")
+    raw.moves(-1)
+    assert summary_of(raw, tmp_path)["verdict"] == "fail"
+
+
+def test_the_report_begins_with_whether_the_run_can_be_trusted(tmp_path, expecting):
+    file = expecting('yield at_least("a0-ok", "Done", run.load("a").ok, 1)')
+    raw = good()
+    raw.add("predictions", 0.25, text=file.read_text())
+    raw.add("machine", 6.0, phase="a", busy=1.5, others=0.25, busiest={"cc": 0.2, "ssh": 0.02})
+    summary_of(raw, tmp_path)
+    top = (tmp_path / "report.md").read_text().partition("## Predicted and measured")[0]
+    assert "- Load generator: 0.0 % of the orders of a load were sent more than 10 ms late at most (load a)" in top
+    assert "of 2 cores, 1.5 (at most 1.5 during a load) were busy, and 0.2 (at most 0.2 during a load)" in top
+    assert "other programs than this experiment's: cc 0.2." in top
+    assert "- Predictions: written down at 12:00:00 UTC, 0.8 s before the first load began" in top
+
+
 def test_a_run_of_nothing_is_unknown(tmp_path):
     assert summary_of(Raw(), tmp_path)["verdict"] == "unknown"
     assert (tmp_path / "completions.csv").read_text() == ""
@@ -128,8 +159,10 @@ def test_the_report_says_what_was_found(tmp_path, expecting):
     assert "| a0-done | Orders done | 1 orders ± 0 | 1 orders | ✔ pass |" in text
     assert "| 20.0 % ± 5 points | 20.0 % | ✔ pass |" in text
     assert "| a0-nobody | None | at least 1.00 s | – | ? unknown |" in text
-    computed = '`run.load("nobody").percentile(0.5) / run.load("a").sent` | `1` |'
-    assert f'| a0-nobody | 8 | {computed} `load("nobody").percentile(0.5)` –; `load("a").sent` 5 |' in text
+    written = '`run.load("nobody").percentile(0.5) / run.load("a").sent`'
+    computed = '`load("nobody").percentile(0.5) ÷ load("a").sent` | ? ÷ 5 = ? |'
+    assert f"| a0-nobody | 8 | measured | {written} | {computed}" in text
+    assert "| a0-nobody | 8 | predicted | `1` |  | 1 |" in text
     assert "| a | open, 1/s, 5 s | 5 | 1 | 2 | 2 |" in text
     assert "| a | `504` inventory did not answer in time | 1 | 20.0 % |" in text
     assert "| order | delay=2 | 3.2 s | end | – |" in text
