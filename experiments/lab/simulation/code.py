@@ -10,10 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from campus.database import DatabaseDown
+
 from lab.errors import LabError
 from lab.simulation import cheap_apps
 from lab.simulation.disk import Disks
 from lab.simulation.part import SimulatedPart
+from lab.simulation.process import Crash
 
 TRANSACTION = "campus.database.Database.transaction"
 
@@ -37,6 +40,8 @@ class Code:
         """Import the services of a part, and the file."""
         logs = import_module("campus.logs")
         logs.__dict__["set_up"] = lambda _name: None
+        faults: Any = import_module("campus.faults").Faults
+        faults.__init__.__kwdefaults__["kill"] = _crash  # at a configured crash point
         cheap_apps.use(current)
         for process, name in part.apps.items():
             import_module(name).__dict__["Database"] = disks.opener(process.partition("-")[0])
@@ -44,8 +49,11 @@ class Code:
             self._load_file(self.file, part, current)
 
     def create_app(self, module: str, env: dict[str, str]) -> Any:
-        """Make the app of a service."""
-        return sys.modules[module].create_app(env)
+        """Make the app of a service. Without its database a service ends, and its supervisor starts it again."""
+        try:
+            return sys.modules[module].create_app(env)
+        except DatabaseDown as error:
+            raise Crash(f"cannot start: {error}") from None
 
     def forget(self, service: str | None = None) -> None:
         """Empty what the file's module holds in memory: its process is gone, or a run begins."""
@@ -80,6 +88,10 @@ class Code:
         if version.part != part.name:
             raise LabError(f"{file.name} is a service of {version.part}", f"./lab explore {version.part} …")
         self.service, self.replaces, self.caught_by = version.service, version.replaces, version.caught_by
+
+
+def _crash() -> None:
+    raise Crash("killed at its crash point")
 
 
 def _find(dotted: str) -> tuple[Any, str, Any]:

@@ -71,7 +71,8 @@ class Simulation:
         self.processes = {name: Process(name, service_of(name)) for name in self.part.apps}
         self.part.begin(self)
         for process in self.processes.values():
-            self.start(process)
+            if process.name == process.service:  # its replica is started by a schedule
+                self.start(process)
         self.trace.entries.clear()
         self.effects = 0
 

@@ -1,6 +1,7 @@
 """The databases of the simulated services: SQLite in memory. They outlive a crash."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,6 +73,7 @@ class Disks:
     def __init__(self, *, effect: Callable[[str], None], frame: Callable[[], Any]) -> None:
         self._effect, self._frame = effect, frame
         self._disks: dict[str, Disk] = {}
+        self._users: Counter[str] = Counter()  # how many processes each service has
 
     def __getitem__(self, service: str) -> Disk:
         return self._disks[service]
@@ -82,9 +84,12 @@ class Disks:
     def opener(self, service: str) -> Callable[..., Disk]:
         """Return what stands for the class Database in a service: it opens the one that is there."""
 
+        self._users[service] += 1
+
         def open_disk(_url: str, *tables: MetaData) -> Disk:
             if service not in self._disks:
                 self._disks[service] = Disk(*tables, effect=self._effect, frame=self._frame)
+            self._disks[service].shared = self._users[service] > 1
             return self._disks[service]
 
         return open_disk

@@ -63,7 +63,8 @@ def heal(sim: Simulation) -> None:
     sim.part.heal()
     for process in sim.processes.values():
         process.arms = []
-        sim.start(process)
+        if process.life or process.name == process.service:  # a replica that was never started is not missing
+            sim.start(process)
         if process.memory.get("configured"):
             sim.clients.do_configure(process.name, {})
 
