@@ -5,6 +5,7 @@ ended.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,11 @@ def _summary(folder: Path) -> dict[str, Any]:
 def show(folders: Iterable[Path]) -> int:
     """Print experiment, verdict and verdict sentence of each run, and return the worst verdict's exit status.
 
-    A folder without a summary is a run that did not finish: `unknown`.
+    A folder without a summary is a run that did not finish: `unknown`. Runs of one name are shown with the part.
     """
     table = Table("experiment", "verdict", "found")
-    statuses = []
+    statuses, folders = [], [*folders]
+    named = Counter(folder.name for folder in folders)
     for folder in folders:
         try:
             summary = _summary(folder)
@@ -60,6 +62,7 @@ def show(folders: Iterable[Path]) -> int:
         else:
             verdict, sentence = summary["verdict"], verdict_sentence(summary)
         statuses.append(EXIT_STATUS[verdict])
-        table.add_row(folder.name, verdict, sentence)
+        name = folder.name if named[folder.name] == 1 else f"{folder.parent.name}/{folder.name}"
+        table.add_row(name, verdict, sentence)
     Console(width=120).print(table)
     return worst_status(statuses)
