@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -21,6 +22,7 @@ COUNTED = ("queue", WORK)
 EXCHANGE = "orders"
 RETRY_SECONDS = (1, 2, 4, 8)  # of the retry queues; a test holds it against Part B
 BUSY_SECONDS = 5
+OLDEST = (3, 10)  # the first release whose quorum queues have a TTL
 
 logging.getLogger("pika").setLevel(logging.CRITICAL + 1)  # the caller reports what went wrong
 
@@ -83,6 +85,17 @@ def version(service: Service) -> str:
     method: Any = getattr(frame, "method", None)
     said = method.server_properties["version"] if method else "unknown"
     return said.decode() if isinstance(said, bytes) else said
+
+
+def check_version(service: Service) -> None:
+    """Raise LabError for a RabbitMQ that is too old for the retry queues of Part B."""
+    said = version(service)
+    found = re.match(r"(\d+)\.(\d+)", said)
+    if found and (int(found[1]), int(found[2])) < OLDEST:
+        raise LabError(
+            f"RabbitMQ {said} is too old: its quorum queues have no TTL, which retries need; 3.10 is the first with it",
+            "use the package of Debian 12, Ubuntu 24.04 or Homebrew, or start Docker",
+        )
 
 
 def ready(on: "BlockingChannel", queue: str) -> int:

@@ -92,7 +92,7 @@ class ComparedRun:
         """Return all figures of the cell; what is not known is None."""
         accepted = [op for op in self.operations if op.result == "ok"]
         received = self._received()
-        connections = len(self.run.of_type("connection")) or None  # with Docker they cannot be seen
+        connections = len(self.run.of_type("connection")) or None  # some systems do not show them
         return {
             "condition": self.condition,
             "model": self.part,

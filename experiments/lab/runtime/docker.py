@@ -63,7 +63,7 @@ class DockerRuntime:
         found = _inspect(services)
         still = [service for service in services if _state(found.get(_container(service))) == "exited"]
         for service in still:
-            ports.check_free(service)
+            _check_port(service)
         names = [_container(service) for service in still]
         for service, name in zip(still, names, strict=True):
             if name not in found:  # `docker compose down` or `rm` has taken it away
@@ -158,6 +158,18 @@ def _state(found: dict[str, Any] | None) -> str:
 def _seen(found: dict[str, Any] | None) -> Seen:
     state = _state(found)
     return Seen(state, f"container {found['Id'][:12]}" if found and state != "exited" else "")
+
+
+def _check_port(service: Service) -> None:
+    """Raise LabError, with the container or the process that has it, when the service's port is taken."""
+    try:
+        ports.check_free(service)
+    except LabError as error:
+        form = '{{.Names}} ({{.Label "com.docker.compose.project.working_dir"}})'
+        owner = engine.docker("ps", "--filter", f"publish={service.port}", "--format", form).stdout.strip()
+        if not owner:
+            raise
+        raise LabError(f"port {service.port} of {service.name} is taken by the container {owner}", error.hint) from None
 
 
 def _not_started(said: str) -> LabError:

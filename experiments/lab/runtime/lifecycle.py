@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab import client
+from lab.brokers import rabbitmq
 from lab.brokers.base import broker_of
 from lab.brokers.probe import answers
 from lab.errors import LabError
@@ -29,9 +30,10 @@ def choose() -> Runtime:
     wanted = os.environ.get("LAB_RUNTIME")
     if wanted not in (None, "", "docker", "local"):
         raise LabError(f"LAB_RUNTIME is {wanted}", "it must be docker or local")
-    if wanted == "local" or (not wanted and _remembered() == "local"):
+    up_with = _remembered()
+    if (wanted or up_with) == "local":
         return LocalRuntime()
-    if not wanted and _remembered() == "docker":  # what is up was started with it: its commands say it if it is gone
+    if up_with == "docker":  # what is up was started with it: its commands say it if the engine is gone
         return docker.DockerRuntime()
     wrong = engine.fault()
     if not wrong:
@@ -70,6 +72,8 @@ def up(
         runtime.start(*services)
         for service in services:
             wait_ready(runtime, service)
+            if service.name == rabbitmq.NAME:
+                rabbitmq.check_version(service)
             say(f"  {service.name} is ready at {service.url}")
     except BaseException:  # also Ctrl-C: leave nothing half started
         down(runtime, part)

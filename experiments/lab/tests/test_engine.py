@@ -11,7 +11,7 @@ from lab import client, services
 from lab.brokers import rabbitmq
 from lab.errors import LabError
 from lab.history.environment import environment
-from lab.runtime import docker, engine, images, lifecycle
+from lab.runtime import docker, engine, images, lifecycle, ports
 from lab.runtime.local import LocalRuntime
 from lab.services import services_of
 
@@ -101,8 +101,11 @@ def test_docker_that_is_asked_for_and_not_there_is_an_error(installed, monkeypat
     assert "LAB_RUNTIME=local" in refused.value.hint
 
 
-def test_a_part_that_is_up_is_not_asked_for_versions_again(installed, monkeypatch, asked, nothing_up):
+@pytest.mark.usefixtures("nothing_up")
+@pytest.mark.parametrize("wanted", ["", "docker"])
+def test_while_a_part_is_up_the_versions_are_not_asked_again(installed, monkeypatch, asked, wanted):
     installed(**GOOD)
+    monkeypatch.setenv("LAB_RUNTIME", wanted)
     monkeypatch.setattr(lifecycle, "_remembered", lambda: "docker")
     assert lifecycle.choose().name == "docker"
     assert asked() == []
@@ -129,6 +132,33 @@ def test_an_engine_that_is_gone_is_said(installed):
     installed(version="28")
     with pytest.raises(LabError, match="no Docker engine answers"):
         docker.DockerRuntime().look(services_of("sync-rest").values())
+
+
+def test_a_port_that_another_clone_s_container_has(installed, monkeypatch):
+    def taken(service):
+        raise LabError("port 8000 of order is taken by process 7 (docker-proxy)", "A_ORDER_PORT=8100 …")
+
+    monkeypatch.setattr(ports, "check_free", taken)
+    installed(container="[]", ps="campus-sync-rest-123456-order-1 (/home/me/other/sync-rest)")
+    with pytest.raises(LabError) as refused:
+        docker.DockerRuntime().start(services_of("sync-rest")["order"])
+    assert str(refused.value) == (
+        "port 8000 of order is taken by the container campus-sync-rest-123456-order-1 (/home/me/other/sync-rest)"
+    )
+    assert refused.value.hint == "A_ORDER_PORT=8100 …"
+
+
+def test_a_container_that_docker_cannot_start_is_an_error_with_a_way_out(installed, monkeypatch):
+    monkeypatch.setattr(ports, "check_free", lambda service: None)
+    service = services_of("async-rabbitmq")["rabbitmq"]
+    name = engine.container("async-rabbitmq", "rabbitmq")
+    installed(
+        container=json.dumps([{"Name": f"/{name}", "Id": "1", "State": {"Status": "exited"}}]),
+        stderr="Error: Bind for 127.0.0.1:15672 failed: port is already allocated",
+    )
+    with pytest.raises(LabError, match="docker start failed: Error: Bind for") as refused:
+        docker.DockerRuntime().start(service)
+    assert "B_RABBITMQ_UI_PORT=15772" in refused.value.hint
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What the laboratory does with a real RabbitMQ: dead letters, publishing, sampling. One private node for all tests."""
 
+import contextlib
 import json
 import os
 import re
@@ -213,6 +214,13 @@ def test_a_broker_says_which_release_it_is(queues: Service):
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", rabbitmq.version(queues))
     with pytest.raises(LabError, match="RabbitMQ does not answer"):
         rabbitmq.version(service(free_ports(1)[0]))
+
+
+@pytest.mark.parametrize(("said", "old"), [("3.9.13", True), ("3.10.0", False), ("4.3.1", False), ("unknown", False)])
+def test_a_release_that_is_too_old_is_named(monkeypatch, said, old):
+    monkeypatch.setattr(rabbitmq, "version", lambda _: said)
+    with pytest.raises(LabError, match=r"RabbitMQ 3\.9\.13 is too old") if old else contextlib.nullcontext():
+        rabbitmq.check_version(service(1))
 
 
 def test_a_broker_that_does_not_answer_is_not_emptied():
