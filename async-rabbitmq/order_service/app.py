@@ -13,9 +13,9 @@ from campus.openapi import IDEMPOTENCY_KEY, takes
 from campus.orders import FAILED, Order
 from campus.retry import WorkItem
 from campus.schemas import ORDER_FORMS, read_order
-from campus.service import create_service, idempotency_key, json_body
+from campus.service import accepted, create_service, idempotency_key, json_body
 from campus.transaction import Transaction
-from campus.views import accepted, add_gauge, show_orders
+from campus.views import add_gauge, show_orders
 from flask import Flask, g
 from prometheus_client import CollectorRegistry
 

@@ -27,6 +27,7 @@ from campus.database import CommitUnknown, DatabaseDown
 from campus.faults import Drop, Faults, Hang
 from campus.lifecycle import Lifecycle, Part
 from campus.openapi import MAX_PAGE
+from campus.orders import Order
 from campus.partial_request import MAX_BODY
 from campus.problems import CONTENT_TYPE, Problem
 from campus.readiness import add_health
@@ -98,6 +99,15 @@ def idempotency_key() -> str | None:
     if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
         raise bad_request([{"field": "Idempotency-Key", "why": "must be 1 to 255 printable ASCII characters"}])
     return key
+
+
+def accepted(order: Order) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Answer 202: the order is safe, and where to see what becomes of it. Raises a 409 Problem when it was refused."""
+    bind_order_id(order.order_id)
+    where = {"Location": f"/orders/{order.order_id}"}
+    if order.reason == "injected":
+        raise Problem(409, "injected", "The order was refused.", headers=where, order_id=order.order_id)
+    return order.as_dict(), 202, where
 
 
 def page_request(*filters: str) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def _parse_initial(initial: str | None) -> dict[str, int]:
         given = json.loads(initial) if initial else DEFAULT_STOCK
     except ValueError:
         given = None
-    counts = given if isinstance(given, dict) else dict.fromkeys(MENU, given)
+    counts: dict[str, Any] = given if isinstance(given, dict) else dict.fromkeys(MENU, given)
     if not all(type(count) is int and count >= 0 for count in counts.values()):
         raise ValueError(f'INITIAL_STOCK must be a number, or JSON such as {{"burger": 5}}; it is {initial}')
     return counts

@@ -10,21 +10,12 @@ from campus import notifications, order_store, stock
 from campus.bounded import Bounded
 from campus.database import Database
 from campus.openapi import ORDER_ID, PAGE, STATUS, takes
-from campus.orders import NOTIFIED, STATUSES, Order
+from campus.orders import NOTIFIED, STATUSES
 from campus.problems import Problem
 from campus.schemas import StockSchema, bad_request, read_stock_change
-from campus.service import bind_order_id, json_body, listing, page_request
+from campus.service import json_body, listing, page_request
 
 GAUGE_SECONDS = 0.3  # how long `GET /metrics` waits for one figure
-
-
-def accepted(order: Order) -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Answer 202: the order is safe, and where to see what becomes of it. Raises a 409 Problem when it was refused."""
-    bind_order_id(order.order_id)
-    where = {"Location": f"/orders/{order.order_id}"}
-    if order.reason == "injected":
-        raise Problem(409, "injected", "The order was refused.", headers=where, order_id=order.order_id)
-    return order.as_dict(), 202, where
 
 
 def show_orders(app: Flask, database: Database) -> None:

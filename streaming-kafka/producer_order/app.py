@@ -16,9 +16,9 @@ from campus.pending import PendingSteps
 from campus.problems import Problem
 from campus.retry import WorkItem
 from campus.schemas import ORDER_FORMS, read_order
-from campus.service import create_service, idempotency_key, json_body
+from campus.service import accepted, create_service, idempotency_key, json_body
 from campus.transaction import Transaction
-from campus.views import accepted, show_orders
+from campus.views import show_orders
 from flask import Flask, g
 from prometheus_client import CollectorRegistry
 
