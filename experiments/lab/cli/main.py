@@ -20,6 +20,7 @@ MODULES = {
     "grade": "grade",
     "explore": "explore replay-schedule",
     "broken": "list-broken broken-report diffs",
+    "doctor": "doctor",
 }
 COMMANDS = {name: module for module, names in MODULES.items() for name in names.split()}
 
