@@ -148,7 +148,7 @@ async def _open_loop(plan: Plan, session: aiohttp.ClientSession, url: str, recor
             if recorder.waiting >= MAX_WAITING:
                 recorder.drop(op, intended)
             else:
-                tasks.create_task(_send(session, url, recorder, op, items, intended))
+                tasks.create_task(send(session, url, recorder, op, items, intended))
     return began
 
 
@@ -163,13 +163,13 @@ async def _closed_loop(plan: Plan, session: aiohttp.ClientSession, url: str, rec
         while left > 0 and recorder.now() < until:
             left -= 1
             op, items = next(source)
-            await _send(session, url, recorder, op, items, recorder.now())
+            await send(session, url, recorder, op, items, recorder.now())
 
     await asyncio.gather(*(client() for _ in range(plan.clients)))
     return began
 
 
-async def _send(
+async def send(
     session: aiohttp.ClientSession,
     url: str,
     recorder: OperationRecorder,
