@@ -246,6 +246,3 @@ class Simulation:
 def service_of(process: str) -> str:
     """Return the service of a process: "inventory" of its replica "inventory-2"."""
     return process.partition("-")[0]
-
-
-__all__ = ["EFFECTS", "Simulation"]
