@@ -1,1 +1,1 @@
-"""What happened to an order, message by message, and its sequence diagram. Imports nothing of history or above."""
+"""What happened to an order, message by message, and its sequence diagram. It must not import the history of a run, nor what stands above it."""
