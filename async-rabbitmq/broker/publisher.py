@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from campus import clock
+from campus import clock, trace
 from campus.events import Event
 from campus.lifecycle import PartGroup
 from pika import BasicProperties, spec
@@ -87,6 +87,9 @@ class Publisher(PartGroup):
             return []
         self._connection.check()
         batch = _Batch(messages)
+        for message in messages if trace.on else ():
+            order_id = trace.order_of(message.body)
+            trace.note("message", order_id, message.key, to="rabbitmq", event_id=message.message_id)
         self._handed.append(batch)
         self._connection.call(self._send)
         if not clock.wait(batch.done, timeout):
@@ -94,6 +97,8 @@ class Publisher(PartGroup):
             with contextlib.suppress(ValueError):
                 self._handed.remove(batch)
             self._connection.call(self._forget_timed_out)
+        for message, trouble in zip(messages, batch.troubles, strict=True) if trace.on else ():
+            trace.note("confirm", trace.order_of(message.body), trouble or "", by="rabbitmq", touched=bool(trouble))
         return list(batch.troubles)
 
     def _send(self) -> None:

@@ -22,6 +22,7 @@ MODULES = {
     "broken": "list-broken broken-report diffs",
     "doctor": "doctor",
     "live": "live",
+    "trace": "trace",
 }
 COMMANDS = {name: module for module, names in MODULES.items() for name in names.split()}
 

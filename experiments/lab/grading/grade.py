@@ -19,12 +19,12 @@ from lab.grading import provenance, reference, rules
 from lab.grading.evidence import CannotTell, CommittedRun, Evidence, Wrong
 from lab.grading.repository import Repository
 from lab.history import model as history
-from lab.history.model import HISTORY, SAMPLES, STATE
+from lab.history.model import HISTORY, SAMPLES, STATE, TRACE
 from lab.paths import PARTS, ROOT
 from lab.report import run as run_report
 from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
-RAW = (HISTORY, STATE, SAMPLES, "run.log")
+RAW = (HISTORY, STATE, TRACE, SAMPLES, "run.log")
 SHOWN = 100
 
 

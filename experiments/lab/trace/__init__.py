@@ -1,1 +1,1 @@
-"""What happened to an order, message by message, and its sequence diagram. It must not import the history of a run, nor what stands above it."""
+"""What happened to one order, message by message, and its diagram; must not import `lab.history` or above."""
