@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from lab.brokers.rabbitmq import check_release
 from lab.errors import LabError
 from lab.paths import ROOT, STATE_DIR
 from lab.runtime import java, processes
@@ -15,7 +16,6 @@ _RABBITMQ_FOLDERS = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/
 _POM = ROOT / "streaming-kafka/broker/pom.xml"
 FETCH_SECONDS = 1800.0  # packages and jars may come over a slow line
 _POLICY = Path("/usr/sbin/policy-rc.d")
-OLDEST_RABBITMQ = (3, 10)
 RABBITMQ_HINT = "Debian, Ubuntu: sudo apt-get install rabbitmq-server; macOS: brew install rabbitmq; or start Docker"
 MAVEN_HINT = "Debian, Ubuntu: sudo apt-get install maven; macOS: brew install maven; or start Docker"
 
@@ -38,9 +38,7 @@ def rabbitmq() -> str:
     if program is None:
         raise LabError("RabbitMQ is missing", RABBITMQ_HINT)
     version = _rabbitmq_version(program)
-    if version and tuple(map(int, version.split(".")[:2])) < OLDEST_RABBITMQ:
-        oldest = ".".join(map(str, OLDEST_RABBITMQ))
-        raise LabError(f"RabbitMQ {version} is too old: its quorum queues have no TTL before {oldest}", RABBITMQ_HINT)
+    check_release(version)
     return f"RabbitMQ {version or 'of an unknown version'}, {program}"
 
 
