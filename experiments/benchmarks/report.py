@@ -161,15 +161,27 @@ GOALS = {
 def make(folder: Path) -> str:
     """Write the report beside the samples and return its verdict in a sentence."""
     head, *lines = [json.loads(line) for line in gzip.decompress((folder / SAMPLES).read_bytes()).splitlines()]
+    made = files(head, lines)
+    for name, content in made.items():
+        (folder / name).write_bytes(content)
+    summary = json.loads(made["summary.json"])
+    return f"{summary['verdict']}: {_reached(summary['goals'])}"
+
+
+def files(head: dict[str, Any], lines: list[dict[str, Any]]) -> dict[str, bytes]:
+    """Return the files of the report that these samples give."""
     samples = Samples(lines)
     goals = judge(head["benchmark"], samples)
     summary = {**head, "goals": goals, "verdict": overall([g["verdict"] for g in goals])}
-    reached = f"{sum(g['verdict'] == PASS for g in goals)} of {len(goals)} goals reached."
-    (folder / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     shown = {"time": shown_time, "median": shown_median, "raw": SAMPLES}
     template = f"benchmarks/templates/{head['benchmark']}.md.j2"
-    (folder / "report.md").write_text(page(template, summary=summary, reached=reached, samples=samples, **shown))
-    return f"{summary['verdict']}: {reached}"
+    text = page(template, summary=summary, reached=_reached(goals), samples=samples, **shown)
+    made = {"summary.json": json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "report.md": text}
+    return {name: content.encode() for name, content in made.items()}
+
+
+def _reached(goals: list[dict[str, Any]]) -> str:
+    return f"{sum(g['verdict'] == PASS for g in goals)} of {len(goals)} goals reached."
 
 
 def judge(benchmark: str, samples: Samples) -> list[dict[str, Any]]:

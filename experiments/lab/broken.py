@@ -20,6 +20,7 @@ from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 CALM = "warm-"  # the load before the disturbance
 Said = Iterator[tuple[str, str]]  # (verdict, sentence)
+Summary = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,12 @@ def judge(version: BrokenVersion, folder: Path) -> Judged:
         runs = history.read(folder / "red"), history.read(folder / "green")
     except LabError as error:
         return Judged(version, UNKNOWN, str(error))
-    wrong, right = (run_report.summarise(run) for run in runs)
+    return judge_runs(version, *((run, run_report.summarise(run)) for run in runs))
+
+
+def judge_runs(version: BrokenVersion, red: tuple[Run, Summary], green: tuple[Run, Summary]) -> Judged:
+    """Judge a version by its two runs and their summaries."""
+    runs, (wrong, right) = (red[0], green[0]), (red[1], green[1])
     found = [*_same_story(version, *runs), *_right_version(right), *_failed_rightly(version, runs[0], wrong)]
     verdict = overall([v for v, _ in found]) if found else PASS
     why = next((sentence for v, sentence in found if v == verdict), "found")

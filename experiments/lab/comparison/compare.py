@@ -4,7 +4,7 @@ A cell is the run of one model under one condition, `results/comparison/PART/CON
 lies in `results/comparison/`: `matrix.csv`, `summary.json`, `report.md` and a picture of each condition.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from lab.comparison import claims, page, plot, runs
 from lab.comparison.claims import CELLS
 from lab.comparison.runs import ComparedRun
 from lab.errors import LabError
+from lab.history import model as history
 from lab.paths import relative
 from lab.report import run as run_report
 from lab.report.format import as_json, verdict_sentence
@@ -32,6 +33,13 @@ def make(home: Path, say: Callable[[str], None] = print) -> str:
             say(f"  {each['verdict']:7} {each.get('claim') or page.evidence(each)}")
     say(f"{summary['verdict']}: {relative(home)}/report.md")
     return summary["verdict"]
+
+
+def files(found: Iterable[ComparedRun]) -> dict[str, bytes]:
+    """Return the files of the comparison of these runs, by name. Raises LabError where they cannot be compared."""
+    by_place = {(cell.condition, cell.part): cell for cell in found}
+    cells = _comparable({place: by_place[place] for place in CELLS if place in by_place})
+    return _files(cells, _summarise(cells))
 
 
 def _files(cells: ComparedRuns, summary: dict[str, Any]) -> dict[str, bytes]:
@@ -60,9 +68,12 @@ def complaints(home: Path) -> Iterator[tuple[str, str]]:
         found = overall([i["verdict"] for i in cell.summary["invariants"]])
         if found != PASS:
             yield found, f"{cell.place}: {verdict_sentence(cell.summary)}"
-        own = {"summary.json": as_json(cell.summary), "report.md": run_report.write_report(cell.run, cell.summary)}
-        texts = {name: text.encode() for name, text in own.items()}
-        yield from ((FAIL, wrong) for wrong in _edited(home / cell.place, texts))
+        place = home / cell.place
+        digest = run_report.digest_in((place / "summary.json").read_bytes()) or ""
+        own = run_report.files(cell.run, dict(cell.summary), digest=digest)
+        yield from ((FAIL, wrong) for wrong in _edited(place, own))
+        if digest and run_report.digest_of((place / run_report.PLOT).read_bytes()) != digest:
+            yield FAIL, f"{cell.place}/{run_report.PLOT} is not the picture whose digest summary.json has"
     yield from ((UNKNOWN, f"{place} was not run") for place in _missing(cells))
     yield from ((FAIL, wrong) for wrong in _edited(home, made))
     for picture in sorted(home.glob("*.svg")):
@@ -72,10 +83,29 @@ def complaints(home: Path) -> Iterator[tuple[str, str]]:
 
 def _read(home: Path) -> ComparedRuns:
     """Return the cells. Raises LabError when they cannot be compared."""
-    read = {(condition, part): runs.read(home, part, condition) for condition, part in CELLS}
+    read = {(condition, part): _cell(home, part, condition) for condition, part in CELLS}
     found = {place: cell for place, cell in read.items() if cell is not None}
     if not found:
         raise LabError(f"there is no run to compare in {relative(home)}", "experiments/compare.sh --quick")
+    return _comparable(found)
+
+
+def _cell(home: Path, part: str, condition: str) -> ComparedRun | None:
+    """Read a cell; None when it was not run. Raises LabError when its raw files cannot be read, or are another's."""
+    folder = home / part / condition
+    if not (folder / history.HISTORY).exists():
+        return None
+    run = history.read(folder)
+    if run.head.get("place") != f"comparison/{part}/{condition}":
+        raise LabError(f"{part}/{condition} holds the run of {run.head.get('place')}")
+    try:
+        return ComparedRun(condition, part, run, run_report.summarise(run))
+    except KeyError as missing:
+        raise LabError(f"{part}/{condition} does not fit together: there is no {missing}") from None
+
+
+def _comparable(found: ComparedRuns) -> ComparedRuns:
+    """Return these cells. Raises LabError where their orders were not the same."""
     first, *others = found.values()
     for difference in filter(None, (runs.same_arrivals(first, cell) for cell in others)):
         raise LabError(f"the orders were not the same: {difference}", "run them again: experiments/compare.sh")

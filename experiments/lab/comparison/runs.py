@@ -5,15 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 from lab.analysis import latency
 from lab.checker import invariants, losses
 from lab.errors import LabError
-from lab.history import model as history
 from lab.history.model import Operation, Run, seconds_at
-from lab.report import run as run_report
 from lab.services import services_of
 from lab.verdict import UNKNOWN
 
@@ -40,8 +37,9 @@ class OrderOutcome:
 class ComparedRun:
     """One model under one condition."""
 
-    def __init__(self, condition: str, part: str, run: Run) -> None:
+    def __init__(self, condition: str, part: str, run: Run, summary: dict[str, Any]) -> None:
         self.condition, self.part, self.run = condition, part, run
+        self.summary = summary  # of its run
         phases = [phase for phase in run.phases if phase["phase"] == LOAD]
         if not phases:
             raise LabError(f"{part}/{condition} has no load `{LOAD}`")
@@ -58,11 +56,6 @@ class ComparedRun:
     def title(self) -> str:
         """What its condition is called: its script's title, without what all of them have."""
         return self.run.head["title"].removeprefix("Compared: ").removesuffix(f" ({self.part})")
-
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """The summary of its run."""
-        return run_report.summarise(self.run)
 
     @cached_property
     def fault(self) -> tuple[float, float] | None:
@@ -183,20 +176,6 @@ class ComparedRun:
 def _percentiles(what: str, seconds: Iterable[float]) -> dict[str, float | None]:
     found = latency.Latencies(seconds).figures()
     return {f"{what}_{name}": found[name] for name in ("p50", "p99")}
-
-
-def read(home: Path, part: str, condition: str) -> ComparedRun | None:
-    """Read a cell; None when it was not run. Raises LabError when its raw files cannot be read, or are another's."""
-    folder = home / part / condition
-    if not (folder / history.HISTORY).exists():
-        return None
-    run = history.read(folder)
-    if run.head.get("place") != f"comparison/{part}/{condition}":
-        raise LabError(f"{part}/{condition} holds the run of {run.head.get('place')}")
-    try:
-        return ComparedRun(condition, part, run)
-    except KeyError as missing:
-        raise LabError(f"{part}/{condition} does not fit together: there is no {missing}") from None
 
 
 def same_arrivals(one: ComparedRun, other: ComparedRun) -> str | None:

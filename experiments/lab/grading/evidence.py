@@ -1,41 +1,60 @@
 """What a repository committed of one run: its files, what git knows of them, and what is made of them once more."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from lab.grading.text import plain
 from lab.history import steps as reference
 from lab.history.model import Run
 from lab.history.steps import Step
 from lab.paths import ROOT
 
-LATE_SECONDS = 2.0  # what a command of a script may take until it has done its work
+LATE_SECONDS = 5.0  # what a command of a script may take until it has done its work, on a slow machine
 MAX_TOLD, SHOWN = 3, 300
-
-Wrong = Iterator[str]
+OF_MANY = ("comparison", "chaos", "broken")  # folders of runs that earn no points
 
 
 class CannotTell(Exception):
     """A rule that cannot be decided; says why."""
 
 
+class Unsure(str):
+    """A sentence for which nothing can be told, and a person decides: no points, and no accusation."""
+
+
+class Notice(str):
+    """A sentence that changes no verdict."""
+
+
+Wrong = Iterator[str]  # a plain string says what is wrong
+
+
 @dataclass(frozen=True)
 class CommittedRun:
     """The committed files of one run, its script and predictions, and what git knows of how it was made.
 
-    `script_then` is the script as it was at the commit that the run names. `of_ours` says that this commit is one of
-    ours, so that the script was ours, too, whatever became of it since.
+    `script_then` is the script as it was at the commit that the run names. `older` are the git ids of versions that
+    this repository had of scripts and predictions. `links` are files that are none. `changed_by` says when each file
+    was committed, `other_code` which files of the code then differed from ours. The time of the named commit is
+    `named_at`, the one of the commit that added the raw files `added_at`.
     """
 
     folder: str
     files: dict[str, bytes]
-    script: bytes | None
-    script_then: bytes | None
-    predictions: bytes | None
-    in_history: bool
-    of_ours: bool
-    shallow: bool
+    script: bytes | None = None
+    script_then: bytes | None = None
+    predictions: bytes | None = None
+    in_history: bool = False
+    of_ours: bool = False
+    shallow: bool = False
+    own: bool = False  # of this very repository
+    links: tuple[str, ...] = ()
+    ids: dict[str, str] = field(default_factory=dict)
+    other_code: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by file; "" is for the run itself
+    named_at: int | None = None
+    added_at: int | None = None
 
     @property
     def experiment(self) -> str:
@@ -46,6 +65,16 @@ class CommittedRun:
     def part(self) -> str:
         """The part, by the folder's name."""
         return self.folder.split("/")[-2]
+
+    @property
+    def of_many(self) -> bool:
+        """Whether it is a run of the comparison, of chaos, or of a broken version."""
+        return self.folder.split("/")[1] in OF_MANY
+
+    @property
+    def benchmark(self) -> bool:
+        """Whether it is a benchmark."""
+        return self.part == "bench"
 
 
 @dataclass
@@ -71,23 +100,18 @@ class Evidence:
         return f"experiments/{self.committed.experiment}.sh"
 
     @cached_property
-    def script_then(self) -> bytes | None:
-        """The script with which it was made, as far as git knows."""
-        if self.committed.of_ours:
-            return own(self.script)
-        return self.committed.script_then if self.committed.in_history else self.committed.script
-
-    @cached_property
     def steps(self) -> list[Step]:
         """What happened, as the history has it."""
         return reference.happened(self.run)
 
     @cached_property
-    def ours(self) -> list[Step] | None:
-        """What happened in our own run, which may be missing; None for a run that was made with another script."""
-        if self.script_then is None or self.script_then != own(self.script):
-            return None
+    def ours(self) -> list[Step]:
+        """What happened in our own run; nothing if there is none."""
         return reference.ours(self.committed.part, self.committed.experiment)
+
+    def by_other_code(self, file: str = "") -> bool:
+        """Whether the code that made a file, or the run itself, is not known to be ours."""
+        return bool(self.committed.other_code.get(file))
 
 
 def own(path: str) -> bytes | None:
@@ -98,5 +122,4 @@ def own(path: str) -> bytes | None:
 
 def short(text: str | None) -> str:
     """Return the beginning of a text."""
-    text = text or "nothing"
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    return plain(text or "nothing", SHOWN)

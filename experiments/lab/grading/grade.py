@@ -1,168 +1,126 @@
-"""Grades a repository from what is committed: each run and each benchmark against every rule, then the rubric."""
+"""Grades one run or one benchmark: every rule, from its committed files."""
 
-import gc
-import gzip
 import json
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
-from functools import cache
-from itertools import zip_longest
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks import report as bench_report
 
-from lab.errors import LabError
-from lab.grading import provenance, reference, rules
-from lab.grading.evidence import CannotTell, CommittedRun, Evidence, Wrong
-from lab.grading.repository import Repository
-from lab.history import model as history
-from lab.history.model import HISTORY, SAMPLES, STATE, TRACE
-from lab.paths import PARTS, ROOT
+from lab.checker import predictions
+from lab.grading import likeness, provenance, raw, reference, rules
+from lab.grading.evidence import CannotTell, CommittedRun, Evidence, Notice, Unsure, Wrong
+from lab.grading.findings import CAME, Finding, Graded, differs
+from lab.grading.ours import id_of, ours
+from lab.grading.text import plain
+from lab.history.model import HISTORY, SAMPLES, STATE, Run
 from lab.report import run as run_report
-from lab.verdict import FAIL, PASS, UNKNOWN, overall
+from lab.report.run import PLOT
+from lab.verdict import FAIL, UNKNOWN
 
-RAW = (HISTORY, STATE, TRACE, SAMPLES, "run.log")
-SHOWN = 100
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A rule that a run breaks (`fail`), or that could not be decided (`unknown`), and why in sentences."""
-
-    rule: str
-    verdict: str
-    sentences: list[str]
+RAW = (HISTORY, STATE, SAMPLES, "run.log")
+THE_SAME = "it came with the hand-out, byte for byte, so it earns nothing: run {} and commit what it makes"
 
 
-@dataclass(frozen=True)
-class Graded:
-    """One run or benchmark: which of the rules it breaks, and its summary as its raw files give it."""
-
-    folder: str
-    rules: int
-    broken: list[Broken] = field(default_factory=list)
-    summary: dict[str, Any] | None = None
-
-    @property
-    def verdict(self) -> str:
-        """`pass` if it is what its script and its raw files make, whatever it found."""
-        return overall([PASS, *(b.verdict for b in self.broken)])
-
-    @property
-    def why(self) -> str:
-        """The first and worst of what is wrong, in a sentence."""
-        return next((b.sentences[0] for b in self.broken if b.verdict == self.verdict), "")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        rules = [asdict(broken) for broken in self.broken]
-        return {"folder": self.folder, "verdict": self.verdict, "rules": self.rules, "broken": rules}
-
-
-def graded(repository: Repository) -> list[Graded]:
-    """Grade every committed run and benchmark, on all cores."""
-    exhibits = committed_runs(repository)
-    # A worker lives for a few runs: looking for garbage among their lines costs a third of the time and finds little.
-    with ProcessPoolExecutor(initializer=gc.disable) as pool:
-        largest_first = sorted(exhibits, key=lambda e: -sum(map(len, e.files.values())))
-        found = list(pool.map(grade_committed_run, largest_first))
-    return sorted(found, key=lambda g: g.folder)
-
-
-def committed_runs(repository: Repository) -> list[CommittedRun]:
-    """Return the committed runs and benchmarks with all that is needed to grade them."""
-    folders: dict[str, list[str]] = {}
-    for path in repository.paths:
-        words = path.split("/")
-        if len(words) >= 4 and words[0] == "results" and words[1] in (*PARTS, "bench"):
-            folders.setdefault("/".join(words[:3]), []).append(path)
-    known, ours = cache(repository.has), cache(_has_ours())
-    return [_committed_run(repository, folder, folders[folder], known, ours) for folder in sorted(folders)]
-
-
-def _has_ours() -> Callable[[str], bool]:
-    """Return what says whether a commit is in the history of this repository, which may have none."""
-    try:
-        return Repository(ROOT).has
-    except LabError:
-        return lambda commit: False
-
-
-def _committed_run(
-    repository: Repository, folder: str, paths: list[str], known: Callable[[str], bool], ours: Callable[[str], bool]
-) -> CommittedRun:
-    script, expected = (f"experiments/{folder.rpartition('/')[2]}.{kind}" for kind in ("sh", "py"))
-    contents = repository.read([*paths, script, expected])
-    files = {path.removeprefix(f"{folder}/"): contents[path] for path in paths if path in contents}
-    commit = _commit(files)
-    there = known(commit)
-    then = repository.read([script], commit).get(script) if there else None
-    now, predictions = contents.get(script), contents.get(expected)
-    return CommittedRun(folder, files, now, then, predictions, there, there and ours(commit), repository.shallow)
-
-
-def _commit(files: dict[str, bytes]) -> str:
-    """Return the commit that raw files name; nothing when they cannot be read."""
-    try:
-        raw = gzip.decompress(files[SAMPLES if SAMPLES in files else HISTORY])
-        return str(json.loads(raw.partition(b"\n")[0])["environment"]["commit"])
-    except Exception:  # see _make
-        return ""
-
-
-def grade_committed_run(committed: CommittedRun) -> Graded:
-    """Check one run, or one benchmark, against every rule."""
-    benchmark = committed.part == "bench"
-    raw = (SAMPLES,) if benchmark else (HISTORY, STATE)
-    missing = [name for name in raw if name not in committed.files]
+def grade_committed_run(committed: CommittedRun, *, picture: Path | None = None, redraw: bool = False) -> Graded:
+    """Check one run, or one benchmark, against every rule; draw its picture if a path is given."""
+    needed = (SAMPLES,) if committed.benchmark else (HISTORY, STATE)
+    missing = [name for name in needed if name not in committed.files]
     if missing:
         return _unreadable(committed, f"there is no {' and no '.join(missing)}, so nothing shows that it was run")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for file in raw:
-            (folder / file).write_bytes(committed.files[file])
-        try:
-            run = _read_samples(folder) if benchmark else history.read(folder)
-        except Exception as error:  # see _make
-            return _unreadable(committed, f"its raw files cannot be read: {error}")
-        made, summary = _make(folder, bench_report.make if benchmark else run_report.make)
-    checked = RULES_OF_A_BENCHMARK if benchmark else RULES
-    return Graded(committed.folder, len(checked), [*_broken(checked, Evidence(committed, run, made, summary))], summary)
+    try:
+        run = raw.read(committed.files, benchmark=committed.benchmark)
+        made, summary = _make(run, committed, redraw)
+        if picture is not None and not committed.benchmark:
+            run_report.draw(run, picture)
+    except Exception as error:  # raw files that were tampered with can break anything
+        return _unreadable(committed, f"its raw files cannot be read: {error or type(error).__name__}")
+    evidence = Evidence(committed, run, made, summary)
+    checked = _rules(committed)
+    found = [*_came_with_the_hand_out(committed), *_findings(checked, evidence)]
+    kept = {name: content for name, content in made.items() if name in ("report.md", "summary.json")}
+    print = likeness.print_of(run, benchmark=committed.benchmark) if made and not committed.of_many else None
+    return Graded(committed.folder, len(checked), found, summary, kept, _times(run), print, run)
+
+
+def as_ours(folder: str, files: dict[str, bytes]) -> Graded:
+    """Return a run that is ours byte for byte: nothing of it has to be made again."""
+    finding = Finding(CAME, UNKNOWN, [THE_SAME.format(_command(folder))])
+    summary = json.loads(files["summary.json"]) if "summary.json" in files else None
+    pages = {name: files[name] for name in ("report.md", "summary.json") if name in files}
+    return Graded(folder, 1, [finding], summary, pages)
+
+
+def _came_with_the_hand_out(committed: CommittedRun) -> Iterator[Finding]:
+    raw_file = SAMPLES if committed.benchmark else HISTORY
+    if not committed.own and ours().had(committed.ids.get(raw_file, "")):
+        yield Finding(CAME, UNKNOWN, [THE_SAME.format(_command(committed.folder))])
+
+
+def _command(folder: str) -> str:
+    name = folder.rpartition("/")[2]
+    if folder.startswith("results/bench/"):
+        return f"./lab bench {name}"
+    kind = folder.split("/")[1]
+    scripts = {
+        "comparison": "experiments/compare.sh",
+        "chaos": "experiments/chaos.sh",
+        "broken": "experiments/broken.sh",
+    }
+    return scripts.get(kind, f"experiments/{name}.sh")
+
+
+def _rules(committed: CommittedRun) -> Sequence[Callable[[Evidence], Wrong]]:
+    if committed.benchmark:
+        return RULES_OF_A_BENCHMARK
+    return RULES_OF_MANY if committed.of_many else RULES
 
 
 def _unreadable(committed: CommittedRun, why: str) -> Graded:
-    return Graded(committed.folder, 1, [Broken("There are raw files, and they can be read.", FAIL, [why])])
+    return Graded(committed.folder, 1, [Finding("There are raw files, and they can be read.", FAIL, [plain(why)])])
 
 
-def _read_samples(folder: Path) -> history.Run:
-    """Return what the raw file of a benchmark holds: its samples stand where a run has its events."""
-    head, *samples = [json.loads(line) for line in gzip.decompress((folder / SAMPLES).read_bytes()).splitlines()]
-    return history.Run(head, samples)
+def _times(run: Run) -> tuple[float, float] | None:
+    if "began_at" not in run.head:
+        return None
+    began = datetime.fromisoformat(run.head["began_at"]).timestamp()
+    return began, began + max((e["at"] for e in run.events), default=0.0)
 
 
-def _make(folder: Path, make: Callable[[Path], Any]) -> tuple[dict[str, bytes], dict[str, Any] | None]:
-    """Make a report with this repository's code, and return its files and its summary; nothing when that fails."""
+def _make(run: Run, committed: CommittedRun, redraw: bool) -> tuple[dict[str, bytes], dict[str, Any] | None]:
+    """Make the pages with this repository's code, and return them with the summary; nothing when that fails."""
     try:
-        make(folder)
+        if committed.benchmark:
+            made = bench_report.files(run.head, run.events)
+        else:
+            digest = run_report.digest_in(committed.files.get("summary.json", b""))
+            made = run_report.files(_judged_by_ours(run), digest=None if redraw else digest)
+        return made, json.loads(made["summary.json"])
     except Exception:  # raw files that were tampered with can break anything; that nothing comes of them is told
         return {}, None
-    made = {file.name: file.read_bytes() for file in folder.iterdir() if file.name not in RAW}
-    return made, json.loads(made["summary.json"])
 
 
-def _broken(checked: Iterable[Callable[[Evidence], Wrong]], e: Evidence) -> Iterator[Broken]:
+def _judged_by_ours(run: Run) -> Run:
+    """Return a run with our predictions in place of an older version of ours, if it has one."""
+    then, path = predictions.text_of(run), predictions.path_of(run.head)
+    if then is None or path is None or not ours().had(id_of(then.encode())):
+        return run
+    newest = {"type": "predictions", "text": path.read_text()}
+    return Run(run.head, [e | newest if e["type"] == "predictions" else e for e in run.events], run.state)
+
+
+def _findings(checked: Iterable[Callable[[Evidence], Wrong]], e: Evidence) -> Iterator[Finding]:
     for rule in checked:
+        says = (rule.__doc__ or "").strip()
         try:
-            wrong, verdict = list(rule(e)), FAIL
+            wrong = list(rule(e))
         except CannotTell as doubt:
-            wrong, verdict = [str(doubt)], UNKNOWN
+            wrong = [Unsure(doubt)]
         except Exception as error:  # see _make
-            wrong, verdict = [f"the raw files do not fit together: {type(error).__name__} {error}"], FAIL
+            wrong = [f"the raw files do not fit together: {type(error).__name__} {error}"]
         if wrong:
-            yield Broken((rule.__doc__ or "").strip(), verdict, wrong)
+            yield Finding.of(says, wrong)
 
 
 def made_from_raw(e: Evidence) -> Wrong:
@@ -170,47 +128,41 @@ def made_from_raw(e: Evidence) -> Wrong:
     if not e.made:
         yield "no report can be made from the raw files"
         return
+    committed = e.committed.files
+    for name in e.committed.links:
+        yield f"{name} is a link, or too large"
     doubt = (e.summary or {}).get("doubt")
-    left = (*RAW, "report.md", "summary.json") if doubt else RAW  # what says whether other predictions held
-    for name in sorted((e.committed.files.keys() | e.made.keys()).difference(left)):
-        was, made = e.committed.files.get(name), e.made.get(name)
-        if was is None:
-            yield f"{name} is missing"
-        elif made is None:
-            yield f"{name} is not made from the raw files"
-        elif was != made:
-            yield f"{name} {_first_difference(was, made)}"
-
-
-def _first_difference(committed: bytes, made: bytes) -> str:
-    """Return where two files differ first: the line, as it is and as it should be."""
-    pairs = zip_longest(*(content.decode(errors="replace").split("\n") for content in (committed, made)))
-    for n, (is_, should) in enumerate(pairs, start=1):
-        if is_ != should:
-            return f"line {n} is `{_cut(is_, should)}`, and the raw files give `{_cut(should, is_)}`"
-    return "has bytes that are no text"
-
-
-def _cut(line: str | None, other: str | None) -> str:
-    """Return a line, without what comes long before its difference to the other."""
-    if line is None:
-        return "the end"
-    same = next((n for n, (a, b) in enumerate(zip(line, other or "", strict=False)) if a != b), 0)
-    start = max(0, same - SHOWN // 2)
-    cut = line[start : start + SHOWN].strip()
-    return f"{'…' if start else ''}{cut}{'…' if start + SHOWN < len(line) else ''}"
+    left = {*RAW, *e.committed.links, *(("report.md", "summary.json") if doubt else ())}
+    digest = run_report.digest_in(committed.get("summary.json", b""))
+    if digest and PLOT in committed and PLOT not in e.made:
+        left.add(PLOT)
+        if digest != run_report.digest_of(committed[PLOT]):
+            yield f"{PLOT} is not the picture whose digest summary.json has"
+    elif digest and not {PLOT} & {*committed, *e.made, *e.committed.links}:
+        yield f"{PLOT} is missing"
+    for name in sorted((committed.keys() | e.made.keys()).difference(left)):
+        if wrong := differs(name, committed.get(name), e.made.get(name)):
+            yield Notice(f"{wrong} (made by other code)") if e.by_other_code(name) else wrong
 
 
 def named_as_its_folder(e: Evidence) -> Wrong:
     """The benchmark is the one that its folder names."""
     if e.run.head["benchmark"] != e.committed.experiment:
-        yield f"it is a benchmark of {e.run.head['benchmark']}, and it is in {e.committed.folder}"
+        yield f"it is a benchmark of {plain(str(e.run.head['benchmark']))}, and it is in {e.committed.folder}"
+
+
+def in_its_place(e: Evidence) -> Wrong:
+    """The run is the one that its folder names."""
+    place = e.committed.folder.removeprefix("results/")
+    if e.run.head.get("place") != place:
+        yield f"it is the run of {plain(str(e.run.head.get('place')))}, and it is in {e.committed.folder}"
 
 
 RULES = [*rules.RULES, *reference.RULES, *provenance.RULES, made_from_raw]
+RULES_OF_MANY = [in_its_place, *rules.OF_A_COMMIT, *provenance.OF_RAW_FILES, made_from_raw]
 RULES_OF_A_BENCHMARK = [
     rules.full_run,
-    rules.commit_is_known,
+    *rules.OF_A_COMMIT,
     named_as_its_folder,
     provenance.raw_as_written,
     made_from_raw,

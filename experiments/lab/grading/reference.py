@@ -1,29 +1,33 @@
-"""Whether a run did what our own committed run of the same experiment did, and when it did it."""
+"""Whether a run did what our own committed run of the same experiment did, and when it did it.
+
+Where it did not, nothing is wrong with the evidence: it is evidence of another experiment, and a person decides.
+"""
 
 import difflib
 import re
 
-from lab.grading.evidence import LATE_SECONDS, MAX_TOLD, CannotTell, Evidence, Wrong, short
+from lab.grading.evidence import LATE_SECONDS, MAX_TOLD, CannotTell, Evidence, Unsure, Wrong, short
+from lab.history.model import Run, Window
 from lab.history.steps import Step
 
 START_SECONDS = 30.0  # what a command may take that starts something, or looks twice
 EARLY_SECONDS = 0.05
+SHORTEST = 0.75  # of our own fault window
 AT_ONCE = ("kill", "stop", "pause", "configure", "reset", "unpause")
 OUTAGE = ("kill", "stop", "pause", "start", "unpause")
+NOT_OURS = "not this experiment:"
 
 
 def steps_are_ours(e: Evidence) -> Wrong:
     """Loads and faults are those of our own run, with the same parameters, in the same order."""
-    if e.ours is None:  # another script, which is said
-        return
     if not e.ours:
         raise CannotTell("we have no run of our own to compare it with")
     mine, theirs = ([step.what for step in steps] for steps in (e.steps, e.ours))
     if mine != theirs and [what[:2] for what in mine] == [what[:2] for what in theirs]:
-        yield "its steps are ours with other parameters, as with --quick"
+        yield Unsure(f"{NOT_OURS} its steps are ours with other parameters, as with --quick")
     for kind, a, b, c, d in difflib.SequenceMatcher(None, mine, theirs, autojunk=False).get_opcodes():
         if kind != "equal":
-            yield f"the history has {_listed(e.steps[a:b])} where our run has {_listed(e.ours[c:d])}"
+            yield Unsure(f"{NOT_OURS} the history has {_listed(e.steps[a:b])} where our run has {_listed(e.ours[c:d])}")
 
 
 def _listed(steps: list[Step]) -> str:
@@ -33,20 +37,22 @@ def _listed(steps: list[Step]) -> str:
 
 
 def waited_as_ours(e: Evidence) -> Wrong:
-    """Each step during a load was done at the same second as in our run, so each fault window is as long as ours."""
-    ours = e.ours or []
-    if ours and [step.what for step in ours] != [step.what for step in e.steps]:
+    """Each step during a load was done at the same second as in our run."""
+    if e.ours and [step.what for step in e.ours] != [step.what for step in e.steps]:
         raise CannotTell("its steps are not those of our run, so its times cannot be compared")
     before, begun = 0.0, {step.name: step.at for step in e.steps if step.kind == "load"}
-    for step, was in zip(ours, e.steps, strict=False):
-        if planned := _planned(step, ours):
+    for step, was in zip(e.ours, e.steps, strict=False):
+        if planned := _planned(step, e.ours):
             phase, seconds = planned
             due = max(begun[phase] + seconds, before)
             early = EARLY_SECONDS if step.due else LATE_SECONDS
             late = LATE_SECONDS if step.kind in AT_ONCE else START_SECONDS
             if not due - early <= was.at <= due + late:
                 after = was.at - begun[phase]
-                yield f"`{step}` was done {after:.1f} s into the load {phase}, and in our run after {seconds:.3g} s"
+                yield Unsure(
+                    f"{NOT_OURS} `{step}` was done {after:.1f} s into the load {phase}, and in our run after "
+                    f"{seconds:.3g} s"
+                )
         before = was.at
 
 
@@ -66,6 +72,24 @@ def _seconds(step: Step) -> float:
     return float(found[1]) if found else 0.0
 
 
+def windows_as_long(e: Evidence) -> Wrong:
+    """Each fault window is about as long as in our run, or longer."""
+    mine, theirs = _lengths(e.run.windows), _lengths(windows_of(e.ours))
+    for number, (is_, should) in enumerate(zip(mine, theirs, strict=False), start=1):
+        if is_[:2] == should[:2] and is_[2] < SHORTEST * should[2] - EARLY_SECONDS:
+            name = f"{short(is_[0])} {short(is_[1])}"
+            yield Unsure(f"{NOT_OURS} fault {number} ({name}) lasted {is_[2]:.1f} s, and in our run {should[2]:.1f} s")
+
+
+def windows_of(steps: list[Step]) -> list[Window]:
+    """Return the fault windows that steps make."""
+    return Run({}, [fault for step in steps if (fault := step.as_fault())]).windows
+
+
+def _lengths(windows: list[Window]) -> list[tuple[str, str, float]]:
+    return [(w.service, w.what, float("inf") if w.until is None else w.until - w.since) for w in windows]
+
+
 def loads_lasted(e: Evidence) -> Wrong:
     """Each load began when it was started, and lasted until its last order, or for its seconds."""
     begins = {step.name: step.at for step in e.steps if step.kind == "load"}
@@ -83,4 +107,4 @@ def loads_lasted(e: Evidence) -> Wrong:
             yield f"the load {name} ended at {phase['until']:.1f} s, and its last reply came at {ends[name]:.1f} s"
 
 
-RULES = [steps_are_ours, waited_as_ours, loads_lasted]
+RULES = [steps_are_ours, waited_as_ours, windows_as_long, loads_lasted]

@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.grading.grade import Graded
-from lab.grading.repository import Repository
+from lab.grading.findings import Graded
 from lab.paths import PARTS, ROOT
 from lab.report.format import prediction_row
 from lab.verdict import FAIL, PASS, UNKNOWN, overall
@@ -42,10 +41,20 @@ def lines() -> list[dict[str, Any]]:
     return tomllib.loads(RUBRIC.read_text())["line"]
 
 
-def judge(repository: Repository, found: list[Graded]) -> list[Judged]:
-    """Judge every line of the rubric: the worst of what it needs, and why."""
+def pages() -> list[str]:
+    """Return the paths of the pages that lines name."""
+    return sorted({line["file"] for line in lines() if "file" in line})
+
+
+def headings(content: bytes) -> list[str]:
+    """Return the headings of a page of Markdown."""
+    return [line.lstrip("# ") for line in content.decode(errors="replace").splitlines() if line.startswith("#")]
+
+
+def judge(found: list[Graded], pages: Mapping[str, list[str]]) -> list[Judged]:
+    """Judge every line of the rubric, by runs and the headings of pages: the worst of what it needs, and why."""
     by_folder = {graded.folder: graded for graded in found}
-    return [_judged(line, list(_needs(line, by_folder, repository))) for line in lines()]
+    return [_judged(line, list(_needs(line, by_folder, pages))) for line in lines()]
 
 
 def _judged(line: dict[str, Any], said: list[tuple[str, str]]) -> Judged:
@@ -66,7 +75,7 @@ def _folders(line: dict[str, Any]) -> dict[str, str]:
     return folders
 
 
-def _needs(line: dict[str, Any], found: Mapping[str, Graded], repository: Repository) -> Said:
+def _needs(line: dict[str, Any], found: Mapping[str, Graded], pages: Mapping[str, list[str]]) -> Said:
     for command, folder in _folders(line).items():
         graded = found.get(folder)
         if graded is None:
@@ -77,7 +86,7 @@ def _needs(line: dict[str, Any], found: Mapping[str, Graded], repository: Reposi
         if summary := graded.summary:
             yield from _goals(summary["goals"]) if "goals" in summary else _run(summary, line.get("predictions"))
     if "file" in line:
-        yield _file(repository, line["file"], line.get("section"))
+        yield _file(pages.get(line["file"]), line["file"], line.get("section"))
 
 
 def _run(summary: dict[str, Any], wanted: list[str] | None) -> Said:
@@ -105,11 +114,9 @@ def _goals(goals: list[dict[str, Any]]) -> Said:
     yield PASS, f"{len(goals)} goals are reached"
 
 
-def _file(repository: Repository, path: str, section: str | None) -> tuple[str, str]:
-    content = repository.read([path]).get(path)
-    if content is None:
+def _file(headings: list[str] | None, path: str, section: str | None) -> tuple[str, str]:
+    if headings is None:
         return FAIL, f"there is no {path}"
-    headings = [line.lstrip("# ") for line in content.decode(errors="replace").splitlines() if line.startswith("#")]
     if section and not any(heading.startswith(section) for heading in headings):
         return FAIL, f"{path} has no section `{section}`"
     return PASS, f"{path} is there"

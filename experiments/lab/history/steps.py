@@ -13,6 +13,7 @@ from lab.history.model import HISTORY, Run
 from lab.paths import RESULTS
 
 OF_REPLAY = ("before replay", "after replay")  # reports that `lab replay` notes by itself
+FAULTS = ("kill", "stop", "pause", "start", "unpause", "configure", "reset", "take", "give back")
 NO_STEPS = tuple(f'"type":"{kind}"' for kind in ("invoke", "ok", "fail", "info", "depth", "lag"))
 
 
@@ -33,6 +34,13 @@ class Step:
     def what(self) -> tuple[str, str, str]:
         """What two steps must have in common to be the same one."""
         return self.kind, self.name, self.detail
+
+    def as_fault(self) -> dict[str, Any] | None:
+        """Return it as a history has a fault; None if it is none."""
+        if self.kind not in FAULTS:
+            return None
+        value = {"value": json.loads(self.detail)} if self.detail else {}
+        return {"type": "fault", "verb": self.kind, "service": self.name, "at": self.at, **value}
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name} {self.detail}".strip()

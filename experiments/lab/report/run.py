@@ -3,6 +3,9 @@
 A section of the page appears when the run has something to say there.
 """
 
+import hashlib
+import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +19,65 @@ from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 SCHEMA_VERSION = 2
 PLOT = "plot.svg"
+Summary = dict[str, Any]
 
 
 def make(folder: Path) -> dict[str, Any]:
     """Write the report of a run beside its raw files and return its summary. Raises LabError."""
-    run = read(folder)
-    summary = summarise(run)
-    (folder / "summary.json").write_text(as_json(summary))
-    (folder / "report.md").write_text(write_report(run, summary))
+    made = files(read(folder))
     for name in (PLOT, *(f"{name}.csv" for name in series.TABLES)):
         (folder / name).unlink(missing_ok=True)
-    draw(run, folder, plotted=_plotted(run, summary), tabled=_tabled(run))
-    return summary
+    for name, content in made.items():
+        (folder / name).write_bytes(content)
+    return json.loads(made["summary.json"])
 
 
-def draw(run: Run, folder: Path, *, plotted: bool = True, tabled: bool = True) -> None:
+def files(run: Run, summary: Summary | None = None, *, digest: str | None = None) -> dict[str, bytes]:
+    """Return the files of a run's report.
+
+    The summary holds the digest of the plot. With that digest the plot is not drawn again, which takes half of the
+    time; with an empty one it is not drawn and not named.
+    """
+    summary = summary or summarise(run)
+    made = {"report.md": write_report(run, summary).encode()}
+    if _plotted(run, summary):
+        if digest is None:
+            made[PLOT] = drawn(run)
+            digest = digest_of(made[PLOT])
+        summary |= {"plot_sha256": digest} if digest else {}
+    made["summary.json"] = as_json(summary).encode()
+    return made | (tabled(run) if _tabled(run) else {})
+
+
+def drawn(run: Run) -> bytes:
+    """Return the plot of a run."""
+    with tempfile.TemporaryDirectory() as folder:
+        plot.draw(run, path := Path(folder) / PLOT)
+        return path.read_bytes()
+
+
+def tabled(run: Run) -> dict[str, bytes]:
+    """Return the series of a run, as CSV."""
+    return {f"{name}.csv": as_csv(rows).encode() for name, rows in series.tables(run).items()}
+
+
+def draw(run: Run, folder: Path) -> None:
     """Write the plot of a run and its series, even where its report is kept without them."""
-    if plotted:
-        plot.draw(run, folder / PLOT)
-    for name, rows in series.tables(run).items() if tabled else ():
-        (folder / f"{name}.csv").write_text(as_csv(rows))
+    for name, content in ({PLOT: drawn(run)} | tabled(run)).items():
+        (folder / name).write_bytes(content)
+
+
+def digest_of(picture: bytes) -> str:
+    """Return the digest of a plot."""
+    return hashlib.sha256(picture).hexdigest()
+
+
+def digest_in(summary: bytes) -> str | None:
+    """Return the digest of the plot that a summary holds; None where it holds none."""
+    try:
+        return json.loads(summary)["plot_sha256"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _plotted(run: Run, summary: dict[str, Any]) -> bool:

@@ -9,11 +9,10 @@ import gzip
 import io
 import json
 import random
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,12 @@ from typing import Any
 import pytest
 from campus.orders import drawn
 from click.testing import CliRunner
+from clones import Clone, breaks, git, reasons, the_student_s
 from lab.cli.grade import grade as command
 from lab.errors import LabError
-from lab.grading import grade, provenance, rubric, rules
-from lab.grading.grade import Graded
+from lab.grading import grade, provenance, rubric
+from lab.grading.committed import HandedIn
+from lab.grading.evidence import CommittedRun, Evidence
 from lab.grading.repository import Repository
 from lab.history import model as history
 from lab.history import steps as reference
@@ -32,73 +33,11 @@ from lab.history.model import HISTORY, STATE
 from lab.load import generator
 from lab.paths import ROOT
 from lab.report import run as run_report
-from lab.report.format import prediction_row, verdict_sentence
 
 A5, A3, B4 = "results/sync-rest/a5_outage", "results/sync-rest/a3_failure", "results/async-rabbitmq/b4_poison"
 BENCH = "results/bench/sync-rest"
 QUICK = "a5-refusal-is-quick"
 Line = dict[str, Any]
-
-
-def git(folder: Path, *words: str) -> str:
-    who = ("-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
-    done = subprocess.run(["git", "-C", str(folder), *who, *words], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-@dataclass
-class Clone:
-    """A student's clone, in which evidence is changed and committed."""
-
-    root: Path
-
-    def commit(self) -> None:
-        git(self.root, "add", "--all")
-        git(self.root, "commit", "--quiet", "--allow-empty", "-m", "my work")
-
-    def graded(self, folder: str) -> Graded:
-        """Commit everything, and grade one run."""
-        self.commit()
-        [committed] = [e for e in grade.committed_runs(Repository(self.root)) if e.folder == folder]
-        return grade.grade_committed_run(committed)
-
-    def replace(self, path: str, old: str, new: str) -> None:
-        text = (self.root / path).read_text()
-        assert old in text
-        (self.root / path).write_text(text.replace(old, new, 1))
-
-    def edit(self, path: str, words: str, old: str, new: str) -> int:
-        """Replace what a pattern finds in the first line that has these words, and return the line's number."""
-        lines = (self.root / path).read_text().split("\n")
-        number = next(n for n, line in enumerate(lines) if words in line)
-        edited = re.sub(old, new, lines[number], count=1)
-        assert edited != lines[number]
-        lines[number] = edited
-        (self.root / path).write_text("\n".join(lines))
-        return number + 1
-
-    def run(self, folder: str) -> history.Run:
-        return history.read(self.root / folder)
-
-    def write(self, folder: str, run: history.Run, *, anew: bool = True) -> None:
-        """Write raw files as the laboratory does, and its reports."""
-        place = self.root / folder
-        history.write_lines(place / HISTORY, [run.head, *sorted(run.events, key=lambda e: e["at"])])
-        history.write_lines(place / STATE, run.state)
-        if anew:
-            summary = run_report.make(place)
-            log = [f"— {run.head['experiment']}"]
-            for p in summary["predictions"]:
-                text, predicted, measured, _ = prediction_row(p)
-                log.append(f"  {p['verdict']:7} {p['id']}: {text}: predicted {predicted}, measured {measured}")
-            log.append(f"{summary['verdict']}: {verdict_sentence(summary)}")
-            (place / "run.log").write_text("\n".join(log))
-
-    def keep(self, *folders: str) -> None:
-        """Remove all runs but these."""
-        for folder in self.root.glob("results/*/*"):
-            if folder.is_dir() and str(folder.relative_to(self.root)) not in folders:
-                shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +49,11 @@ def origin(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def clone(origin) -> Clone:
+def clone(origin, monkeypatch) -> Clone:
     """The clone as it was cloned."""
     git(origin, "reset", "--quiet", "--hard", "as-cloned")
     git(origin, "clean", "--quiet", "-dfx")
+    the_student_s(monkeypatch, origin)
     return Clone(origin)
 
 
@@ -122,16 +62,6 @@ def forger(clone, monkeypatch) -> Clone:
     """The same, with pictures that cost no time: whoever makes the reports anew gets them right."""
     monkeypatch.setattr(run_report.plot, "draw", lambda run, path: path.write_text(f"{len(run.events)} events\n"))
     return clone
-
-
-def reasons(found: Graded) -> list[str]:
-    return [sentence for broken in found.broken for sentence in broken.sentences]
-
-
-def breaks(found: Graded, *words: str, verdict: str = "fail") -> bool:
-    """Whether one reason says all these words, and the run is judged so."""
-    assert found.verdict == verdict, found
-    return any(all(word in reason for word in words) for reason in reasons(found))
 
 
 @pytest.mark.parametrize("folder", [A5, A3, B4, BENCH])
@@ -194,7 +124,8 @@ def test_a_deleted_fault(forger):
     run.events = [e for e in run.events if (e["type"], e.get("service")) != ("fault", "notification")]
     forger.write(A5, run)
     found = forger.graded(A5)
-    assert breaks(found, "the history has nothing where our run has `kill notification`, `start notification`")
+    text = "not this experiment: the history has nothing where our run has `kill notification`, `start notification`"
+    assert breaks(found, text, verdict="unknown")
 
 
 def test_an_order_that_was_added_and_one_that_was_changed(forger):
@@ -340,8 +271,8 @@ def test_results_of_another_experiment_under_its_name(forger):
     head, run = forger.run(A5).head, forger.run(A3)
     forger.write(A5, history.Run(head, run.events, run.state))
     found = forger.graded(A5)
-    assert not breaks(found, "the run says that its experiment")
-    assert breaks(found, "the history has", "where our run has", "load no_inventory")
+    assert not breaks(found, "the run says that its experiment", verdict="unknown")
+    assert breaks(found, "the history has", "where our run has", "load no_inventory", verdict="unknown")
 
 
 def test_a_quick_run(forger):
@@ -360,14 +291,12 @@ def test_a_quick_run_passed_off_as_full(forger):
     assert breaks(found, "load no_inventory", "seconds=4", "our run has", "seconds=30")
 
 
-def test_a_script_changed_after_the_run(clone):
+def test_a_script_changed_after_the_run_is_a_notice(clone):
     clone.replace("experiments/a5_outage.sh", "down=$(full_or_quick 20 1)", "down=$(full_or_quick 60 1)")
-    changed = (
-        "experiments/a5_outage.sh was changed after the run: ",
-        "-down=$(full_or_quick 20 1)",
-        "+down=$(full_or_quick 60",
-    )
-    assert breaks(clone.graded(A5), *changed)
+    found = clone.graded(A5)
+    assert found.verdict == "pass"
+    [said] = [notice for notice in found.notices if "experiments/a5_outage.sh was changed after the run: " in notice]
+    assert "`-down=$(full_or_quick 20 1)`, `+down=$(full_or_quick 60 1)`" in said
 
 
 def test_a_script_changed_before_the_run_is_shown_and_not_judged(forger):
@@ -375,15 +304,17 @@ def test_a_script_changed_before_the_run_is_shown_and_not_judged(forger):
     made_anew(forger)
     found = forger.graded(A5)
     assert breaks(
-        found, "experiments/a5_outage.sh is not ours, judge yourself: `-rate=20`, `+rate=10`", verdict="unknown"
+        found,
+        "experiments/a5_outage.sh was not ours when it ran, judge yourself: `-rate=20`, `+rate=10`",
+        verdict="unknown",
     )
     assert len(reasons(found)) == 1
 
 
 def made_anew(forger: Clone, text: str | None = None) -> None:
     """Make A5 a run of what is committed now, with these predictions."""
-    forger.commit()
     run = forger.run(A5)
+    forger.commit(datetime.fromisoformat(run.head["began_at"]) - timedelta(minutes=5))
     run.head["environment"]["commit"] = git(forger.root, "rev-parse", "--short=12", "HEAD")
     text = (forger.root / "experiments/a5_outage.py").read_text() if text is None else text
     run.events = [e for e in run.events if e["type"] not in ("predict", "predictions")]
@@ -405,7 +336,9 @@ def test_a_run_with_its_predictions_passes(forger):
 def test_predictions_changed_after_the_run(forger):
     made_anew(forger)
     forger.replace("experiments/a5_outage.py", '("503", 0.5), 0.02', '("503", 0.5), 0.2')
-    assert breaks(forger.graded(A5), "experiments/a5_outage.py was changed after the run: ", '0.2, unit="s")')
+    found = forger.graded(A5)
+    assert found.verdict == "pass"
+    assert any("experiments/a5_outage.py was changed after the run: " in notice for notice in found.notices)
 
 
 def test_a_script_put_back_after_the_run(forger):
@@ -413,7 +346,8 @@ def test_a_script_put_back_after_the_run(forger):
     forger.replace("experiments/a5_outage.sh", "rate=20", "rate=10")
     made_anew(forger)
     (forger.root / "experiments/a5_outage.sh").write_bytes(ours)
-    assert breaks(forger.graded(A5), "experiments/a5_outage.sh was changed after the run: `-rate=10`, `+rate=20`")
+    words = "experiments/a5_outage.sh was not ours when it ran, judge yourself: `-rate=20`, `+rate=10`"
+    assert breaks(forger.graded(A5), words, verdict="unknown")
 
 
 def test_nothing_of_a_student_is_run(forger):
@@ -431,15 +365,28 @@ def test_nothing_of_a_student_is_run(forger):
 def test_a_comment_changed_after_the_run(clone):
     clone.replace("experiments/a5_outage.sh", "is down, every order", "is down, no order")
     found = clone.graded(A5)
-    assert breaks(found, "the run says in its Shows `While inventory is down, every")
-    assert breaks(found, "experiments/a5_outage.sh was changed after the run: ", "is down, no order")
+    assert found.verdict == "pass"
+    assert any("was changed after the run: " in notice and "is down, no order" in notice for notice in found.notices)
 
 
-def test_a_script_that_was_made_after_the_run(clone):
-    there, new = clone.root / A5, clone.root / "results/sync-rest/a9_new"
-    (clone.root / "experiments/a9_new.sh").write_bytes(script_of(clone, "a5_outage"))
-    shutil.copytree(there, new)
-    assert breaks(clone.graded("results/sync-rest/a9_new"), "there was no experiments/a9_new.sh at commit")
+def test_a_comment_that_no_script_has(forger):
+    run = forger.run(A5)
+    run.head["about"]["Shows"] = "Everything is well."
+    forger.write(A5, run)
+    assert any(
+        "the run says in its Shows `Everything is well.`, and the script" in n for n in forger.graded(A5).notices
+    )
+
+
+def test_a_run_of_no_experiment_of_ours_is_not_graded(clone):
+    shutil.copytree(clone.root / A5, clone.root / "results/sync-rest/a9_new")
+    clone.commit()
+    handed_in = HandedIn(Repository(clone.root))
+    assert A5 in handed_in.folders
+    assert "results/sync-rest/a9_new" not in handed_in.folders
+    assert handed_in.complaints() == [
+        (False, "1 folder is of no experiment of ours, and not graded: results/sync-rest/a9_new")
+    ]
 
 
 def test_an_outage_shorter_than_the_script_says(forger):
@@ -448,7 +395,9 @@ def test_an_outage_shorter_than_the_script_says(forger):
     start["at"] -= 8
     forger.write(A5, run)
     found = forger.graded(A5)
-    assert breaks(found, "`start inventory` was done", "s into the load no_inventory, and in our run after")
+    words = ("`start inventory` was done", "s into the load no_inventory, and in our run after")
+    assert breaks(found, "not this experiment: ", *words, verdict="unknown")
+    assert breaks(found, "fault 1 (inventory killed) lasted 12.4 s, and in our run 20.4 s", verdict="unknown")
 
 
 def test_what_was_due_is_held_to_the_second(forger, monkeypatch):
@@ -465,7 +414,7 @@ def test_what_was_due_is_held_to_the_second(forger, monkeypatch):
     began = next(e["at"] for e in run.events if e["type"] == "begins" and e["phase"] == "no_inventory")
     kill["at"] = began + 4.9  # 0.05 s are allowed
     forger.write(A5, run)
-    assert breaks(forger.graded(A5), "`kill inventory` was done", "in our run after 5 s")
+    assert breaks(forger.graded(A5), "`kill inventory` was done", "in our run after 5 s", verdict="unknown")
 
 
 def test_a_load_that_did_not_last(forger):
@@ -478,7 +427,7 @@ def test_a_load_that_did_not_last(forger):
 @pytest.mark.parametrize(
     ("commit", "verdict", "why"),
     [
-        ("0123456789ab", "fail", "commit 0123456789ab, which it names, is not in the history"),
+        ("0123456789ab", "unknown", "commit 0123456789ab, which it names, is not in this history: was it squashed"),
         ("320652fa59ab+changes", "unknown", "was made with uncommitted changes"),
         ("none", "unknown", "was made outside of git"),
     ],
@@ -487,6 +436,7 @@ def test_a_commit_that_nobody_can_look_up(forger, commit, verdict, why):
     run = forger.run(A5)
     run.head["environment"]["commit"] = commit
     forger.write(A5, run)
+    forger.replace("common/campus/orders.py", "import", "import  # another")  # so the code tells nothing either
     assert breaks(forger.graded(A5), why, verdict=verdict)
 
 
@@ -523,7 +473,7 @@ NONSENSE = {
 def test_raw_files_that_make_no_sense_fail_and_are_told(name, raw):
     committed = Repository(ROOT).read(f"{A5}/{n}" for n in (HISTORY, STATE))
     files = {Path(path).name: content for path, content in committed.items()} | {name: raw}
-    found = grade.grade_committed_run(grade.CommittedRun(A5, files, b"", b"", b"", True, False, False))
+    found = grade.grade_committed_run(CommittedRun(A5, files, in_history=True))
     assert found.verdict == "fail"
     assert all(reasons(found))
 
@@ -541,9 +491,10 @@ def lines_of(clone: Clone, *folders: str, change: Callable[[], None] = lambda: N
     clone.keep(*folders)
     change()
     clone.commit()
-    repository = Repository(clone.root)
-    found = [grade.grade_committed_run(e) for e in grade.committed_runs(repository)]
-    return {line.id: line for line in rubric.judge(repository, found)}
+    found = [clone.graded(folder) for folder in folders]
+    pages = Repository(clone.root).read(rubric.pages())
+    headings = {path: rubric.headings(content) for path, content in pages.items()}
+    return {line.id: line for line in rubric.judge(found, headings)}
 
 
 def test_the_rubric_has_20_points(clone):
@@ -593,7 +544,7 @@ def test_a_weaker_prediction_is_not_ours(forger):
 
     lines = lines_of(forger, A5, change=weaken)
     assert (lines["A5a"].verdict, lines["A5b"].verdict) == ("unknown", "unknown")
-    assert "experiments/a5_outage.py is not ours, judge yourself: " in lines["A5a"].reason
+    assert "experiments/a5_outage.py was not ours when it ran, judge yourself: " in lines["A5a"].reason
     assert '0.02, unit="s")`, `+' in lines["A5a"].reason
 
 
@@ -627,7 +578,7 @@ def test_the_command_prints_points_reasons_and_links(clone):
     clone.commit()
     status, said = told(clone.root)
     assert status == 2
-    assert "1 of 1 runs and benchmarks are what their scripts make" in said
+    assert "1 of 1 runs and benchmarks are valid" in said
     assert "→ results/sync-rest/a5_outage/report.md" in said
     assert "1 of 20 points (A 1 of 6, B 0 of 7, C 0 of 7); 19 cannot be told" in said
 
@@ -659,35 +610,39 @@ def test_json_and_csv_for_a_class(clone, tmp_path):
     head, nothing, graded = csv.reader(io.StringIO(said))
     assert status == 1
     assert head == ["folder", "points", "of", "failed", "cannot tell", "notices"]
-    assert nothing[-1].endswith("is not a git repository with a commit")
+    assert nothing[-1].endswith("is not the root of a git repository")
     assert graded[:4] == [str(clone.root), "0", "20", "A5a A5b"]
     assert graded[-1].startswith(f"{A5}: report.md line {line} is")
 
 
 def test_a_folder_that_is_no_repository(tmp_path):
-    with pytest.raises(LabError, match="is not a git repository"):
+    with pytest.raises(LabError, match="is not the root of a git repository"):
         Repository(tmp_path)
 
 
 def test_a_shallow_clone_cannot_tell_of_earlier_commits(clone, tmp_path):
     shallow = tmp_path / "shallow"
     subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{clone.root}", str(shallow)], check=True)
-    [committed] = [e for e in grade.committed_runs(Repository(shallow)) if e.folder == A5]
-    found = grade.grade_committed_run(committed)
+    assert grade.grade_committed_run(HandedIn(Repository(shallow)).run(A5)).verdict == "pass"  # by its content
+    clone.replace("common/campus/orders.py", "import", "import  # another")
+    clone.commit()
+    shutil.rmtree(shallow)
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{clone.root}", str(shallow)], check=True)
+    found = grade.grade_committed_run(HandedIn(Repository(shallow)).run(A5))
     assert breaks(found, "may be beyond the end of this shallow clone", verdict="unknown")
 
 
 # loads that no committed run has yet
 
 
-def sent_by(plan: generator.Plan, orders: Iterable[tuple[str, list]], times: Iterable[float]) -> rules.Evidence:
+def sent_by(plan: generator.Plan, orders: Iterable[tuple[str, list]], times: Iterable[float]) -> Evidence:
     """Return the evidence of one load that sent these orders, from 1.0 s on."""
     began = {"at": 1.0, "type": "phase", "phase": plan.phase, "params": plan.params(), "until": 9.0}
     invokes = [
         {"at": at, "type": "invoke", "op": op, "phase": plan.phase, "intended": at, "items": items}
         for (op, items), at in zip(orders, times, strict=False)
     ]
-    return rules.Evidence(None, history.Run({}, [began, *invokes]), {}, None)
+    return Evidence(None, history.Run({}, [began, *invokes]), {}, None)
 
 
 BULK = generator.Plan("burst", bulk=True, count=5)

@@ -1,0 +1,64 @@
+"""The pages over many runs, made again from what these runs give: the index, the comparison, chaos, broken versions."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.broken import Judged, judge_runs
+from lab.broken import write_report as broken_page
+from lab.comparison import compare
+from lab.comparison.runs import ComparedRun
+from lab.grading.committed import HandedIn
+from lab.grading.evidence import Notice
+from lab.grading.findings import PAGES, Finding, Graded, differs
+from lab.grading.ours import ours
+from lab.history.model import HISTORY, SAMPLES
+from lab.report import chaos, index
+from lab.runtime import broken
+
+INDEX, CHAOS, COMPARISON, BROKEN = (f"results/{name}" for name in ("README.md", "chaos", "comparison", "broken"))
+Files = dict[str, bytes]
+
+
+def of_comparison(graded: list[Graded]) -> Files:
+    """Return the files of the comparison of these runs, by their paths."""
+    there = [(g.folder.split("/")[2:], g.run, g.summary) for g in graded]
+    cells = [ComparedRun(condition, part, run, summary) for (part, condition), run, summary in there if run and summary]
+    return {f"{COMPARISON}/{name}": content for name, content in compare.files(cells).items()} if cells else {}
+
+
+def of_broken(graded: list[Graded]) -> Files:
+    """Return the page of the broken versions of which there are both runs."""
+    runs = {tuple(g.folder.split("/")[2:]): (g.run, g.summary) for g in graded if g.run and g.summary}
+    judged: list[Judged] = []
+    for name in broken.names():
+        red, green = runs.get((name, "red")), runs.get((name, "green"))
+        if red and green:
+            judged.append(judge_runs(broken.named(name), red, green))
+    return {f"{BROKEN}/report.md": broken_page(judged).encode()} if judged else {}
+
+
+def over_all(graded: list[Graded]) -> Files:
+    """Return the index, and the page of chaos, from the summaries of these runs."""
+    with tempfile.TemporaryDirectory() as name:
+        results = Path(name)
+        for g in graded:
+            folder = results / g.folder.removeprefix("results/")
+            folder.mkdir(parents=True)
+            for file, content in g.made.items():
+                (folder / file).write_bytes(content)
+            (folder / (SAMPLES if "/bench/" in g.folder else HISTORY)).touch()
+        made = {INDEX: index.write(results).encode()}
+        if any(g.folder.startswith(f"{CHAOS}/") for g in graded):
+            made[f"{CHAOS}/report.md"] = chaos.write(results / "chaos").encode()
+    return made
+
+
+def compared(handed_in: HandedIn, made: Files) -> Iterator[Finding]:
+    """Yield how committed pages differ from those that were made again."""
+    committed = handed_in.repository.read(made)
+    for path, content in committed.items():
+        if not handed_in.own and ours().results.get(path) == handed_in.repository.files[path].id:
+            continue
+        if wrong := differs(path, content, made[path]):
+            yield Finding.of(PAGES, [Notice(wrong) if handed_in.is_stale(path) else wrong])

@@ -1,0 +1,97 @@
+"""What is done for one clone, in a process of its own: every run is graded, and the pages over them are compared."""
+
+import gc
+import itertools
+from collections import defaultdict
+from pathlib import Path
+
+from lab.grading import grade, pages, rubric
+from lab.grading.committed import HandedIn
+from lab.grading.findings import NOTICE, PAGES, Finding, Graded, Part, Share
+from lab.grading.repository import Repository
+from lab.verdict import FAIL
+
+TOGETHER = {"comparison": pages.of_comparison, "broken": pages.of_broken}
+
+
+def do(task: Share) -> Part:
+    """Grade the runs of a task. Raises LabError."""
+    gc.disable()  # a process lives for a few runs: looking for garbage among their lines finds little
+    handed_in = HandedIn(Repository(task.folder))
+    part = Part([], handed_in.repository.commit)
+    for kind, folders in _share(handed_in, task):
+        runs = _graded(handed_in, folders, task, keep=kind in TOGETHER)
+        if kind in TOGETHER:
+            part.pages += _over_many(handed_in, kind, runs)
+        part.runs += runs
+    for graded in part.runs:
+        graded.run = None
+    if task.of == 1:
+        part.pages += over_all(task.folder, part.runs, handed_in)
+        for graded in part.runs:
+            graded.made = {}
+    if task.share == 0:
+        _add_facts(part, handed_in)
+    return part
+
+
+def over_all(folder: Path, runs: list[Graded], handed_in: HandedIn | None = None) -> list[Finding]:
+    """Compare the pages over all runs with what the runs give."""
+    return [*pages.compared(handed_in or HandedIn(Repository(folder)), pages.over_all(runs))]
+
+
+def _share(handed_in: HandedIn, task: Share) -> list[tuple[str, list[str]]]:
+    """Return the groups of folders that this task grades: the largest first, each share about as large."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for folder in handed_in.folders:
+        kind = folder.split("/")[1]
+        groups[kind if kind in TOGETHER else folder].append(folder)
+    size = {name: sum(map(handed_in.size, folders)) for name, folders in groups.items()}
+    shares: list[list[str]] = [[] for _ in range(task.of)]
+    for name in sorted(groups, key=lambda name: (-size[name], name)):
+        min(shares, key=lambda share: sum(size[name] for name in share)).append(name)
+    return [(name, groups[name]) for name in shares[task.share]]
+
+
+def _graded(handed_in: HandedIn, folders: list[str], task: Share, *, keep: bool) -> list[Graded]:
+    """Grade some runs; those that are ours, byte for byte, are not made again."""
+    if not handed_in.own and all(map(handed_in.as_ours, folders)):
+        return [grade.as_ours(folder, _pages(handed_in, folder)) for folder in folders]
+    found = []
+    for folder in folders:
+        picture = _picture(task, folder)
+        graded = grade.grade_committed_run(handed_in.run(folder), picture=picture, redraw=task.redraw)
+        graded.run = graded.run if keep else None
+        found.append(graded)
+    return found
+
+
+def _pages(handed_in: HandedIn, folder: str) -> dict[str, bytes]:
+    read = handed_in.repository.read([f"{folder}/report.md", f"{folder}/summary.json"])
+    return {path.rpartition("/")[2]: content for path, content in read.items()}
+
+
+def _picture(task: Share, folder: str) -> Path | None:
+    """Return where the plot of a run is drawn; None where none is wanted."""
+    kind = folder.split("/")[1]
+    if task.pictures is None or kind in (*TOGETHER, "chaos", "bench"):
+        return None
+    return task.pictures / f"{folder.rpartition('/')[2]}.svg"
+
+
+def _over_many(handed_in: HandedIn, kind: str, runs: list[Graded]) -> list[Finding]:
+    try:
+        return [*pages.compared(handed_in, TOGETHER[kind](runs))]
+    except Exception as error:  # raw files that were tampered with can break anything
+        return [Finding.of(PAGES, [f"results/{kind} cannot be made again: {error or type(error).__name__}"])]
+
+
+def _add_facts(part: Part, handed_in: HandedIn) -> None:
+    repository = handed_in.repository
+    said = sorted(handed_in.complaints())
+    for is_wrong, of in itertools.groupby(said, key=lambda each: each[0]):
+        rule = "Below results there are files and folders of runs, and nothing else."
+        part.pages.append(Finding(rule, FAIL if is_wrong else NOTICE, [sentence for _, sentence in of]))
+    part.changes = repository.changes()
+    read = repository.read(rubric.pages())
+    part.headings = {path: rubric.headings(content) for path, content in read.items()}
