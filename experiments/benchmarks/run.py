@@ -6,14 +6,17 @@ round; what counts is the ratio within a round. Raw samples are kept, and the re
 
 import time
 from collections.abc import Callable
+from typing import Any
 
+from campus.readiness import versions
 from lab.analysis import latency
 from lab.errors import LabError
 from lab.history import model as history
-from lab.history.environment import environment
+from lab.history.environment import commit_of_run
 from lab.history.model import SAMPLES
 from lab.load import generator
 from lab.paths import RESULTS, STATE_DIR, relative
+from lab.runtime.local import LocalRuntime
 
 from benchmarks import baselines, part_a, part_b, part_c, report
 from benchmarks.measure import Bench
@@ -27,12 +30,18 @@ def run(what: str, *, quick: bool, say: Callable[[str], None]) -> None:
     time.sleep(2)
     bench.look("before")
     BENCHMARKS[what](bench)
-    head = {"benchmark": what, "quick": quick, "environment": environment("local")}
+    head = {"benchmark": what, "quick": quick, "environment": _environment()}
     folder = (STATE_DIR / "quick" if quick else RESULTS) / "bench" / what
     folder.mkdir(parents=True, exist_ok=True)
     history.write_lines(folder / SAMPLES, [head, *bench.samples])
     say(report.make(folder))
     say(f"report: {relative(folder)}/report.md")
+
+
+def _environment() -> dict[str, Any]:
+    """Return where it was measured. Services and baselines run here, with the packages of this process."""
+    local = LocalRuntime()
+    return {"commit": commit_of_run(), "runtime": local.name, **local.facts({}), "versions": versions()}
 
 
 def measure_load(bench: Bench) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,10 +48,12 @@ class Machine:
         """Return what was seen since the beginning, as the history notes it."""
         others, by_process = self._others.look(_recorded())
         began, busy = self._began
-        by_name: Counter[str] = Counter()
+        by_name: defaultdict[str, float] = defaultdict(float)
         for process, cores in by_process.items():
             by_name[process.rpartition(" (")[0]] += cores
-        busiest = {name: round(cores, 2) for name, cores in by_name.most_common() if cores >= 0.01}
+        busiest = {
+            name: round(cores, 2) for name, cores in sorted(by_name.items(), key=lambda item: -item[1]) if cores >= 0.01
+        }
         cores = (_busy_seconds() - busy) / (time.monotonic() - began)
         return {"busy": round(cores, 2), "others": round(others, 2), "busiest": busiest}
 
