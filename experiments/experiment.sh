@@ -61,6 +61,7 @@ done
 trap stop_everything EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+export TRACE_ORDERS=${TRACE_ORDERS:-20} # the services record the messages of so many orders of each load
 # Status 2: this script may not begin, because another experiment runs; so there is nothing to stop.
 LAB_RUN=$(lab begin "$script" "$part" --owner $$ ${place:+--place "$place"} ${again:+--again "$again"} ${traffic:+--traffic} $quick) || {
   status=$?

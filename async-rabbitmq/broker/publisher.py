@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from campus import clock
+from campus import clock, trace
 from campus.events import Event
 from campus.lifecycle import PartGroup
 from pika import BasicProperties, spec
@@ -87,6 +87,7 @@ class Publisher(PartGroup):
             return []
         self._connection.check()
         batch = _Batch(messages)
+        trace_sent(messages)
         self._handed.append(batch)
         self._connection.call(self._send)
         if not clock.wait(batch.done, timeout):
@@ -94,6 +95,7 @@ class Publisher(PartGroup):
             with contextlib.suppress(ValueError):
                 self._handed.remove(batch)
             self._connection.call(self._forget_timed_out)
+        trace_confirmed(messages, batch.troubles)
         return list(batch.troubles)
 
     def _send(self) -> None:
@@ -148,6 +150,18 @@ class Publisher(PartGroup):
             if sent in self._waiting:  # else its publisher waits no longer
                 batch, n = self._waiting.pop(sent)
                 batch.settle(n, returned or trouble)
+
+
+def trace_sent(messages: Sequence[Outgoing]) -> None:
+    """Record that they are handed over."""
+    for message in messages if trace.on else ():
+        trace.note("message", trace.order_of(message.body), message.key, to="rabbitmq", event_id=message.message_id)
+
+
+def trace_confirmed(messages: Sequence[Outgoing], troubles: Sequence[str | None]) -> None:
+    """Record which of them were confirmed."""
+    for message, trouble in zip(messages, troubles, strict=True) if trace.on else ():
+        trace.note("confirm", trace.order_of(message.body), trouble or "", by="rabbitmq", touched=bool(trouble))
 
 
 __all__ = ["BrokerDown", "Outgoing", "Publisher"]

@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 
-from campus import clock, jsons
+from campus import clock, jsons, trace
 from campus.database import Database
 from campus.events import Event, InvalidEvent, parse
 from campus.faults import Drop, Faults, Hang
@@ -142,6 +142,14 @@ class Worker(PartGroup):
 
     def _work_item(self, delivery: Delivery) -> WorkItem:
         event = parse(delivery.body, *self._expects)
+        trace.note(
+            "delivery",
+            event.order_id,
+            self._consumer.queue,
+            by="rabbitmq",
+            event_id=event.event_id,
+            touched=delivery.returns > 0,
+        )
         return WorkItem(event, self._faults.inject() if self._injects_faults else None)
 
     def _work(self, work_items: list[_Begun]) -> Exception | None:
@@ -166,6 +174,7 @@ class Worker(PartGroup):
         with self._database.transaction() as tx:
             events = self._handle(tx, work_items)
             self._faults.crash_at("before_commit")
+        trace.each("commit", (item.event.order_id for item in work_items))
         self._faults.crash_at("after_commit")
         return events
 
@@ -181,6 +190,7 @@ class Worker(PartGroup):
         settled, self._settled = self._settled, []
         self._faults.crash_at("after_publish")
         self._consumer.ack(settled, all_before=not (self._held or self._hand))
+        trace.each("ack", (trace.order_of(delivery.body) for delivery in settled), self._consumer.queue, to="rabbitmq")
 
     def _settle(self, delivery: Delivery, outgoing: Outgoing) -> None:
         self._settled.append(delivery)
@@ -189,6 +199,7 @@ class Worker(PartGroup):
     def _failed(self, delivery: Delivery, error: Exception) -> None:
         """Put a message that failed by itself into a retry queue; dead-letter it after the last try."""
         why = f"{type(error).__name__}: {error}"
+        trace.note("fault", trace.order_of(delivery.body), why, touched=True)
         history = [*_history(delivery), {"at": utc_now(), "why": why}]
         if isinstance(error, NEVER):
             self._settle(delivery, self._dead_letter(delivery, why, history))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from broker import asyncapi
 from broker.worker import Worker
-from campus import order_projection, order_store, outbox
+from campus import order_projection, order_store, outbox, trace
 from campus.database import Database
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Event, order_placed
 from campus.faults import CONSUMING, Faults
@@ -58,6 +58,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
             if placed is order and not refusal:
                 outbox.add(tx, order_placed(order))
             faults.crash_at("before_commit")
+        trace.note("commit", placed.order_id, placed.status)
         faults.crash_at("after_commit")
         relay.wake()
         return accepted(placed)

@@ -20,7 +20,7 @@ from gunicorn.http.errors import ParseException
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from werkzeug.exceptions import HTTPException
 
-from campus import clock, documents, jsons, logs
+from campus import clock, documents, jsons, logs, trace
 from campus.bodies import json_body as json_body  # beside what else a view needs
 from campus.configure import add_configure
 from campus.database import CommitUnknown, DatabaseDown
@@ -166,6 +166,7 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
         }
         if "order_id" in noted:
             fields["order_id"] = noted.order_id
+            trace.request(noted.order_id, f"{asked.method} {asked.path}", response.status_code, took)
         log.info("request", extra={"fields": fields})
         return response
 

@@ -12,7 +12,7 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
-from campus import clock, jsons
+from campus import clock, jsons, trace
 from campus.bounded import Bounded
 from campus.lifecycle import STOP_SECONDS, Part
 
@@ -55,8 +55,13 @@ class ServiceClient(Part):
     def post(self, path: str, body: Any, *, timeout: float, request_id: str) -> Reply:
         """POST JSON and return the reply. Raises ConnectFailed, or OutcomeUnknown after `timeout` seconds."""
         data = jsons.dumps(body)
+        trace.note("call", body.get("order_id"), f"POST {path}", to=self._url)
         headers = {"Content-Type": "application/json", "Content-Length": str(len(data)), "X-Request-ID": request_id}
-        return self._call("POST", path, headers, data, timeout)
+        try:
+            return self._call("POST", path, headers, data, timeout)
+        except (ConnectFailed, OutcomeUnknown) as error:
+            trace.note("fault", body.get("order_id"), f"POST {path}: {error}", by=self._url, touched=True)
+            raise
 
     def get(self, path: str, *, timeout: float, request_id: str) -> Reply:
         """GET and return the reply. Raises ConnectFailed, or OutcomeUnknown after `timeout` seconds."""

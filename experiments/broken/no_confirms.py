@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from broker.publisher import Outgoing, Publisher, _Batch
+from broker.publisher import Outgoing, Publisher, _Batch, trace_sent
 from order_service.app import create_app
 
 PART = "async-rabbitmq"
@@ -21,6 +21,7 @@ def publish(self, messages: Sequence[Outgoing], *, timeout: float) -> list[str |
         return []
     self._connection.check()
     batch = _Batch(messages)
+    trace_sent(messages)
     self._handed.append(batch)
     self._connection.call(self._send)
     return [None] * len(messages)

@@ -23,3 +23,8 @@ class Batch:
     def offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:
         """What is committed to Kafka: where the next round begins."""
         return {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self.ends.items()}
+
+
+def partition_of_record(record: Any) -> TopicPartition:
+    """Return the partition from which a record was polled."""
+    return TopicPartition(record.topic, record.partition)

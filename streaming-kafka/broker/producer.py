@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from campus import clock
+from campus import clock, trace
 from campus.events import Event
 from campus.lifecycle import STOP_SECONDS, PartGroup
 from campus.loop import Loop
@@ -151,6 +151,7 @@ def _end(producer: KafkaProducer) -> None:
 
 def _send(producer: KafkaProducer, event: Event) -> Any:
     """Hand an event to the producer; return its future, or the error for which it was not taken."""
+    trace.note("message", event.order_id, topics.TOPIC_OF[event.event_type], to="kafka", event_id=event.event_id)
     try:
         return producer.send(topics.TOPIC_OF[event.event_type], key=event.order_id.encode(), value=event.encode())
     except (KafkaError, ValueError) as error:  # ValueError: the topic is gone

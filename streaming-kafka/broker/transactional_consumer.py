@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from campus import clock
+from campus import clock, trace
 from campus.database import Database
 from campus.events import Event, InvalidEvent
 from campus.faults import Drop, Faults, Hang
@@ -24,7 +24,7 @@ from kafka.structs import ConsumerGroupMetadata
 from prometheus_client import CollectorRegistry, Counter
 
 from broker import clients, emitted_events, kafka_workarounds, membership, topics
-from broker.batch import Batch
+from broker.batch import Batch, partition_of_record
 from broker.dead_letters import DeadLetter, origin
 from broker.kafka_workarounds import WAIT_SECONDS
 from broker.membership import Membership
@@ -143,6 +143,7 @@ class TransactionalConsumer(PartGroup):
         """Put a message into the batch, unless it must wait; return whether it is in."""
         try:
             event = clients.parse(record)
+            trace.note("delivery", event.order_id, record.topic, by="kafka", event_id=event.event_id)
             batch.work_items.append((record, WorkItem(event, self._faults.inject() if self._injects_faults else None)))
         except InvalidEvent as why:
             batch.dead.append(DeadLetter(record, str(why)))
@@ -172,7 +173,7 @@ class TransactionalConsumer(PartGroup):
         work_items, batch.work_items = batch.work_items, []
         stopped: dict[TopicPartition, int] = {}
         for record, item in work_items:
-            partition = _partition(record)
+            partition = partition_of_record(record)
             if partition in stopped:
                 continue
             try:
@@ -187,7 +188,9 @@ class TransactionalConsumer(PartGroup):
                     stopped[partition] = record.offset
                     batch.ends[partition] = record.offset
                     consumer.seek(partition, record.offset)
-        batch.dead = [dead for dead in batch.dead if dead.record.offset < stopped.get(_partition(dead.record), 1 << 63)]
+        batch.dead = [
+            dead for dead in batch.dead if dead.record.offset < stopped.get(partition_of_record(dead.record), 1 << 63)
+        ]
         return events
 
     def _work(self, work_items: Sequence[tuple[Any, WorkItem]]) -> list[Event]:
@@ -197,6 +200,7 @@ class TransactionalConsumer(PartGroup):
                 causation_ids = {item.event.order_id: origin(record) for record, item in reversed(work_items)}
                 events = emitted_events.emit_once(tx, events, causation_ids)
             self._faults.crash_at("before_commit")
+        trace.each("commit", (item.event.order_id for _, item in work_items))
         self._faults.crash_at("after_commit")
         return events
 
@@ -221,6 +225,7 @@ class TransactionalConsumer(PartGroup):
             self._publish_all(batch, events, member)
         else:  # without a transaction it is half the work
             consumer.commit(batch.offsets, timeout_ms=int(1000 * WAIT_SECONDS))
+        trace.each("ack", (item.event.order_id for _, item in batch.work_items), "offset", to="kafka")
         self._count("done", len(batch.work_items))
         self._count("dead_lettered", len(batch.dead))
         for dead in batch.dead:
@@ -233,6 +238,7 @@ class TransactionalConsumer(PartGroup):
         producer = self._membership.producer
         if producer is None:
             raise ConnectionError("not connected to Kafka")
+        trace.each("message", (event.order_id for event in events), "in a transaction", to="kafka")
         producer.begin_transaction()
         sent = [producer.send(topics.TOPIC_OF[e.event_type], key=e.order_id.encode(), value=e.encode()) for e in events]
         sent += [producer.send(topics.DEAD_LETTERS, **dead.for_topic(self._group)) for dead in batch.dead]
@@ -240,7 +246,3 @@ class TransactionalConsumer(PartGroup):
         for future in sent:
             future.get(WAIT_SECONDS)  # the client would commit a transaction without what it could not deliver
         kafka_workarounds.commit_transaction(producer)
-
-
-def _partition(record: Any) -> TopicPartition:
-    return TopicPartition(record.topic, record.partition)

@@ -10,7 +10,7 @@ import contextlib
 import logging
 
 from broker.producer import BrokerDown, Producer
-from campus import order_store
+from campus import order_store, trace
 from campus.database import CommitUnknown, Database, DatabaseDown
 from campus.events import order_placed
 from campus.faults import Faults
@@ -67,6 +67,7 @@ class OrderPublisher(PartGroup):
                 placed = order_store.place(tx, order, key=key, pending_step=pending_step)
                 undecided = placed is not order and order_store.is_pending(tx, placed.order_id)
                 self._faults.crash_at("before_commit")
+            trace.note("commit", placed.order_id, placed.status)
         except CommitUnknown as error:
             raise _outcome_unknown(order, f"whether the order is stored: {error}") from error
         self._faults.crash_at("after_commit")
@@ -77,6 +78,7 @@ class OrderPublisher(PartGroup):
     def _publish(self, order: Order) -> None:
         try:
             [trouble] = self._producer.publish([order_placed(order)])
+            trace.note("confirm", order.order_id, trouble or "", by="kafka", touched=bool(trouble))
         except BrokerDown as error:
             if self._forget(order):
                 raise _not_accepted(order, error) from None

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from campus import stock
+from campus import stock, trace
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
 from campus.openapi import takes
@@ -37,6 +37,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         with database.transaction() as tx:
             reservation = stock.reserve(tx, body.order_id, items, refuse=refusal)
             faults.crash_at("before_commit")
+        trace.note("commit", body.order_id, reservation["status"])
         faults.crash_at("after_commit")
         return verdict(reservation)
 
@@ -52,6 +53,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         with database.transaction() as tx:
             reservation = stock.release(tx, body.order_id)
             faults.crash_at("before_commit")
+        trace.note("commit", body.order_id, reservation["status"])
         faults.crash_at("after_commit")
         return reservation
 

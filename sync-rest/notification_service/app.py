@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from campus import notifications
+from campus import notifications, trace
 from campus.database import Database
 from campus.faults import ANSWERING, Faults
 from campus.openapi import takes
@@ -32,6 +32,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         with database.transaction() as tx:
             notification = notifications.send(tx, body.order_id, body.user_id)
             faults.crash_at("before_commit")
+        trace.note("commit", body.order_id, "notified")
         faults.crash_at("after_commit")
         return notification
 

@@ -12,7 +12,7 @@ import contextlib
 import logging
 from functools import partial
 
-from campus import clock, order_store, stock
+from campus import clock, order_store, stock, trace
 from campus.database import Database
 from campus.faults import Faults
 from campus.lifecycle import PartGroup
@@ -56,6 +56,7 @@ class OrderSaga(PartGroup):
         with self._database.transaction() as tx:
             placed = order_store.place(tx, order, key=key, pending_step=self._pending.step(ASK))
             self._faults.crash_at("before_commit")
+        trace.note("commit", placed.order_id, placed.status)
         self._faults.crash_at("after_commit")
         return placed
 
@@ -183,6 +184,7 @@ class OrderSaga(PartGroup):
                 return order_store.find(tx, before.order_id) or before
             if then == RELEASE or (after.status == FAILED and after.reason not in REFUSALS):
                 order_store.forget_key(tx, before.order_id)
+        trace.note("commit", after.order_id, after.status)
         return after
 
     def _call(self, order: Order) -> dict:

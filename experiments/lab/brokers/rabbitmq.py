@@ -89,7 +89,11 @@ def version(service: Service) -> str:
 
 def check_version(service: Service) -> None:
     """Raise LabError for a RabbitMQ that is too old for the retry queues of Part B."""
-    said = version(service)
+    check_release(version(service))
+
+
+def check_release(said: str) -> None:
+    """Raise LabError for a release that is too old."""
     found = re.match(r"(\d+)\.(\d+)", said)
     if found and (int(found[1]), int(found[2])) < OLDEST:
         raise LabError(

@@ -12,7 +12,7 @@ from lab.errors import LabError
 from lab.paths import STATE_DIR, relative
 
 MODULES = {
-    "services": "up down status logs start stop kill pause unpause configure order env",
+    "services": "up down status logs start stop kill pause unpause freeze unfreeze configure order env",
     "experiment": "begin load at settle snapshot redeliver poison chaos sample finish",
     "kafka": "lag replay note-report tally",
     "dlq": "dlq",
@@ -20,6 +20,9 @@ MODULES = {
     "grade": "grade",
     "explore": "explore replay-schedule",
     "broken": "list-broken broken-report diffs",
+    "doctor": "doctor",
+    "live": "live",
+    "trace": "trace",
 }
 COMMANDS = {name: module for module, names in MODULES.items() for name in names.split()}
 

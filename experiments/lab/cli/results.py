@@ -11,8 +11,15 @@ from lab.paths import RESULTS, ROOT, STATE_DIR, relative
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
-def report(folders: tuple[Path, ...]) -> None:
+@click.option("--html", is_flag=True, help="Write report.html instead: one file that plays the run in any browser.")
+def report(folders: tuple[Path, ...], html: bool) -> None:
     """Make the reports in FOLDERS again from their raw data, byte for byte."""
+    if html:
+        from lab.live.html import write
+
+        for folder in folders:
+            click.echo(relative(write(folder.resolve())))
+        return
     from lab.report import run as reports
     from lab.report.format import verdict_sentence
     from lab.verdict import EXIT_STATUS, worst_status

@@ -82,13 +82,13 @@ def logs(service: str, follow: bool, lines: int) -> None:
     click.echo(chosen.logs(found, lines))
 
 
-def _service_command(verb: str, text: str) -> click.Command:
-    @click.command(verb, help=text)
+def _service_command(verb: str, text: str, *, name: str = "", hidden: bool = False) -> click.Command:
+    @click.command(name or verb, help=text, hidden=hidden)
     @click.argument("service")
     def command(service: str) -> None:
         found = lifecycle.find(lifecycle.choose(), service)
         inject.act(verb, found)
-        say(f"{verb} {found.part}/{found.name}: done")
+        say(f"{name or verb} {found.part}/{found.name}: done")
 
     return command
 
@@ -96,8 +96,10 @@ def _service_command(verb: str, text: str) -> click.Command:
 start = _service_command("start", "Start SERVICE and wait until it is ready.")
 stop = _service_command("stop", "Stop SERVICE gracefully (SIGTERM).")
 kill = _service_command("kill", "Kill SERVICE at once (SIGKILL).")
-pause = _service_command("pause", "Freeze SERVICE: it accepts connections and answers nothing.")
-unpause = _service_command("unpause", "Let a frozen SERVICE continue.")
+pause = _service_command("pause", "The same as freeze.", hidden=True)
+unpause = _service_command("unpause", "The same as unfreeze.", hidden=True)
+freeze = _service_command("pause", "Freeze SERVICE: it accepts connections and answers nothing.", name="freeze")
+unfreeze = _service_command("unpause", "Let a frozen SERVICE continue.", name="unfreeze")
 
 
 @click.command()

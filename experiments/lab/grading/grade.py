@@ -14,12 +14,12 @@ from lab.grading.evidence import CannotTell, CommittedRun, Evidence, Notice, Uns
 from lab.grading.findings import CAME, Finding, Graded, differs
 from lab.grading.ours import id_of, ours
 from lab.grading.text import plain
-from lab.history.model import HISTORY, SAMPLES, STATE, Run
+from lab.history.model import HISTORY, SAMPLES, STATE, TRACE, Run
 from lab.report import run as run_report
 from lab.report.run import PLOT
 from lab.verdict import FAIL, UNKNOWN
 
-RAW = (HISTORY, STATE, SAMPLES, "run.log")
+RAW = (HISTORY, STATE, TRACE, SAMPLES, "run.log")
 THE_SAME = "it came with the hand-out, byte for byte, so it earns nothing: run {} and commit what it makes"
 
 
@@ -107,7 +107,7 @@ def _judged_by_ours(run: Run) -> Run:
     if then is None or path is None or not ours().had(id_of(then.encode())):
         return run
     newest = {"type": "predictions", "text": path.read_text()}
-    return Run(run.head, [e | newest if e["type"] == "predictions" else e for e in run.events], run.state)
+    return Run(run.head, [e | newest if e["type"] == "predictions" else e for e in run.events], run.state, run.trace)
 
 
 def _findings(checked: Iterable[Callable[[Evidence], Wrong]], e: Evidence) -> Iterator[Finding]:

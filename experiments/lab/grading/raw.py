@@ -6,7 +6,7 @@ import zlib
 from datetime import datetime, timedelta
 from typing import Any
 
-from lab.history.model import HISTORY, SAMPLES, STATE, Run
+from lab.history.model import HISTORY, SAMPLES, STATE, TRACE, Run
 
 MAX_UNPACKED = 48 * 2**20
 MAX_LINES = 300_000
@@ -31,9 +31,10 @@ def read(files: dict[str, bytes], *, benchmark: bool) -> Run:
     if benchmark:
         head, *samples = lines(SAMPLES, unpacked(SAMPLES, files[SAMPLES]))
         return Run(head, samples)
-    texts = {name: unpacked(name, files[name]) for name in (HISTORY, STATE)}
+    texts = {name: unpacked(name, files[name]) for name in (HISTORY, STATE, TRACE) if name in files}
     head, *events = lines(HISTORY, texts[HISTORY])
-    run = Run(head, events, lines(STATE, texts[STATE]))
+    trace = lines(TRACE, texts[TRACE]) if texts.get(TRACE) else []
+    run = Run(head, events, lines(STATE, texts[STATE]), trace)
     for event in events:
         _check(event)
     _check_dates(run, {day for text in texts.values() for day in DATE.findall(text)})

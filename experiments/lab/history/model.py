@@ -41,6 +41,7 @@ from typing import Any
 from lab.errors import LabError
 
 HISTORY, STATE = "history.jsonl.gz", "state.jsonl.gz"
+TRACE = "trace.jsonl.gz"  # the messages of some orders (`lab.trace.collect`); older runs have none
 SAMPLES = "samples.jsonl.gz"  # of a benchmark
 
 
@@ -76,6 +77,7 @@ class Run:
     head: dict[str, Any]
     events: list[dict[str, Any]]
     state: list[dict[str, Any]] = field(default_factory=list)
+    trace: list[dict[str, Any]] = field(default_factory=list)
 
     @cached_property
     def operations(self) -> list[Operation]:
@@ -132,7 +134,8 @@ def read(folder: Path) -> Run:
     """Read a finished run. Raises LabError when its raw files are not there."""
     try:
         head, *events = _read_lines(folder / HISTORY)
-        return Run(head, events, _read_lines(folder / STATE))
+        trace = _read_lines(folder / TRACE) if (folder / TRACE).exists() else []
+        return Run(head, events, _read_lines(folder / STATE), trace)
     except (OSError, ValueError) as error:
         raise LabError(f"{folder} has no readable run: {error}", "give a folder under results/") from None
 

@@ -6,7 +6,6 @@ not yet acknowledged. Of Kafka `{"type": "lag", "group": …, "topic": …, "par
 goes on by itself when the broker comes back. Of a run that counts its traffic it notes new connections, too.
 """
 
-import contextlib
 import os
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 from lab import client
 from lab.brokers import base, kafka, kafka_client, rabbitmq
 from lab.brokers.lag import Groups, Place
+from lab.brokers.queues import Queues
 from lab.errors import LabError
 from lab.history import traffic
 from lab.history.recorder import RunRecorder
@@ -77,28 +77,6 @@ def _looks(recorder: RunRecorder, services: dict[str, Service]) -> Iterator[Call
 
 def _depths(depths: list[tuple[str, int]]) -> Iterator[Line]:
     return ({"type": "depth", "queue": queue, "ready": ready} for queue, ready in depths)
-
-
-class Queues:
-    """The queues of one broker, over a connection that is made anew whenever it is lost."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._channel: Any = None
-
-    def depths(self) -> list[tuple[str, int]]:
-        """Return `(queue, messages ready)` of each queue; nothing while the broker cannot be asked."""
-        try:
-            with rabbitmq.in_plain_words(self._service):
-                if self._channel is None:
-                    self._channel = rabbitmq.connect(self._service).channel()
-                return [(queue, rabbitmq.ready(self._channel, queue)) for queue in rabbitmq.ALL]
-        except LabError:
-            lost, self._channel = self._channel, None
-            with contextlib.suppress(LabError), rabbitmq.in_plain_words(self._service):
-                if lost is not None:
-                    lost.connection.close()
-            return []
 
 
 class Lags:

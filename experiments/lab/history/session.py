@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from lab.history.recorder import RunRecorder
 from lab.paths import RESULTS, STATE_DIR
 from lab.runtime import lifecycle, processes
 from lab.services import Service, services_of
+from lab.trace import collect as trace
 
 RUNS = STATE_DIR / "runs"
 RUNNING = STATE_DIR / "run" / "experiment.json"
 QUIET_SECONDS = 0.3
+ALL_LINES = 1_000_000  # of a log
 MAX_OF_A_LOG = 8 * 2**20  # bytes of each that are kept of a run that did not pass
 OPEN_STATES = ("placed", "unknown", "reserved")
 
@@ -107,6 +110,7 @@ def collect(recorder: RunRecorder) -> None:
     # What belongs to one order stands together: it packs a third smaller, as much of it is said twice.
     state = sorted(_state(recorder.head["part"]), key=lambda line: line.get("order_id", ""))
     history.write_lines(recorder.folder / history.STATE, state)
+    _keep_trace(recorder)
     client.hang_up()
 
 
@@ -141,6 +145,18 @@ def keep_logs(recorder: RunRecorder) -> Path | None:
             file.seek(max(0, log.stat().st_size - MAX_OF_A_LOG))
             out.write(file.read())
     return kept
+
+
+def _keep_trace(recorder: RunRecorder) -> None:
+    """Keep the messages of some orders, where the services recorded any."""
+    services, chosen = services_of(recorder.head["part"]), lifecycle.choose()
+    lines = trace.collect(services, lambda service: chosen.logs(service, ALL_LINES), recorder.head["began_monotonic"])
+    placed: dict[str, list[str]] = defaultdict(list)
+    for e in recorder.lines():
+        if e["type"] in ("ok", "info") and e.get("order_id"):
+            placed[e["op"].rsplit("-", 1)[0]].append(e["order_id"])
+    if kept := trace.fit(lines, placed):
+        history.write_lines(recorder.folder / history.TRACE, kept)
 
 
 def _none_in(url: str, status: str) -> bool:

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import json
 import random
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,7 @@ OK = frozenset({200, 201, 202})
 DEFINITELY_NOT = frozenset({400, 404, 409, 413, 415, 422, 429, 502, 503})
 MENU = ("burger", "fries", "pizza", "salad", "sandwich", "soda", "sushi", "taco")
 MAX_WAITING = 4000
+OTHER_FILES = 64  # those that the generator holds besides a connection for each order that waits
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,12 @@ def run(plan: Plan, url: str, now: Callable[[], float]) -> tuple[list[dict[str, 
     return recorder.lines, began, now()
 
 
+def max_waiting() -> int:
+    """Return how many orders may wait for their answers: no more than this process may have open files."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_WAITING if files == resource.RLIM_INFINITY else max(1, min(MAX_WAITING, files - OTHER_FILES))
+
+
 def arrivals(plan: Plan) -> list[float]:
     """Return when each order of an open loop is to be sent, in seconds from its beginning: the same for a seed."""
     if not plan.poisson:
@@ -137,7 +145,7 @@ async def _drive(plan: Plan, url: str, recorder: OperationRecorder) -> float:
 
 
 async def _open_loop(plan: Plan, session: aiohttp.ClientSession, url: str, recorder: OperationRecorder) -> float:
-    source = orders(plan)
+    source, most = orders(plan), max_waiting()
     began = recorder.now() + 0.05
     async with asyncio.TaskGroup() as tasks:
         for offset in arrivals(plan):
@@ -145,10 +153,10 @@ async def _open_loop(plan: Plan, session: aiohttp.ClientSession, url: str, recor
             op, items = next(source)
             if (wait := intended - recorder.now()) > 0:
                 await asyncio.sleep(wait)
-            if recorder.waiting >= MAX_WAITING:
+            if recorder.waiting >= most:
                 recorder.drop(op, intended)
             else:
-                tasks.create_task(_send(session, url, recorder, op, items, intended))
+                tasks.create_task(send(session, url, recorder, op, items, intended))
     return began
 
 
@@ -163,13 +171,18 @@ async def _closed_loop(plan: Plan, session: aiohttp.ClientSession, url: str, rec
         while left > 0 and recorder.now() < until:
             left -= 1
             op, items = next(source)
-            await _send(session, url, recorder, op, items, recorder.now())
+            await send(session, url, recorder, op, items, recorder.now())
 
+    if plan.clients > max_waiting():
+        raise LabError(
+            f"{plan.clients} clients need more open files than this process may have",
+            f"at most {max_waiting()} clients, or raise the limit first: ulimit -Hn 8192",
+        )
     await asyncio.gather(*(client() for _ in range(plan.clients)))
     return began
 
 
-async def _send(
+async def send(
     session: aiohttp.ClientSession,
     url: str,
     recorder: OperationRecorder,

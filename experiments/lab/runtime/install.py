@@ -6,34 +6,66 @@ import shutil
 import sys
 from pathlib import Path
 
+from lab.brokers.rabbitmq import check_release
 from lab.errors import LabError
 from lab.paths import ROOT, STATE_DIR
-from lab.runtime import processes
+from lab.runtime import java, processes
 
 # Where Debian's and Homebrew's packages put them.
 _RABBITMQ_FOLDERS = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin")
 _POM = ROOT / "streaming-kafka/broker/pom.xml"
 FETCH_SECONDS = 1800.0  # packages and jars may come over a slow line
 _POLICY = Path("/usr/sbin/policy-rc.d")
+RABBITMQ_HINT = "Debian, Ubuntu: sudo apt-get install rabbitmq-server; macOS: brew install rabbitmq; or start Docker"
+MAVEN_HINT = "Debian, Ubuntu: sudo apt-get install maven; macOS: brew install maven; or start Docker"
 
 
 def ensure(name: str) -> None:
     """Make sure that a broker's programs are there; install them where that is possible. Raises LabError."""
-    if name == "rabbitmq" and not _has_rabbitmq():
-        _install_rabbitmq()
-    if name == "kafka" and not (_kafka() / "ready").exists():
-        _fetch_kafka()
+    if name == "rabbitmq":
+        if _rabbitmq_server() is None and _can_install():
+            _install_rabbitmq()
+        rabbitmq()
+    if name == "kafka":
+        java.ensure()
+        if not _has_kafka():
+            _fetch_kafka()
 
 
-def _has_rabbitmq() -> bool:
+def rabbitmq() -> str:
+    """Say which RabbitMQ is installed. Raises LabError when there is none, or too old a one."""
+    program = _rabbitmq_server()
+    if program is None:
+        raise LabError("RabbitMQ is missing", RABBITMQ_HINT)
+    version = _rabbitmq_version(program)
+    check_release(version)
+    return f"RabbitMQ {version or 'of an unknown version'}, {program}"
+
+
+def kafka() -> str:
+    """Say whether Kafka's jars are there. Raises LabError when they are not, and how they come."""
+    if _has_kafka():
+        return f"Kafka {kafka_version()}, in .lab/kafka"
+    if shutil.which("mvn") is None:
+        raise LabError("Maven is missing, which fetches Kafka's jars", MAVEN_HINT)
+    raise LabError(f"Kafka {kafka_version()} is not fetched yet", "the first ./lab up streaming-kafka does it (54 MB)")
+
+
+def _rabbitmq_server() -> str | None:
     folders = os.pathsep.join([*_RABBITMQ_FOLDERS, os.environ.get("PATH", os.defpath)])
-    return shutil.which("rabbitmq-server", path=folders) is not None
+    return shutil.which("rabbitmq-server", path=folders)
+
+
+def _rabbitmq_version(program: str) -> str:
+    """Return the version by the folders around the program, "" when they do not tell: to ask it takes seconds."""
+    homes = [Path(program).resolve().parent, Path("/usr/lib/rabbitmq/bin")]
+    for path in (path for home in homes for path in (*home.parents, *(home.parent / "lib").glob("rabbitmq_server-*"))):
+        if match := re.search(r"(?:rabbitmq_server-|rabbitmq/)(\d+\.\d+[.\d]*)", str(path)):
+            return match[1]
+    return ""
 
 
 def _install_rabbitmq() -> None:
-    if not _can_install():
-        hint = "Debian, Ubuntu: sudo apt-get install rabbitmq-server; macOS: brew install rabbitmq; or start Docker"
-        raise LabError("RabbitMQ is missing", hint)
     ours = not _POLICY.exists()
     if ours:  # the package would start a server of its own
         _POLICY.write_text("#!/bin/sh\nexit 101\n")
@@ -77,19 +109,21 @@ def kafka_libs() -> Path:
     return _kafka() / "libs"
 
 
+def _has_kafka() -> bool:
+    return (_kafka() / "ready").exists()
+
+
 def _fetch_kafka() -> None:
     """Bring Kafka's released jars from Maven Central to `.lab/kafka/VERSION/libs`."""
-    packages = {"java": "default-jre-headless", "mvn": "maven"}
-    missing = [program for program in packages if shutil.which(program) is None]
-    if missing and not _can_install():
-        hint = "Debian, Ubuntu: sudo apt-get install default-jre-headless maven; macOS: brew install openjdk maven"
-        raise LabError(f"{' and '.join(missing)} is missing, which Kafka needs", f"{hint}; or start Docker")
-    if missing:
-        _install(*(packages[program] for program in missing))
+    if shutil.which("mvn") is None:
+        if not _can_install():
+            kafka()
+        _install("maven")
     print(f"fetching Apache Kafka {kafka_version()} from Maven Central (54 MB, once)", file=sys.stderr, flush=True)
     words = ["dependency:copy-dependencies", f"-DoutputDirectory={kafka_libs()}", "-DincludeScope=runtime"]
     command = ["mvn", "-q", "-B", "--strict-checksums", "-f", str(_POM), *words]
-    done = processes.finished(command, FETCH_SECONDS, capture_output=True, text=True)
+    env = os.environ | java.environment()
+    done = processes.finished(command, FETCH_SECONDS, env=env, capture_output=True, text=True)
     if done.returncode:
         raise LabError(f"Maven could not fetch Kafka:\n{done.stdout.strip()[-600:]}")
     (_kafka() / "ready").touch()

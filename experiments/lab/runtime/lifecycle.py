@@ -102,7 +102,7 @@ def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECOND
                 f"{service.name} exited during start-up; last log lines:\n{_last_log_lines(runtime, service)}"
             )
         if state == "paused":
-            raise LabError(f"{service.name} is paused", f"./lab unpause {service.part}/{service.name}")
+            raise LabError(f"{service.name} is frozen", f"./lab unfreeze {service.part}/{service.name}")
     missing = what_is_missing(service)
     why = f"{service.name} is not ready after {seconds:.0f} s" + (f" ({missing})" if missing else "")
     raise LabError(f"{why}; last log lines:\n{_last_log_lines(runtime, service)}")

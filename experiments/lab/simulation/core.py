@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 STOCK = '{"burger": 1000, "pizza": 6, "soda": 1000}'
 ACTION_SECONDS = 0.01
-RESTART_SECONDS = 0.1  # until the supervisor has started a process again
+RESTART_SECONDS = 1.0  # until the supervisor has started a process again
 MAX_DEPTH = 4  # frames that stand still at once
 EFFECTS = ("commit:before", "commit:after", "wait")
 
@@ -222,11 +222,12 @@ class Simulation:
             self.receive(self.frame.process)
             self._die_if_dead(self.frame)
 
-    def all_work(self, seconds: float, *, every: float = 0.5) -> None:
-        """Let so much time pass while every process works."""
-        until = self.clock.seconds + seconds
+    def all_work(self, seconds: float) -> None:
+        """Let so much time pass while every process works: often at first, as then something happens."""
+        until, pause = self.clock.seconds + seconds, 0.5
         while self.clock.seconds < until:
-            self.pass_time(every)
+            self.pass_time(pause)
+            pause = min(2.0, 1.2 * pause)
             for process in self.processes.values():
                 self.step(process)
 
@@ -245,6 +246,3 @@ class Simulation:
 def service_of(process: str) -> str:
     """Return the service of a process: "inventory" of its replica "inventory-2"."""
     return process.partition("-")[0]
-
-
-__all__ = ["EFFECTS", "Simulation"]

@@ -2,8 +2,11 @@
 
 import itertools
 import json
+import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from lab.analysis import latency
+from lab.errors import LabError
 from lab.history import model as history
 from lab.load import generator
 from lab.load.generator import Plan
@@ -162,6 +166,30 @@ def test_what_the_cap_on_waiting_turns_away_is_dropped_and_counted(server, monke
     assert (of["sent"], of["dropped"]) == (5, 20)
     assert [line["op"] for line in lines if line["type"] == "dropped"] == [f"a-{n:06d}" for n in range(5, 25)]
     assert len(server.got) == 5
+
+
+def test_few_open_files_are_a_limit_of_the_generator_and_no_fault_of_the_service(server, monkeypatch):
+    """On a Mac a process begins with 256; nothing is counted as refused by a service that did not refuse it."""
+    monkeypatch.setattr(generator.resource, "getrlimit", lambda _: (generator.OTHER_FILES + 5, 4096))
+    _, run = drive(Plan("a", rate=50, seconds=0.5, path="/hang", timeout=1.5), server.url)
+    of = latency.of_phases(run)["a"]
+    assert (of["sent"], of["dropped"], of["fail"]) == (5, 20, 0)
+    with pytest.raises(LabError, match="6 clients need more open files") as refused:
+        drive(Plan("a", clients=6, count=6, path="/201"), server.url)
+    assert refused.value.hint.startswith("at most 5 clients")
+
+
+def test_the_command_raises_the_limit_of_open_files_as_far_as_it_may():
+    """What it starts, services and brokers, inherits the limit."""
+    show = "import resource, runpy, sys; sys.argv[1:] = ['--help']\ntry: runpy.run_module('lab', run_name='__main__')"
+    code = f"{show}\nfinally: print('files', *resource.getrlimit(resource.RLIMIT_NOFILE))"
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    for hard, soft in ((4096, 4096), (20_000, 8192)):
+        limited = f'ulimit -Sn 256 && ulimit -Hn {hard} && exec "$0" -c "$1"'
+        done = subprocess.run(
+            ["bash", "-c", limited, sys.executable, code], env=env, capture_output=True, text=True, timeout=60
+        )
+        assert f"files {soft} {hard}" in done.stdout, done.stderr
 
 
 def test_a_closed_loop_waits_for_its_answer(server):

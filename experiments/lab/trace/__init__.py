@@ -1,1 +1,1 @@
-"""What happened to an order, message by message, and its sequence diagram. Imports nothing of history or above."""
+"""What happened to one order, message by message, and its diagram; must not import `lab.history` or above."""

@@ -70,7 +70,7 @@ def _note(row: list[str], at: int, label: str) -> str:
 
 
 def _label(entry: Entry) -> str:
-    kind = entry.kind if entry.kind in ("commit", "confirm", "ack", "crash") else ""
+    kind = entry.kind if entry.kind in ("commit", "confirm", "ack") or not entry.text else ""
     return MARKS.get(entry.kind, "") + ("again: " if entry.again else "") + f"{kind} {entry.text}".strip()
 
 

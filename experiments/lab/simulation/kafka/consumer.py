@@ -1,6 +1,6 @@
 """kafka-python's consumer, over the broker in memory: the part of its interface that the services use."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kafka import TopicPartition
@@ -25,8 +25,14 @@ BEGINNING = 0  # nothing is ever removed from a log here
 class Partitions(frozenset):
     """A set of partitions that is always gone through in the same order."""
 
+    def __init__(self, partitions: Iterable[TopicPartition] = ()) -> None:
+        self._sorted = tuple(sorted(partitions))
+
     def __iter__(self) -> Iterator[TopicPartition]:
-        return iter(sorted(super().__iter__()))
+        return iter(self._sorted)
+
+
+NONE = Partitions()
 
 
 class Consumer:
@@ -54,6 +60,7 @@ class Consumer:
         self._must_join, self._is_closed, self.is_fenced = True, False, False
         self._topics: list[str] = []
         self._positions: dict[TopicPartition, int | None] = {}  # of all that it has; None: not known yet
+        self._assignment = NONE
         self._paused: set[TopicPartition] = set()
         self._turns = 0
 
@@ -65,15 +72,16 @@ class Consumer:
 
     def partitions_for_topic(self, topic: str) -> set[int] | None:
         """Return the numbers of a topic's partitions, None when there is no such topic."""
-        return set(range(len(self._broker.logs.partitions.get(topic, ())))) or None
+        there = self._broker.logs.partitions.get(topic)
+        return set(range(len(there))) if there else None
 
     def assignment(self) -> frozenset[TopicPartition]:
         """Return the partitions that it has."""
-        return Partitions(self._positions)
+        return self._assignment
 
     def paused(self) -> frozenset[TopicPartition]:
         """Return those of them from which nothing is taken."""
-        return Partitions(self._paused)
+        return Partitions(self._paused) if self._paused else NONE
 
     def pause(self, *partitions: TopicPartition) -> None:
         """Take nothing from these."""
@@ -117,13 +125,15 @@ class Consumer:
 
     def _fetch(self, most: int) -> dict[TopicPartition, list[Record]]:
         found: dict[TopicPartition, list[Record]] = {}
-        partitions = list(self._positions)
-        self._turns += 1
-        first = self._turns % len(partitions) if partitions else 0
-        for partition in partitions[first:] + partitions[:first]:
-            start = self._positions[partition]
-            if start is None or partition in self._paused or len(self._broker.logs[partition]) <= start:
-                continue
+        logs = self._broker.logs.partitions
+        there = [
+            (partition, start)
+            for partition, start in self._positions.items()
+            if start is not None and len(logs[partition[0]][partition[1]]) > start and partition not in self._paused
+        ]
+        self._turns += 1  # no partition is always the first
+        first = self._turns % len(there) if there else 0
+        for partition, start in there[first:] + there[:first]:
             records, after = self._broker.logs.read(partition, start, most, committed=self._committed_only)
             self._positions[partition] = after
             if records:
@@ -134,9 +144,9 @@ class Consumer:
         return found
 
     def _find_positions(self) -> None:
-        unknown = [partition for partition, offset in self._positions.items() if offset is None]
-        if not unknown:
+        if None not in self._positions.values():
             return
+        unknown = [partition for partition, offset in self._positions.items() if offset is None]
         committed = self._broker.group(self._group_id).offsets
         for partition in unknown:
             if partition in committed and not self._broker.is_undecided(self._group_id, partition):
@@ -165,7 +175,7 @@ class Consumer:
     def _be_out(self, *, keeps_id: bool = False) -> None:
         self._generation, self._must_join, self._state = -1, True, MemberState.UNJOINED
         if not keeps_id:
-            self._member_id, self._positions, self._paused = "", {}, set()
+            self._member_id, self._assignment, self._positions, self._paused = "", NONE, {}, set()
 
     def _join(self) -> bool:
         """Join the group, or see whether the others have joined too; return whether it is a member."""
@@ -183,7 +193,8 @@ class Consumer:
         if group.rebalancing or self._member_id not in group.members:
             return False
         self._generation, self._state, self._must_join = group.generation, MemberState.STABLE, False
-        self._positions = dict.fromkeys(group.members[self._member_id].assigned)
+        self._assignment = Partitions(group.members[self._member_id].assigned)
+        self._positions = dict.fromkeys(self._assignment)
         self._paused, self._heard = set(), self.host.now()
         return True
 

@@ -1,0 +1,88 @@
+"""The command that shows one order's messages."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lab.errors import LabError
+from lab.history import model
+from lab.paths import PARTS, RESULTS, STATE_DIR, relative
+from lab.runtime import lifecycle
+from lab.services import services_of
+from lab.trace import collect, diagram
+from lab.trace.collect import Line
+from lab.trace.one_order import Kill, entries
+
+ALL_LINES = 1_000_000
+
+
+@click.command()
+@click.argument("order")
+@click.option("--logs", is_flag=True, help="Show what the logs of all services say of it, by its request id.")
+def trace(order: str, logs: bool) -> None:
+    """Draw the messages of ORDER (an order id, or its beginning) as a sequence diagram.
+
+    They are looked for in the logs of services that run with TRACE_ORDERS=20, then in the runs under .lab/ and
+    results/: an experiment records the first 20 orders of each load, and orders that a fault touches.
+    """
+    said = _logged(order)
+    if logs:
+        if not said:
+            raise LabError(f"no log names the order {order}", "logs are kept until the next ./lab up")
+        for line in said:
+            click.echo(json.dumps(line))
+        return
+    where, lines, kills = _found(order)
+    click.echo(f"order {lines[0]['order_id']}, recorded in {where}")
+    for row in diagram.text(entries(lines, kills)):
+        click.echo(row)
+
+
+def _found(order: str) -> tuple[str, list[Line], list[Kill]]:
+    """Return where the order's messages are recorded, they, and which services were killed then. Raises LabError."""
+    chosen = lifecycle.choose()
+    for part in PARTS:
+        services = services_of(part)
+        lines = collect.collect(services, lambda service: chosen.logs(service, ALL_LINES), 0.0)
+        if mine := [line for line in lines if line["order_id"].startswith(order)]:
+            return f"the logs of {part}", mine, []
+    for folder in _runs():
+        run = model.read(folder)
+        if mine := [line for line in run.trace if line["order_id"].startswith(order)]:
+            kills = [(e["service"], e["at"]) for e in run.of_type("fault") if e["verb"] == "kill"]
+            return relative(folder), mine, kills
+    raise LabError(
+        f"the messages of the order {order} are not recorded",
+        "experiments record some orders; by hand: TRACE_ORDERS=20 ./lab up PART, then ./lab order",
+    )
+
+
+def _runs() -> Iterator[Path]:
+    for home in (STATE_DIR / "quick", RESULTS):
+        yield from (file.parent for file in sorted(home.glob(f"**/{model.TRACE}")))
+
+
+def _logged(order: str) -> list[dict[str, Any]]:
+    """Return the lines of all logs that carry the order's id, or the id of its request, in order of time."""
+    chosen = lifecycle.choose()
+    lines = []
+    for part in PARTS:
+        for service in services_of(part).values():
+            lines += [] if service.is_broker else list(_json_lines(chosen.logs(service, ALL_LINES)))
+    ids = {line["order_id"] for line in lines if str(line.get("order_id", "")).startswith(order)}
+    requests = {line["request_id"] for line in lines if line.get("order_id") in ids and "request_id" in line}
+    mine = (line for line in lines if line.get("order_id") in ids or line.get("request_id") in requests)
+    return sorted(mine, key=lambda line: str(line.get("at")))
+
+
+def _json_lines(log: str) -> Iterator[dict[str, Any]]:
+    for text in log.splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:  # not of ours, or cut off
+            continue
+        if isinstance(line, dict):
+            yield line

@@ -1,0 +1,53 @@
+"use strict";
+/* One order: why was it late, and was it done once? Time is not to scale: each step has a line and its ms. */
+const Order = (() => {
+  let found = null;
+  const ms = x => x >= 1000 ? n0(x) : +x.toFixed(1);
+
+  function sequence() {
+    const el = $("#seq");
+    if (!found || !el.clientWidth) return;
+    const who = found.actors || ["client", "order", "inventory", "notification"], S = found.steps, p = LETTER[found.part];
+    const r = rem(), W = el.clientWidth - 1.6 * r, h = Math.max(1.72 * r, Math.min(2.3 * r, (innerHeight - 12 * r) / (S.length || 1))), l = 5.2 * r, X = i => l + 2.6 * r + (W - l - 6.4 * r) * i / (who.length - 1), top = 2.1 * r, B = top + S.length * h + 6, cy = i => top + h * i + h * .62;
+    let o = "";
+    who.forEach((w, i) => { o += `<path d="M${X(i)} ${top - 4}V${B}" stroke="var(--line)" stroke-width="2"/><text class="b" style="font-size:${X(1) - X(0) < 6.6 * r ? .8 : .95}rem" x="${X(i)}" y="${1.1 * r}" text-anchor="middle">${w}</text>` });
+    S.forEach((s, i) => {
+      const y = cy(i), a = X(Math.max(0, who.indexOf(s.from))), b = X(Math.max(0, who.indexOf(s.to))), mid = (a + b) / 2;
+      if (s.kind == "gap") { o += `<path d="M0 ${y}H${W}" stroke="var(--dim)" stroke-dasharray="2 6"/><text class="halo" x="${(X(0) + X(1)) / 2 + r}" y="${y + .28 * r}">⋮ ${esc(s.text)} ⋮</text>`; return }
+      o += `<text class="d" x="${l - 4}" y="${y + .28 * r}" text-anchor="end">${ms(s.at)} ms</text>`;
+      if (s.kind == "commit" || s.kind == "trouble") {
+        const w = s.text.length * .5 * r + r, x = Math.min(W - w - 2, Math.max(l, a - w / 2));
+        o += `<rect x="${x}" y="${y - .72 * r}" width="${w}" height="${1.32 * r}" fill="var(--fill)" stroke="var(--ink)"${s.kind == "trouble" ? ' stroke-dasharray="4 3"' : ""}/><text x="${x + w / 2}" y="${y + .24 * r}" text-anchor="middle"${s.kind == "trouble" ? ' class="b"' : ""}>${esc(s.text)}</text>`;
+        return;
+      }
+      const d = b > a ? 1 : -1, thin = s.kind == "reply";
+      o += `<path d="M${a + d * 2} ${y}H${b - d * 3}" stroke="var(--${thin ? "dim" : p})" stroke-width="${thin ? 1.5 : 2.75}"${thin ? ' stroke-dasharray="2 4"' : ""} marker-end="url(#ar)"/><text class="halo" x="${mid}" y="${y - .32 * r}" text-anchor="middle">${esc(s.text)}</text>`;
+    });
+    el.innerHTML = `<svg width="${W}" height="${B + 4}" role="img" aria-label="Sequence of one order in ${S.length} steps; the timeline beside it has the same times">${o}</svg>`;
+  }
+
+  function show(found_) {
+    found = found_;
+    const order = found.order, zero = Date.parse(order.timeline[0].at), micro = at => (Date.parse(at) - zero) + (+at.slice(23, 26) - +order.timeline[0].at.slice(23, 26)) / 1000;
+    $("#ofound").hidden = false; $("#onone").hidden = true;
+    put($("#opart"), partBox(LETTER[found.part]));
+    const last = order.timeline.at(-1), [v, u] = took(micro(last.at) / 1000), r = found.reservation, n = found.notifications.length;
+    put($("#osum"), `<b>${order.status}</b>${order.reason ? ": " + esc(order.reason) : ""} after <b>${v} ${u}</b> · ${r && r.status != "failed" ? r.status + " once" : "nothing reserved"} · notified ${["never", "once"][n] ?? n + " times"}`);
+    const items = list => list.map(i => `${i.qty} ${esc(i.sku)}`).join(", ");
+    put($("#oside"), `<div class="panel"><h2 class="h3">Timeline</h2><table class="t"><thead><tr><th>at (UTC)</th><th>status</th><th class="r">since placed</th></tr></thead><tbody>${order.timeline.map(s => `<tr><td>${s.at.slice(11, -1)}</td><td>${s.status}</td><td class="r">${ms(micro(s.at))} ms</td></tr>`).join("")}</tbody></table>
+<p class="small"><b>Reservation</b> ${r ? `${r.status}: ${items(r.items)}` : "none"} · <b>Notification</b> ${n ? `to “${esc(found.notifications[0].user_id)}”, ${n} row${n > 1 ? "s" : ""}` : "none"}</p></div>
+<div class="panel"><h2 class="h3">Raw</h2><pre tabindex="0" aria-label="Raw JSON">${esc(JSON.stringify({ order, reservation: r, notifications: found.notifications }, null, 2))}</pre></div>
+<div class="panel"><h2 class="h3">Log lines of its request</h2>${found.log.length ? `<pre tabindex="0" aria-label="Log lines">${found.log.map(g => `${g.at.slice(17, 23)} ${g.of.padEnd(12)} ${esc(g.path ? `${g.method} ${g.path} ${g.status} in ${g.ms} ms` : g.message + (g.why ? ": " + g.why : ""))}`).join("\n")}</pre>` : `<p class="small">${found.log_note || "No log is kept with a finished run; a consumer writes a line only when something goes wrong."}</p>`}</div>`);
+    sequence();
+  }
+
+  async function open(id) {
+    go("order");
+    $("#oid").value = id;
+    await act(null, async () => show(Play.on || inlineRun ? await Play.order(id) : await ask(`/api/order/${encodeURIComponent(id)}`)));
+  }
+  $("#oshow").onclick = () => open($("#oid").value.trim());
+  $("#oid").onkeydown = e => { if (e.key == "Enter") open(e.target.value.trim()) };
+  DRAW.order = sequence;
+  return { show: open };
+})();

@@ -1,0 +1,125 @@
+"""What this machine has of what the lab needs: one row for each, with its state and the next command.
+
+Each sentence is the one with which another command would end.
+"""
+
+import os
+import platform
+import resource
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import psutil
+
+from lab.errors import LabError
+from lab.paths import PARTS, ROOT, STATE_DIR
+from lab.runtime import engine, install, java, lifecycle, ports
+from lab.services import services_of
+
+NEEDED_BYTES = 2_000_000_000  # the environment, Kafka and its Java, some runs
+NEEDED_FILES = 1024
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing: whether it is good, how it is, and what to do if it is not."""
+
+    what: str
+    good: bool
+    state: str
+    hint: str = ""
+
+
+def rows() -> list[Row]:
+    """Look at everything."""
+    return [
+        Row("system", True, _system()),
+        _files(),
+        *_folder(),
+        _disk(),
+        _docker(),
+        _local("RabbitMQ (B)", install.rabbitmq),
+        _local("Java (C)", java.found),
+        _local("Kafka (C)", install.kafka),
+        *_ports(),
+    ]
+
+
+def _checked(what: str, check: Callable[[], str]) -> Row:
+    try:
+        return Row(what, True, check())
+    except LabError as error:
+        return Row(what, False, str(error), error.hint)
+
+
+def _local(what: str, check: Callable[[], str]) -> Row:
+    """Check what only local processes need: with Docker, what is missing is not missed."""
+    row = _checked(what, check)
+    return row if row.good or engine.fault() else Row(what, True, f"{row.state}; with Docker it is not needed")
+
+
+def _system() -> str:
+    """Say what this machine is: a Linux below Windows tells it in the name of its kernel."""
+    release, memory = platform.release(), psutil.virtual_memory().total / 2**30
+    name = "WSL2" if "microsoft" in release.lower() else platform.system()
+    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"{name} {release}, {platform.machine()}, {cores} cores, {memory:.0f} GiB, Python {python}"
+
+
+def _files() -> Row:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= NEEDED_FILES:
+        return Row("open files", True, f"{soft} at a time, which ./lab raises where it needs more")
+    return Row("open files", False, f"at most {hard} at a time, and a load may need {NEEDED_FILES}", "ulimit -Hn 4096")
+
+
+def _folder() -> Iterator[Row]:
+    if str(ROOT).startswith("/mnt/") and "microsoft" in platform.release().lower():
+        yield Row("folder", False, f"{ROOT} is on a disk of Windows, which is slow", "clone it below your home in WSL")
+    elif STATE_DIR.exists() and not os.access(STATE_DIR, os.W_OK | os.X_OK):
+        yield Row("folder", False, f"{STATE_DIR} belongs to another user", f'sudo chown -R {os.getuid()} "{STATE_DIR}"')
+    else:
+        yield Row("folder", True, str(ROOT))
+
+
+def _disk() -> Row:
+    free = shutil.disk_usage(ROOT).free
+    said = f"{free / 1e9:.1f} GB free"
+    if free >= NEEDED_BYTES:
+        return Row("disk", True, said)
+    return Row(
+        "disk", False, f"{said}, and the lab needs {NEEDED_BYTES / 1e9:.0f}", "df -h . ; rm -rf .lab/quick .lab/runs"
+    )
+
+
+def _docker() -> Row:
+    """Docker is no need: without it the lab runs the services as processes."""
+    wrong = engine.fault()
+    if not wrong:
+        return Row("Docker", True, "an engine and Compose answer: ./lab up uses them")
+    return Row("Docker", True, f"{wrong}; ./lab up runs the services as local processes")
+
+
+def _ports() -> Iterator[Row]:
+    """The ports of each part that is down; those of a part that is up are its own."""
+    try:
+        up = lifecycle.parts_up(lifecycle.choose())
+    except LabError as error:
+        yield Row("ports", False, str(error), error.hint)
+        return
+    for letter, part in zip("ABC", PARTS, strict=True):
+        if part in up:
+            yield Row(f"ports ({letter})", True, f"{part} is up")
+            continue
+        yield _checked(f"ports ({letter})", lambda part=part: _free(part))
+
+
+def _free(part: str) -> str:
+    found = services_of(part).values()
+    for service in found:
+        ports.check_all_free(service)
+    numbers = sorted(port for service in found for port in service.ports.values())
+    return f"{', '.join(map(str, numbers))} are free"

@@ -1,0 +1,343 @@
+"""`./lab live` without a browser: what it knows of orders, which invariants it decides, and whom it obeys."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import pytest
+from campus.metrics import digest, metrics, minute
+from flask import Flask
+from lab import client
+from lab.analysis.backlog import Backlog
+from lab.errors import LabError
+from lab.history.model import read
+from lab.live import html, instance, one_order, runs
+from lab.live.app import Live, create_app
+from lab.live.facts import Facts, seconds
+from lab.live.promises import Promises
+from lab.live.service_log import Replies, lines_with
+from lab.paths import RESULTS
+from lab.runtime import processes
+from lab.services import Service
+
+LINE = [{"sku": "burger", "qty": 1}]
+
+
+def at(second: float) -> str:
+    return f"2026-01-31T12:00:{second:09.6f}Z"
+
+
+NOW = seconds(at(30))
+
+
+class Part:
+    """The lists of a part's three services; `silent` are those that do not answer."""
+
+    def __init__(self) -> None:
+        self.lists: dict[str, list[dict]] = {"orders": [], "reservations": [], "notifications": []}
+        self.silent: set[str] = set()
+        names = ("order", "inventory", "notification")
+        self.services = {name: Service("made", name, [], {}, "", port, {}) for port, name in enumerate(names, 1)}
+
+    def order(self, id: str, placed: float, reserved: float | None = None, notified: float | None = None) -> dict:
+        """Add an order with what the services did for it; return its row."""
+        timeline = [{"status": "placed", "at": at(placed)}]
+        row = {"order_id": id, "user_id": f"u-{id}", "items": LINE, "status": "placed", "timeline": timeline}
+        self.lists["orders"].append(row)
+        if reserved is not None:
+            self.reserve(id, reserved)
+        if notified is not None:
+            self.notify(id, notified)
+        return row
+
+    def reserve(self, id: str, second: float, status: str = "reserved") -> None:
+        self.lists["reservations"].append({"order_id": id, "items": LINE, "status": status, "at": at(second)})
+
+    def notify(self, id: str, second: float) -> None:
+        self.lists["notifications"].append({"order_id": id, "user_id": f"u-{id}", "at": at(second)})
+
+    def call(self, _method: str, url: str, *, timeout: float, params: dict | None = None) -> SimpleNamespace:
+        """Answer as the service with this port would."""
+        port, _, path = url.removeprefix("http://127.0.0.1:").partition("/")
+        if list(self.services)[int(port) - 1] in self.silent:
+            raise LabError(f"{url} does not answer")
+        name, _, one = path.partition("/")
+        rows = self.lists[name]
+        if one:
+            return answer(next(row for row in rows if row["order_id"] == one))
+        after, limit = params["after"], params["limit"]
+        place = next((n for n, row in enumerate(rows) if row["order_id"] == after), None) if after else -1
+        if place is None:
+            return SimpleNamespace(status_code=400)
+        page = rows[place + 1 : place + 1 + limit]
+        return answer({name: page, "next": page[-1]["order_id"] if len(page) == limit else None})
+
+
+def answer(value: dict) -> SimpleNamespace:
+    return SimpleNamespace(status_code=200, json=lambda: json.loads(json.dumps(value)))
+
+
+@pytest.fixture
+def part(monkeypatch) -> Part:
+    made = Part()
+    monkeypatch.setattr(client, "call", made.call)
+    return made
+
+
+def checked(facts: Facts, has_log: bool = False) -> Promises:
+    promises = Promises("made", has_log)
+    promises.check(facts)
+    return promises
+
+
+def test_an_order_is_followed_from_placed_to_notified(part):
+    facts = Facts(part.services)
+    part.order("o1", 10)
+    facts.follow(NOW)
+    assert list(facts.open) == ["o1"]
+    assert facts.oldest(NOW) == 20
+    part.reserve("o1", 12)
+    part.notify("o1", 13.5)
+    facts.follow(NOW)
+    assert not facts.open
+    assert list(facts.latencies) == [(seconds(at(13.5)), 3.5)]
+    assert facts.completed[int(seconds(at(13)))] == 1
+    assert [what for what, _ in facts.news] == ["placed", "reserved", "notified"]
+
+
+def test_more_orders_than_a_page_holds_are_all_seen(part):
+    for n in range(600):
+        part.order(f"o{n:03}", 1 + n / 100, 8, 9)
+    facts = Facts(part.services)
+    facts.follow(NOW)
+    assert (facts.count, len(facts.open)) == (600, 0)
+
+
+def test_an_order_that_fails_is_noticed_when_it_is_asked_about_again(part):
+    facts = Facts(part.services)
+    row = part.order("o1", 10)
+    facts.follow(NOW)
+    row |= {"status": "failed", "timeline": [*row["timeline"], {"status": "failed", "at": at(11)}]}
+    facts.follow(NOW + 1)
+    assert not facts.open
+    assert checked(facts).broken == {}
+
+
+def test_a_part_that_was_emptied_is_followed_from_the_beginning(part):
+    facts = Facts(part.services)
+    part.order("old", 1, 2, 3)
+    facts.follow(NOW)
+    for rows in part.lists.values():
+        rows.clear()
+    part.order("new", 20)
+    facts.follow(NOW)
+    facts.follow(NOW)
+    assert facts.known == {"new"}
+
+
+def test_good_orders_keep_every_promise_and_some_only_so_far(part):
+    facts = Facts(part.services)
+    part.order("o1", 10, 11, 12)
+    facts.follow(NOW)
+    promises = checked(facts)
+    assert promises.shown() == {"all": 7, "hold": 7, "orders": 1, "broken": None,
+                                "so_far": ["INV-1", "INV-3", "INV-5", "INV-6", "INV-7"]}  # fmt: skip
+    promises.settle([{"sku": "burger", "initial": 5, "on_hand": 4}], None)
+    assert promises.shown()["so_far"] == []
+
+
+def test_while_a_service_does_not_answer_nothing_is_decided(part):
+    facts = Facts(part.services)
+    part.order("o1", 10)
+    facts.follow(NOW)
+    part.reserve("o1", 11)  # and inventory is killed before this page has read its list
+    part.silent = {"inventory"}
+    part.notify("o1", 12)
+    with pytest.raises(LabError):
+        facts.follow(NOW + 5)
+    assert checked(facts).checked == 0
+    part.silent = set()
+    facts.follow(NOW + 10)
+    assert checked(facts).shown()["hold"] == 7
+
+
+def twice_reserved(part: Part) -> None:
+    part.order("o1", 10, 11, 12)
+    part.reserve("o1", 13)
+
+
+def never_reserved(part: Part) -> None:
+    part.order("o1", 10, None, 12)
+
+
+def told_twice(part: Part) -> None:
+    part.order("o1", 10, 11, 12)
+    part.notify("o1", 13)
+
+
+def other_items(part: Part) -> None:
+    part.order("o1", 10, 11, 12)
+    part.lists["reservations"][0]["items"] = [{"sku": "burger", "qty": 7}]
+
+
+@pytest.mark.parametrize(("mistake", "invariant"), [
+    (twice_reserved, "INV-2"), (never_reserved, "INV-6"), (told_twice, "INV-6"), (other_items, "INV-4"),
+])  # fmt: skip
+def test_a_broken_promise_is_red_with_the_first_order_that_breaks_it(part, mistake, invariant):
+    mistake(part)
+    facts = Facts(part.services)
+    facts.follow(NOW)
+    shown = checked(facts).shown()
+    assert shown["hold"] < 7
+    assert shown["broken"][1] == "o1"
+    assert invariant in checked_again(part).broken
+
+
+def checked_again(part: Part) -> Promises:
+    facts = Facts(part.services)
+    facts.follow(NOW)
+    return checked(facts)
+
+
+def test_a_second_reservation_is_seen_even_after_the_order_was_checked(part):
+    facts = Facts(part.services)
+    part.order("o1", 10, 11, 12)
+    facts.follow(NOW)
+    promises = checked(facts)
+    part.reserve("o2", 13)
+    part.order("o2", 13, None, 14)
+    part.reserve("o1", 14)
+    facts.follow(NOW + 5)
+    promises.check(facts)
+    assert promises.broken["INV-2"] == ("o1", "a second reservation")
+
+
+def test_stock_and_analytics_are_compared_when_no_order_is_under_way(part):
+    facts = Facts(part.services)
+    part.order("o1", 10, 11, 12)
+    facts.follow(NOW)
+    promises = checked(facts, has_log=True)
+    right = metrics({minute(at(10)): 1}, 1, 0, now=0)
+    promises.settle([{"sku": "burger", "initial": 5, "on_hand": 4}], right | {"digest": digest(right)})
+    assert promises.broken == {}
+    promises.settle([{"sku": "burger", "initial": 5, "on_hand": 5}], right | {"totalOrdersSeen": 2})
+    assert promises.broken.keys() == {"INV-3", "INV-8"}
+
+
+def test_replies_come_from_the_log_also_when_it_is_begun_anew(tmp_path):
+    log = tmp_path / "order.log"
+    log.write_text("old\n")
+    replies = Replies(log)
+
+    def line(second: float, ms: float, status: int = 201) -> str:
+        shape = {"at": at(second), "path": "/order", "status": status, "ms": ms, "order_id": f"o{second}"}
+        return json.dumps(shape, separators=(",", ":")) + "\n"
+
+    with log.open("a") as file:
+        file.write(line(20, 4) + line(21, 8) + line(21, 9, 503) + line(22, 1)[:30])
+    replies.follow(NOW)
+    assert (replies.by_second.total(), replies.refused.total()) == (3, 1)
+    assert replies.quantiles[1] == pytest.approx(0.008, abs=1e-4)
+    log.write_text(line(23, 5))
+    replies.follow(NOW)
+    assert [found["order_id"] for found in lines_with(log, "o23")] == ["o23"]
+
+
+def test_the_sequence_of_an_order_says_what_its_services_said():
+    timeline = [{"status": "placed", "at": at(1)}, {"status": "notified", "at": at(4)}]
+    order = {"order_id": "o1", "status": "notified", "timeline": timeline}
+    reservation = {"status": "reserved", "at": at(3.9)}
+    steps = one_order.sequence("async-rabbitmq", order, reservation, [{"at": at(4)}], [])
+    texts = [step["text"] for step in steps]
+    assert texts[:5] == ["placed", "2.9 s pass", "OrderPlaced", "OrderPlaced", "commit: reserved"]
+    assert texts[5:] == ["InventoryReserved", "InventoryReserved", "commit: notified"]
+    assert steps[-1]["at"] == 3000
+
+
+@pytest.fixture
+def live(monkeypatch):
+    monkeypatch.setenv("CONFIGURE_TOKEN", "very-secret")
+    return Live()
+
+
+@pytest.fixture
+def page(live):
+    return create_app(live, 8030).test_client()
+
+
+HOST = {"Host": "127.0.0.1:8030"}
+
+
+@pytest.mark.parametrize("path", ["/api/fault", "/api/load", "/api/predict"])
+@pytest.mark.parametrize("headers", [
+    {}, {"X-Live-Token": "guess"}, {"X-Live-Token": "", "Origin": "http://evil.example"},
+    {"right": "yes", "Origin": "http://evil.example"}, {"right": "yes", "Sec-Fetch-Site": "cross-site"},
+    {"right": "yes", "Host": "evil.example:8030"},
+])  # fmt: skip
+def test_only_the_page_itself_can_change_anything(page, live, path, headers, monkeypatch):
+    def never(*_: object) -> None:
+        raise AssertionError("it was done")
+
+    monkeypatch.setattr("lab.faults.inject.act", never)
+    monkeypatch.setattr(live.loads, "set_rate", never)
+    given = HOST | {name: value for name, value in headers.items() if name != "right"}
+    if "right" in headers:
+        given["X-Live-Token"] = live.token
+    body = {"service": "sync-rest/order", "verb": "kill", "rate": 5, "parts": ["sync-rest"]}
+    assert page.post(path, json=body, headers=given).status_code == 403
+
+
+def test_the_page_names_no_other_place_and_shows_no_secret(page, live):
+    got = page.get("/", headers=HOST)
+    assert live.token in got.text
+    assert "very-secret" not in got.text
+    assert "frame-ancestors 'none'" in got.headers["Content-Security-Policy"]
+    assert page.get("/", headers={"Host": "evil.example"}).status_code == 403
+
+
+def test_a_mistake_is_told_in_a_sentence(page, live):
+    headers = HOST | {"X-Live-Token": live.token}
+    answer = page.post("/api/load", json={"rate": 1e9, "parts": ["sync-rest"]}, headers=headers)
+    assert (answer.status_code, "0 to 300" in answer.json["error"]) == (409, True)
+
+
+def test_the_runs_are_those_of_results_with_their_verdicts():
+    found = {run["name"]: run for run in runs.listed()}
+    assert found["async-rabbitmq/b2_outage"]["verdict"] == "pass"
+    assert found["broken/blind_retry/red"]["meant"]
+    with pytest.raises(LabError):
+        runs.folder_of("../experiments")
+
+
+def test_a_run_that_is_played_has_the_figures_of_its_report():
+    folder = RESULTS / "async-rabbitmq/b2_outage"
+    played, summary = runs.play(folder), json.loads((folder / "summary.json").read_text())
+    placed = sorted(order[0] for order in played["orders"])
+    ended = sorted(order[2] for order in played["orders"] if order[2] is not None)
+    peak = max(n + 1 - sum(end <= at_ for end in ended) for n, at_ in enumerate(placed))
+    assert peak == pytest.approx(Backlog(read(folder), "completion").peak(), abs=1)
+    predicted = next(p for p in summary["predictions"] if p["id"] == "b2-backlog-peak")
+    assert peak == pytest.approx(predicted["measured"], rel=0.01)
+    assert played["faults"] == summary["windows"]
+    assert len(placed) == sum(summary["orders"]["by_status"].values())
+
+
+@pytest.mark.parametrize("name", ["sync-rest/a5_outage", "async-rabbitmq/b2_outage", "streaming-kafka/c1_produce_10k"])
+def test_a_run_is_one_file_of_at_most_two_megabytes_that_fetches_nothing(name, tmp_path):
+    for file in (RESULTS / name).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    written = html.write(tmp_path)
+    text = written.read_text()
+    assert len(text.encode()) <= html.MAX_BYTES
+    assert not re.search(r'(src|href)="(?!data:)', text.partition("<script")[0])
+    shape = json.loads(re.search(r'id="run">(.*?)</script>', text, re.DOTALL)[1])
+    assert shape["verdict"] == "pass"
+
+
+def test_a_second_page_says_where_the_first_is(tmp_path, monkeypatch):
+    record = tmp_path / "live.json"
+    monkeypatch.setattr(instance, "RECORD", record)
+    processes.save(processes.record_of(1), record)
+    record.with_suffix(".url").write_text("http://127.0.0.1:8030/")
+    with pytest.raises(LabError, match=r"http://127\.0\.0\.1:8030/"):
+        instance.serve(8031, Flask, print)
