@@ -95,7 +95,7 @@ def create_app(live: Live, port: int) -> Flask:
                 shape = live.shown()
                 looks = [part["at"] for part in shape["parts"]]
                 if looks != sent:
-                    shape["seconds"] = {part: [*w.seconds][-3:] for part, w in live.watchers.items()}
+                    shape["seconds"] = {part: [*w.seconds][-10:] for part, w in live.watchers.items()}
                     yield f"data: {json.dumps(shape)}\n\n"
                     sent = looks
                 time.sleep(EVERY_SECONDS / 4)

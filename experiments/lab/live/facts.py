@@ -5,7 +5,7 @@ report: an order is placed, reserved and notified when its services say so, not 
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -61,10 +61,16 @@ class Facts:
         """How many orders were seen."""
         return len(self.known)
 
-    def follow(self, now: float) -> None:
-        """Read what is new. Raises LabError when a service does not answer, after what the others have said."""
+    def follow(self, now: float, silent: Collection[str] = ()) -> None:
+        """Read what is new; services that are known to be `silent` are not asked.
+
+        Raises LabError when a service does not answer, after what the others have said.
+        """
         trouble, self._round, self._complete = None, self._round + 1, True
         for name, take in (("notification", self._notified), ("inventory", self._reserved), ("order", self._placed)):
+            if name in silent:
+                self._complete = False
+                continue
             try:
                 listed = {"order": "orders", "inventory": "reservations"}.get(name, "notifications")
                 for row in self._new(self._urls[name], listed):
@@ -74,7 +80,8 @@ class Facts:
         self._forget(now)
         if trouble:
             raise trouble
-        self._look_again(now)
+        if "order" not in silent:
+            self._look_again(now)
         if self._complete:
             self.whole = self._round, now
 

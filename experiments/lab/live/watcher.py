@@ -45,26 +45,27 @@ class Watcher:
         self._look: Look | None = None
         self._conditions: dict[str, Shape] = {}
         self._conditions_at = 0.0
-        self._broker_at, self._broker_shape = 0.0, Shape()
+        self._broker_shape: Shape = {}
         self.faults: list[Shape] = []  # {service, what, since, until}
         self.seconds: deque[Shape] = deque(maxlen=KEPT_SECONDS)
         self.peak = 0  # orders under way, since a prediction began
         self.shown: Shape = {"part": part, "up": False, "at": 0.0}
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"watch {part}", daemon=True)
+        self._again = threading.Event()
 
     def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
+        """Begin to look: at the orders in one thread, in another at what may answer slowly: services and broker."""
+        for name, look, every in (("orders", self.look, EVERY_SECONDS), ("around", self.look_around, BROKER_SECONDS)):
+            threading.Thread(target=self._run, args=(look, every), name=f"{self.part} {name}", daemon=True).start()
 
-    def _run(self) -> None:
-        while not self._ending.is_set():
+    def _run(self, look: Callable[[], None], every: float) -> None:
+        while True:
             began = time.monotonic()
             try:
-                self.look()
+                look()
             except Exception as error:  # a part may be stopped in the middle of a look
                 self.shown |= {"trouble": f"{type(error).__name__}: {error}"}
-            self._ending.wait(max(0.05, began + EVERY_SECONDS - time.monotonic()))
+            self._again.wait(max(0.05, began + every - time.monotonic()))
+            self._again.clear()
 
     def look(self) -> None:
         """Look once."""
@@ -77,7 +78,7 @@ class Watcher:
         trouble = ""
         now = time.time()
         try:
-            self.facts.follow(now)
+            self.facts.follow(now, {name for name, state in states.items() if state != "running"})
         except LabError as error:
             trouble = str(error)
         if self.facts.count < self.promises.checked:  # the part was emptied
@@ -85,18 +86,26 @@ class Watcher:
         self._replies.follow(now)
         self._check(now, trouble)
         self.peak = max(self.peak, len(self.facts.open))
-        if now >= self._conditions_at + CONDITION_SECONDS or self._changed(states):
-            self._conditions = {name: self._condition(name, state) for name, state in states.items()}
-            self._conditions_at = now
-        if now >= self._broker_at + BROKER_SECONDS - EVERY_SECONDS / 2:
-            self._broker_at, self._broker_shape = now, self._broker(states)
         self._note_faults(states, now)
-        self._note_second(int(now))
+        if self.facts.whole[0]:  # before, orders that have ended long ago seem to be under way
+            self._note_second(int(now))
         self.shown = self._shape(now, states, trouble)
 
+    def look_around(self) -> None:
+        """Ask each service how it is and which faults it has, and the broker what waits in it."""
+        states = {name: self._runtime.state(service) for name, service in self._services.items()}
+        if all(state == "exited" for state in states.values()):
+            return
+        now = time.time()
+        if now >= self._conditions_at + CONDITION_SECONDS or self._changed(states):
+            self._conditions_at = now
+            self._conditions = {name: self._condition(name, state) for name, state in states.items()}
+        self._broker_shape = self._broker(states)
+
     def forget_conditions(self) -> None:
-        """Ask the services at the next look: something was changed."""
+        """Ask the services again, now: something was changed."""
         self._conditions_at = 0.0
+        self._again.set()
 
     def _begin_anew(self) -> None:
         self.facts.restart()
@@ -146,7 +155,7 @@ class Watcher:
         for name, state in states.items():
             if state != "running":
                 standing[name, {"exited": "killed", "paused": "frozen"}[state]] = ""
-            for key, value in self._conditions[name]["config"].items():
+            for key, value in self._conditions.get(name, {}).get("config", {}).items():
                 usual = NO_FAULT.get(key)
                 if key in ("seed", "expires_in", "timeout", "failure_mode") or not value or value == usual:
                     continue
@@ -160,16 +169,16 @@ class Watcher:
         self.faults = [f for f in self.faults if f["until"] is None or f["until"] > now - KEPT_SECONDS]
 
     def _note_second(self, second: int) -> None:
-        if self.seconds and self.seconds[-1]["at"] >= second - 1:
-            return
-        of = second - 1  # the last one that is over
-        self.seconds.append({
-            "at": of,
-            "replies": self._replies.by_second[of] or self.facts.placed[of],
-            "completed": self.facts.completed[of],
-            "waiting": len(self.facts.open),
-            "oldest": round(self.facts.oldest(second), 2),
-        })  # fmt: skip
+        """Note each second that is over; after a slow look there are several."""
+        last = self.seconds[-1]["at"] if self.seconds else second - 2
+        for of in range(max(last + 1, second - KEPT_SECONDS), second):
+            self.seconds.append({
+                "at": of,
+                "replies": self._replies.by_second[of] or self.facts.placed[of],
+                "completed": self.facts.completed[of],
+                "waiting": len(self.facts.open),
+                "oldest": round(self.facts.oldest(second), 2),
+            })  # fmt: skip
 
     def _shape(self, now: float, states: dict[str, str], trouble: str) -> Shape:
         recent = range(int(now) - 5, int(now))
@@ -179,6 +188,7 @@ class Watcher:
         return {
             "part": self.part,
             "up": True,
+            "reading": not self.facts.whole[0],
             "at": now,
             "trouble": trouble,
             "services": services,

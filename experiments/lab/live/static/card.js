@@ -12,13 +12,13 @@ const Card = (() => {
 
   const SLIDERS = {
     delay: ["Delay", 0, 10, .5, v => `${v} s`], jitter: ["Jitter", 0, 5, .5, v => `${v} s`],
-    throttle: ["Throttle", 0, 2, .05, v => `${v} s`], timeout: ["Time-out", .5, 20, .5, v => `${v} s`], expires_in: ["Ends after", 0, 120, 5, v => +v ? `${Math.ceil(v)} s` : "never"],
+    throttle: ["Throttle", 0, 2, .05, v => `${v} s`], timeout: ["Time-out", .5, 20, .5, v => `${v} s`], expires_in: ["Ends in", 0, 120, 5, v => +v ? `${Math.ceil(v)} s` : "never"],
   };
 
   function build() {
     const c = service(), s = short(), cf = `./lab configure ${s}`, k = c.config || {}, p = id[0];
     card.className = `card panel p${p}`;
-    const slider = key => { const [label, min, max, stepBy] = SLIDERS[key]; return key in k ? `<div class="ctl" data-key="${key}"><label for="f-${key}">${label}</label><input id="f-${key}" type="range" min="${min}" max="${max}" step="${stepBy}" value="${k[key] ?? 0}"><output></output>${line(`${cf} ${key}=${k[key] ?? 0}`)}</div>` : "" };
+    const slider = key => { const [label, min, max, stepBy] = SLIDERS[key]; return key in k ? `<div class="ctl" data-key="${key}"><label for="f-${key}">${label}</label><input id="f-${key}" type="range" min="${min}" max="${max}" step="${stepBy}" value="${k[key] ?? 0}"><output></output>${line(`${cf} ${key}=${k[key] ?? "null"}`)}</div>` : "" };
     const choices = { A: ["before_commit", "after_commit"], B: ["before_commit", "after_commit", "after_publish"], C: ["before_commit", "after_commit", "after_publish"] }[p];
     card.innerHTML = `<h2>${partBox(p)}${id.slice(2)}<button id="cx" aria-label="Close the card">✕</button></h2><p id="chow" style="margin:.1rem 0 .25rem"></p><div class="ctls">
 <div class="ctl"><span class="l">Process</span><div class="btns" id="pb">${[["start", "Start"], ["kill", "Kill"], ["pause", "Freeze"], ["unpause", "Go on"]].map(([v, t]) => `<button data-v="${v}">${t}</button>`).join("")}</div>${line(`./lab kill ${s}`)}</div>
@@ -82,7 +82,7 @@ ${Object.keys(k).length ? `<div class="ctl"><span class="l">All</span><div class
     const can = { start: c.state == "exited", kill: c.state != "exited", pause: up, unpause: c.state == "paused" };
     card.querySelectorAll("#pb button").forEach(b => { b.disabled = !can[b.dataset.v]; b.hidden = b.dataset.v == "unpause" ? !can.unpause : b.dataset.v == "pause" ? can.unpause : false; b.classList.toggle("do", b.dataset.v == "start" && can.start) });
     const pb = $("#pb");
-    if (!pb.contains(document.activeElement) && !pb.matches(":hover")) retell(pb, `./lab ${can.start ? "start" : can.unpause ? "unfreeze" : "kill"} ${short()}`);
+    if (!pb.querySelector(":focus:enabled,:hover:enabled")) retell(pb, `./lab ${can.start ? "start" : can.unpause ? "unfreeze" : "kill"} ${short()}`);
     if (!up) return;
     for (const row of card.querySelectorAll("[data-key]")) {
       const key = row.dataset.key, v = c.config[key], e = row.querySelector("input,select");

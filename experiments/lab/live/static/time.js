@@ -105,7 +105,7 @@ const Time = (() => {
       width: box.clientWidth, height: size(), padding: [8, 8, 4, 0],
       scales: { x: { time: false, range: () => range(axisNow) }, y: { range: (u, lo, hi) => [0, top(letter.flatMap((_, j) => u.data[j + 1]))] } },
       series: [{}, ...letter.map(p => ({ label: p, stroke: () => paint("--" + p), width: 2.5, points: { show: false }, spanGaps: true }))],
-      axes: [{ ...line(), show: key == "oldest", size: 1.5 * rem(), values: (u, ticks) => ticks.map(clock), grid: { show: false } }, { ...line(), size: 3 * rem(), splits: u => { const m = u.scales.y.max; return [0, m / 2, m] }, values: (u, ticks) => ticks.map(v => n0(v)), space: 20 }],
+      axes: [{ ...line(), show: key == "oldest", size: 1.5 * rem(), space: 6 * rem(), values: (u, ticks) => ticks.map(clock), grid: { show: false } }, { ...line(), size: 3 * rem(), splits: u => { const m = u.scales.y.max; return [0, m / 2, m] }, values: (u, ticks) => ticks.map(v => n0(v)), space: 20 }],
       legend: { show: false },
       cursor: { sync: { key: "time", setSeries: false }, y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
       hooks: {
