@@ -195,7 +195,8 @@ def parse(body: bytes, *expected: str) -> Event:
         message = _MESSAGE.validate_json(body)
         datetime.fromisoformat(message["occurred_at"])
     except ValidationError as error:
-        raise InvalidEvent(_why(error)) from None
+        marked = body.startswith(jsons.BYTE_ORDER_MARK)
+        raise InvalidEvent(f"this is not JSON: {jsons.MARKED}" if marked else _why(error)) from None
     except ValueError as error:
         raise InvalidEvent(f"occurred_at: {error}") from None
     if message["event_type"] not in expected:

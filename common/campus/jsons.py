@@ -5,6 +5,9 @@ from typing import Any
 
 import pydantic_core
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MARKED = "it begins with a byte order mark; save it as UTF-8 without one"
+
 
 def dumps(value: Any) -> bytes:
     """Return compact JSON in UTF-8; what JSON has no word for becomes text."""
@@ -18,4 +21,6 @@ def string(value: Any) -> str:
 
 def loads(data: bytes | str) -> Any:
     """Return the value. Raises ValueError when `data` is not JSON."""
+    if isinstance(data, bytes) and data.startswith(BYTE_ORDER_MARK):  # as some editors write it
+        raise ValueError(MARKED)
     return pydantic_core.from_json(data, allow_inf_nan=False)

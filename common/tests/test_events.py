@@ -117,6 +117,11 @@ def test_what_is_not_json_is_poison(what):
         parse(NO_JSON[what], ORDER_PLACED)
 
 
+def test_a_byte_order_mark_is_named():
+    with pytest.raises(InvalidEvent, match=r"^this is not JSON: it begins with a byte order mark"):
+        parse(b"\xef\xbb\xbf{}", ORDER_PLACED)
+
+
 @pytest.mark.parametrize(("body", "field"), RULES, ids=[f"{f} {json.dumps(b)[-40:]}" for b, f in RULES])
 def test_what_breaks_a_rule_is_poison_and_the_reason_names_the_field(body, field):
     with pytest.raises(InvalidEvent) as caught:

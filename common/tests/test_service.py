@@ -234,6 +234,11 @@ def test_an_address_with_nul_is_a_400(client, address):
     assert problem(response)["errors"][0]["field"] == "(address)"
 
 
+def test_a_body_with_a_byte_order_mark_is_told_so(client):
+    response = client.post("/echo", data=b"\xef\xbb\xbf{}", content_type="application/json")
+    assert "it begins with a byte order mark" in problem(response)["errors"][0]["why"]
+
+
 def test_a_full_page_says_where_the_next_begins():
     rows = [{"order_id": "o1"}, {"order_id": "o2"}]
     assert listing("orders", rows, 2) == {"orders": rows, "next": "o2"}

@@ -19,6 +19,7 @@ def reservation(**items) -> dict:
 # What no endpoint takes: raw body, media type, status.
 RAW = {
     "empty": (b"", "application/json", 400),
+    "byte order mark": (b'\xef\xbb\xbf{"item": "burger", "qty": 1}', "application/json", 400),
     "half an object": (b'{"user_id": ', "application/json", 400),
     "single quotes": (b"{'a': 1}", "application/json", 400),
     "two values": (b"{} {}", "application/json", 400),

@@ -24,7 +24,7 @@ def as_state(service: Service) -> list[dict[str, Any]]:
     return [
         {"what": "dead", "queue": queue, "message_id": letter.message_id, "reason": letter.headers.get(REASON, "")}
         | {"history": history(letter), "body": letter.body.decode(errors="replace")[:SHOWN]}
-        | ({"groups": letter.headers[GROUP].split(", ")} if GROUP in letter.headers else {})
+        | ({"groups": letter.headers[GROUP].split(", ")} if isinstance(letter.headers.get(GROUP), str) else {})
         for queue, letter in letters(service)
     ]
 
@@ -41,9 +41,10 @@ def described(dead: str, letter: BrokerMessage) -> list[str]:
 def history(letter: BrokerMessage) -> list[dict[str, str]]:
     """Return the failures before it was dead-lettered, oldest first."""
     try:
-        return json.loads(letter.headers.get(HISTORY, "[]"))
+        found = json.loads(letter.headers.get(HISTORY, "[]"))
     except (ValueError, TypeError):
         return []
+    return [failure for failure in found if isinstance(failure, dict)] if isinstance(found, list) else []
 
 
 def queues_of(service: Service, queue: str | None) -> tuple[str, ...]:

@@ -117,12 +117,13 @@ def _letters(records: Sequence[Any], done: dict[str, int], queues: Sequence[str]
     found: dict[str, BrokerMessage] = {}
     sent_back: set[str] = set()
     for record in records:
-        told = {name: value.decode(errors="replace") for name, value in record.headers}
-        origin = told.get(ORIGIN, f"{PLACED}/unknown")
-        if record.offset < done[_topic(origin)]:
+        told = {name: (value or b"").decode(errors="replace") for name, value in record.headers}  # a header may be null
+        origin = told.get(ORIGIN) or f"{PLACED}/unknown/{record.partition}/{record.offset}"
+        if record.offset < done.get(_topic(origin), 0):
             sent_back.add(origin)
         elif origin in found:
-            found[origin].headers[GROUP] += f", {told.get(GROUP)}"
+            groups = [*found[origin].headers.get(GROUP, "").split(", "), told.get(GROUP, "")]
+            found[origin].headers[GROUP] = ", ".join(filter(None, groups))
         elif origin not in sent_back and _topic(origin) in queues:
             found[origin] = BrokerMessage(record.value or b"", origin, told, record.key)
     return [(_topic(origin), letter) for origin, letter in found.items()]

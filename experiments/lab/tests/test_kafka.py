@@ -96,6 +96,21 @@ def test_a_letter_of_unknown_origin_is_shown(log):
     assert (topic, letter.body) == (ORDERS, b"who?")
 
 
+def test_dead_letters_of_another_program_are_shown_whatever_their_headers(log):
+    """A header may have no value, be no text, or hold another shape than ours."""
+    put(log, kafka.DEAD_LETTERS, b"null", headers=[("retries", None), ("x-group", None)])
+    put(
+        log, kafka.DEAD_LETTERS, b"odd", headers=[("x-history", b'{"at": 1}'), ("x-origin", b""), ("x-reason", b"\xff")]
+    )
+    put(log, kafka.DEAD_LETTERS, None)
+    found = kafka.letters(log)
+    assert sorted(letter.body for _, letter in found) == [b"", b"null", b"odd"]
+    assert {topic for topic, _ in found} == {ORDERS}
+    said = ["\n".join(dead_letters.described(kafka.DEAD_LETTERS, letter)) for _, letter in found]
+    assert all("body" in text for text in said)
+    assert [line["what"] for line in dead_letters.as_state(log)] == ["dead"] * 3
+
+
 def test_published_letters_are_named_by_where_they_are(log):
     with kafka.channel(log) as on:
         names = kafka.publish(on, ORDERS, [BrokerMessage(b"1", None, {}, b"a"), BrokerMessage(b"", None, {})])
