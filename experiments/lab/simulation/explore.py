@@ -14,8 +14,8 @@ from lab.simulation.core import Point, Simulation
 from lab.simulation.part import Action
 from lab.simulation.parts import make
 from lab.simulation.schedule import Bounds, schedules, table
-from lab.simulation.trace import Entry
 from lab.simulation.verdict import SENTINEL, Violation, decide
+from lab.trace.entries import Entry
 
 BATCH = 25  # schedules of one seed
 SETTINGS: dict[str, Any] = {
@@ -90,7 +90,7 @@ class Explorer:
                 break
             self._explore_seed(seed + result.seeds, left, began=cpu)
             result.seeds += 1
-            result.seconds = time.process_time() - cpu
+            result.seconds = result.found.seconds if result.found else time.process_time() - cpu
             progress(result)
         result.points, result.crashes = self.simulation.points, self.simulation.crashes
         return result

@@ -1,16 +1,16 @@
 """What an exploration leaves: a table; for a violation the schedule in words, a diagram, a file to play again."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
 from lab.paths import relative
-from lab.simulation.diagram import as_mermaid, as_text, lanes, relevant
 from lab.simulation.explore import Counterexample, Exploration
 from lab.simulation.part import SimulatedPart
+from lab.simulation.selection import relevant
 from lab.simulation.words import numbered
+from lab.trace import diagram
 
 
 def rows(result: Exploration) -> list[tuple[str, str]]:
@@ -35,8 +35,6 @@ def missing(result: Exploration) -> list[str]:
 
 def story(part: SimulatedPart, found: Counterexample) -> list[str]:
     """Return a counterexample for the terminal."""
-    entries = relevant(found.trace, found.violations)
-    lanes_ = lanes(entries, _order(part))
     return [
         f"Found with seed {found.seed} after {found.seconds:.2f} s of processor time; "
         f"made shorter from {len(found.drawn)} to {len(found.schedule)} actions in {found.replays} replays.",
@@ -45,7 +43,7 @@ def story(part: SimulatedPart, found: Counterexample) -> list[str]:
         "",
         *(f"{violation.id}: {violation.sentence}" for violation in found.violations),
         "",
-        *as_text(entries, lanes_),
+        *diagram.text(relevant(found.trace, found.violations)),
     ]
 
 
@@ -65,17 +63,11 @@ def page(part: SimulatedPart, result: Exploration) -> str:
         entries = relevant(result.found.trace, result.found.violations)
         lines += ["", "## The shortest schedule that breaks a promise", "", *numbered(part, result.found.schedule), ""]
         lines += [f"- **{violation.id}** {violation.sentence}" for violation in result.found.violations]
-        lines += ["", "```mermaid", *as_mermaid(entries, lanes(entries, _order(part))), "```"]
+        lines += ["", "```mermaid", diagram.mermaid(entries).rstrip(), "```"]
     elif missing(result):
         lines += ["", "Crash points that were passed and at which no process was killed:", ""]
         lines += [f"- {point}" for point in missing(result)]
     return "\n".join(lines) + "\n"
-
-
-def _order(part: SimulatedPart) -> Sequence[str]:
-    """Return the lanes from left to right: the broker stands behind the order service."""
-    first, *others = part.apps
-    return [first, *([part.broker] if part.broker else []), *others]
 
 
 def write(part: SimulatedPart, result: Exploration, folder: Path) -> list[Path]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from lab.trace.entries import CLIENT, Entry
 
-__all__ = ["CLIENT", "Entry", "Trace"]
+__all__ = ["CLIENT", "Trace"]
 
 
 class Trace:
