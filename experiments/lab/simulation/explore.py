@@ -13,7 +13,7 @@ from lab.simulation.code import Code
 from lab.simulation.core import Point, Simulation
 from lab.simulation.part import Action
 from lab.simulation.parts import make
-from lab.simulation.schedule import Bounds, schedules, table
+from lab.simulation.schedule import SCOUTS, Bounds, kinds, schedules, table
 from lab.simulation.verdict import SENTINEL, Violation, decide
 from lab.trace.entries import Entry
 
@@ -69,6 +69,10 @@ class Explorer:
         self.bounds = bounds or Bounds()
         self.simulation = Simulation(make(part), Code(file))
         self.result = Exploration(part, file.stem if file else None)
+        for schedule in SCOUTS:
+            self.play(schedule)
+        passed = {(service, effect) for service, _, effect in self.simulation.points}
+        self.kinds = kinds(self.simulation.part, passed)
 
     def explore(
         self,
@@ -96,7 +100,7 @@ class Explorer:
         return result
 
     def _explore_seed(self, seed: int, most: int, *, began: float) -> None:
-        actions = table(self.simulation.part, seed)
+        actions = table(self.simulation.part, self.kinds, seed)
         failing: list[list[Action]] = []
         target: list[str] = []
         found_after, replays = 0.0, 0
@@ -123,12 +127,26 @@ class Explorer:
         try:
             hypothesis.seed(seed)(settings(hypothesis.given(schedules(actions, self.bounds))(attempt)))()
         except _Broken:
-            short = failing[-1]  # Hypothesis plays the shortest one last
+            short = self._simplify(failing[-1], target[0])  # Hypothesis plays the shortest one last
             violations = self.play(short)
             self.result.found = Counterexample(
                 self.result.part, self.result.file, seed, failing[0], short, violations,
                 list(self.simulation.trace.entries), found_after, replays,
             )  # fmt: skip
+
+    def _simplify(self, schedule: list[Action], target: str) -> list[Action]:
+        """Put for each action the simplest one of its kind with which the promise is still broken.
+
+        Hypothesis knows only the actions of its seed.
+        """
+        for n, action in enumerate(schedule):
+            simpler = list(self.kinds.get(action[0], ()))
+            for other in simpler[: simpler.index(action)] if action in simpler else ():
+                changed = [*schedule[:n], other, *schedule[n + 1 :]]
+                if target in [violation.id for violation in self.play(changed)]:
+                    schedule = changed
+                    break
+        return schedule
 
     def play(self, schedule: list[Action]) -> list[Violation]:
         """Play one schedule and return the promises that it breaks."""

@@ -9,6 +9,7 @@ from lab.simulation.part import SimulatedPart
 
 # Part → module and class. The module is imported only for its own part: parts share the names of packages.
 _MAKERS = {
+    "sync-rest": ("lab.simulation.rest.part", "RestPart"),
     "async-rabbitmq": ("lab.simulation.rabbitmq.part", "RabbitMQPart"),
     "streaming-kafka": ("lab.simulation.kafka.part", "KafkaPart"),
 }

@@ -1,12 +1,12 @@
 """Schedules: which actions there are, which of them a seed knows, and how Hypothesis draws and shrinks them."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from lab.simulation.core import EFFECTS
+from lab.simulation.core import EFFECTS, service_of
 from lab.simulation.part import Action, SimulatedPart
 
 # What is no fault: these may be drawn as often as they come.
@@ -21,6 +21,11 @@ FAULTS = (
     {"failure_rate": 1.0, "failure_mode": "reject", "expires_in": 0.5},
     {"crash_point": "after_commit"},
 )
+# Played first, to see which effects the services pass.
+SCOUTS: list[list[Action]] = [
+    [["order", "burger", 1], ["run", 2.0]],
+    [["configure", "inventory", FAULTS[0]], ["order", "burger", 1], ["run", 4.0]],
+]
 WEIGHTS = (0, 0, 1, 3)  # how much of a kind one seed knows: few kinds often meet what many meet rarely
 ENTRIES = 3  # in the table of actions, for each weight
 
@@ -34,16 +39,20 @@ class Bounds:
     actions: int = 30
 
 
-def kinds(part: SimulatedPart) -> dict[str, Sequence[Action]]:
-    """Return all actions of a part, by their kind; `part.actions` may replace a common kind."""
-    processes, effects = list(part.apps), (*EFFECTS, *part.effects)
+def kinds(part: SimulatedPart, passed: Collection[tuple[str, str]]) -> dict[str, Sequence[Action]]:
+    """Return all actions of a part, by their kind, each kind simplest first.
+
+    `passed` are the effects that each service passes: `{("order", "commit:after")}`. A process can crash or stand still
+    only there; inside a transaction it does not stand still, as all others would wait for the database.
+    """
+    processes = list(part.apps)
+    at = [(name, effect) for name in processes for effect in part_effects(part) if (service_of(name), effect) in passed]
+    still = [(name, effect) for name, effect in at if effect != "commit:before"]
     common: dict[str, Sequence[Action]] = {
         "kill": [["kill", name] for name in processes],
-        "crash": [["crash", name, effect] for name in processes for effect in effects if effect != "wait"],
-        "hold": [["hold", name, e, n, s] for name in processes for e in effects for n in (1, 3) for s in (0.01, 12.0)],
-        "freeze": [
-            ["freeze", name, e, n, s] for name in processes for e in effects for n in (1, 3) for s in (0.5, 70.0)
-        ],
+        "crash": [["crash", name, effect] for name, effect in at if effect != "wait"],
+        "hold": [["hold", *where, n, s] for n in (1, 3) for s in (0.01, 12.0) for where in still],
+        "freeze": [["freeze", *where, n, s] for n in (1, 3) for s in (0.5, 70.0) for where in still],
         "disk": [["disk", name, fails] for name in processes for fails in (False, True)],
         "configure": [["configure", name, faults] for name in processes for faults in FAULTS],
         "keyed": KEYED,
@@ -51,7 +60,12 @@ def kinds(part: SimulatedPart) -> dict[str, Sequence[Action]]:
     return common | dict(part.actions)
 
 
-def table(part: SimulatedPart, seed: int) -> list[Action]:
+def part_effects(part: SimulatedPart) -> tuple[str, ...]:
+    """Return the names of all effects of a part."""
+    return (*EFFECTS, *part.effects)
+
+
+def table(part: SimulatedPart, known_kinds: Mapping[str, Sequence[Action]], seed: int) -> list[Action]:
     """Return the actions that this seed knows, simplest first. One that stands there twice is drawn twice as often.
 
     That is swarm testing: each seed leaves out most kinds of faults.
@@ -62,9 +76,9 @@ def table(part: SimulatedPart, seed: int) -> list[Action]:
     known += [["step", name] for name in processes] + [["start", name] for name in processes]
     if chance.random() < 0.1:
         known.append(ORDERS[3])
-    for actions in kinds(part).values():
+    for actions in known_kinds.values():
         count = ENTRIES * chance.choice(WEIGHTS)
-        known += sorted(chance.choices(actions, k=count), key=actions.index) if count else []
+        known += sorted(chance.choices(actions, k=count), key=actions.index) if count and actions else []
     return known
 
 

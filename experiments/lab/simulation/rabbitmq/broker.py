@@ -146,7 +146,11 @@ class Broker:
         if tag not in channel.unacked:
             raise Refused(MISMATCH, f"PRECONDITION_FAILED - unknown delivery tag {tag}")
         subscription, message = channel.unacked[tag]
-        if requeue:
+        if requeue and "x-delivery-limit" not in subscription.queue.arguments:  # then to the end of the queue
+            self._settle(channel, [tag])
+            subscription.queue.messages.append(replace(message, returns=message.returns + 1, redelivered=True))
+            self.distribute(subscription.queue)
+        elif requeue:
             self._return(channel, [tag])
         else:
             self._settle(channel, [tag])

@@ -1,0 +1,95 @@
+"""Exploring: each mistake that the simulation models is found, made short and drawn; the right code breaks nothing."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from lab.errors import LabError
+from lab.paths import ROOT, STATE_DIR
+from lab.simulation.part import Action
+from lab.simulation.parts import NAMES
+from lab.simulation.report import read_schedule
+from lab.simulation.schedule import Bounds, within
+from simulated import explore
+
+# Each broken version with the promises of which one must break.
+FOUND_BY = {
+    ("sync-rest", "no_release"): {"INV-6"},
+    ("sync-rest", "blind_retry"): {"INV-4", "INV-6"},
+    ("sync-rest", "check_then_reserve"): {"INV-3"},
+    ("async-rabbitmq", "ack_before_work"): {"INV-1"},
+    ("async-rabbitmq", "memory_only"): {"INV-3"},
+    ("async-rabbitmq", "no_confirms"): {"INV-1"},
+    ("async-rabbitmq", "no_outbox"): {"INV-1"},
+    ("async-rabbitmq", "poison_requeued"): {"poison"},
+}
+MAX_ACTIONS, MAX_SECONDS = 6, 5.0
+
+
+@pytest.mark.parametrize(("part", "version"), FOUND_BY)
+def test_a_broken_version_is_found_and_made_short(part, version):
+    found = explore(part, version=version, seed=0, most=1000).found
+    assert found is not None
+    assert found.violations[0].id in FOUND_BY[part, version]
+    assert len(found.schedule) <= MAX_ACTIONS
+    assert found.trace
+
+
+@pytest.mark.parametrize("part", NAMES)
+def test_the_services_as_they_are_break_nothing(part):
+    result = explore(part, seed=1000, most=150)
+    assert result.found is None, result.found
+    assert result.schedules == 150
+    assert result.orders > 150
+    assert len(result.crashes) > 5
+
+
+@pytest.mark.parametrize("part", NAMES)
+def test_a_seed_draws_the_same_again(part):
+    first, second = (explore(part, seed=7, most=30) for _ in range(2))
+    assert (first.orders, first.effects, first.crashes) == (second.orders, second.effects, second.crashes)
+
+
+def test_a_schedule_has_at_most_so_many_orders_and_faults():
+    drawn: list[Action] = [["order", "burger", 1], ["kill", "order"], ["run", 1.0]] * 3
+    kept = within(drawn, Bounds(orders=2, faults=1))
+    assert [action[0] for action in kept] == ["order", "kill", "run", "order", "run", "run"]
+
+
+def lab(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run ./lab with these words."""
+    env = os.environ | {"PYTHONPATH": "experiments:common", "COLUMNS": "120"}
+    command = [sys.executable, "-m", "lab", *words]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=110, check=False)
+
+
+def test_a_violation_is_told_drawn_and_played_again():
+    found = lab("explore", "async-rabbitmq", "--broken", "poison_requeued", "--schedules", "50")
+    assert found.returncode == 1, found.stderr
+    assert "1. A message that cannot be read comes to order-placed." in found.stdout
+    assert "poison: poison-1 is 0 times in a dead-letter queue" in found.stdout
+    left = STATE_DIR / "explore" / "async-rabbitmq-poison_requeued.json"
+    assert read_schedule(left)["schedule"] == [["poison"]]
+    assert "```mermaid\nsequenceDiagram" in left.with_suffix(".md").read_text()
+    again = lab("replay-schedule", str(left))
+    assert again.returncode == 1, again.stderr
+    assert "→ A message that cannot be read comes to order-placed." in again.stdout
+
+
+def test_where_nothing_is_broken_the_table_says_how_much_was_tried():
+    right = lab("explore", "async-rabbitmq", "--schedules", "25", "--seed", "3")
+    assert right.returncode == 0, right.stdout + right.stderr
+    assert "crash points covered" in right.stdout
+
+
+def test_a_version_of_another_part_is_refused_in_words():
+    refused = lab("explore", "sync-rest", "--broken", "no_outbox")
+    assert refused.returncode == 2
+    assert "no_outbox.py is a service of async-rabbitmq" in refused.stderr
+
+
+def test_a_file_that_is_no_schedule_is_refused(tmp_path):
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(LabError, match="is no schedule"):
+        read_schedule(tmp_path / "other.json")
