@@ -92,14 +92,14 @@ class Explorer:
             left = BATCH if most is None else min(BATCH, most - result.schedules)
             if left <= 0 or (seconds is not None and time.process_time() - cpu >= seconds):
                 break
-            self._explore_seed(seed + result.seeds, left, began=cpu)
+            result.found = self._explore_seed(seed + result.seeds, left, began=cpu)
             result.seeds += 1
             result.seconds = result.found.seconds if result.found else time.process_time() - cpu
             progress(result)
         result.points, result.crashes = self.simulation.points, self.simulation.crashes
         return result
 
-    def _explore_seed(self, seed: int, most: int, *, began: float) -> None:
+    def _explore_seed(self, seed: int, most: int, *, began: float) -> Counterexample | None:
         actions = table(self.simulation.part, self.kinds, seed)
         failing: list[list[Action]] = []
         target: list[str] = []
@@ -129,10 +129,11 @@ class Explorer:
         except _Broken:
             short = self._simplify(failing[-1], target[0])  # Hypothesis plays the shortest one last
             violations = self.play(short)
-            self.result.found = Counterexample(
+            return Counterexample(
                 self.result.part, self.result.file, seed, failing[0], short, violations,
                 list(self.simulation.trace.entries), found_after, replays,
             )  # fmt: skip
+        return None
 
     def _simplify(self, schedule: list[Action], target: str) -> list[Action]:
         """Put for each action the simplest one of its kind with which the promise is still broken.
