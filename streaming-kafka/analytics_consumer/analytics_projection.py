@@ -2,8 +2,10 @@
 
 Kafka gets the same offsets afterwards, so that the lag can be seen and an operator can reset them. Each goes there with
 a mark: the id of the database's state, and the offset itself, since a reset may change the offset alone. When this
-process gets partitions, the marks say whether Kafka's offsets are still those of its counts. If they are, the database
-says where to go on. If not, all counts are thrown away.
+process gets partitions, the database says where to go on, unless somebody has reset the group: then Kafka's offsets are
+others than the database's and bear no mark, and all counts are thrown away. Kafka lets nobody reset a group that has a
+member, so what appears while this process stays a member are the commits of a guest in the group, and do not count.
+Offsets that Kafka has forgotten, as it does after a week without a member, and partitions that are new, change nothing.
 """
 
 import logging
@@ -19,7 +21,7 @@ from campus.faults import Drop, Faults, Hang
 from campus.lifecycle import PartGroup
 from campus.loop import Loop
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 from prometheus_client import CollectorRegistry, Counter
 
@@ -59,6 +61,7 @@ class AnalyticsProjection(PartGroup):
         self._loop = Loop("analytics", self.step, idle=0.0, waits_until=faults.waits_until)
         super().__init__(self._membership, self._loop)
         self._checked: tuple | None = None  # the membership whose positions were checked
+        self._member = ""  # as which it was when they were
         self._state_id = ""
         self._held = False
         self._news, self._shown_at = True, 0.0
@@ -87,6 +90,9 @@ class AnalyticsProjection(PartGroup):
             return True
         except Hang:
             self._held, self._checked = True, None  # nothing more is taken, for as long as that fault stands
+            return True
+        except RebalanceInProgressError:  # another member comes or goes: this one stays, and looks again where it is
+            self._checked = None
             return True
         except KafkaError as error:
             self._checked = None
@@ -123,34 +129,41 @@ class AnalyticsProjection(PartGroup):
         return self._faults.slow or self._faults.show()["failure_rate"] > 0
 
     def _check_positions(self, consumer: KafkaConsumer) -> None:
-        """Go to where the database is; or where Kafka's offsets are not those of its counts, begin anew."""
+        """Go to where the database is; or begin anew, where somebody has reset the group, or the log is another one."""
         membership, self._checked = _generation(consumer), None
         if membership is None:
             return
-        *_, mine = membership
+        _, member, mine = membership
         committed = {p: consumer.committed(p, metadata=True, timeout_ms=KAFKA_MS) for p in mine}
+        known = {p: offset for p, offset in committed.items() if offset}
+        first, end = (
+            ask(list(mine), timeout_ms=KAFKA_MS) for ask in (consumer.beginning_offsets, consumer.end_offsets)
+        )
         with self._database.transaction() as tx:
             self._state_id, offsets = counts.where(tx)
-        if committed != self._marked({p: known.offset for p, known in committed.items() if known}):
-            offsets = self._rebuild(consumer, committed)
+        was_reset = member != self._member and any(_set_by_hand(offset, offsets.get(p)) for p, offset in known.items())
+        if was_reset or not self._state_id:
+            marked = not any(_set_by_hand(offset, None) for offset in known.values())
+            offsets = self._rebuild(first if marked else first | {p: offset.offset for p, offset in known.items()},
+                                    "the beginning" if marked else "the offsets that were set")  # fmt: skip
+        elif any(offsets.get(p, 0) > end[p] for p in mine):
+            offsets = self._rebuild(first, "the beginning, as the log is shorter than what was counted")
+        elif new := {p: first[p] for p in mine if p not in offsets}:
+            with self._database.transaction() as tx:
+                counts.begin_with(tx, new, self._state_id)
+            offsets = {**offsets, **new}
         consumer.commit(self._marked({p: offsets[p] for p in mine}), timeout_ms=KAFKA_MS)
         for partition in mine:
             consumer.seek(partition, offsets[partition])
-        self._checked = membership
+        self._checked, self._member = membership, member
 
-    def _rebuild(self, consumer: KafkaConsumer, committed: dict[TopicPartition, OffsetAndMetadata | None]) -> Offsets:
-        """Throw the counts away and return where to begin: at the offsets that an operator set, or at the beginning."""
-        offsets = consumer.beginning_offsets(list(committed), timeout_ms=KAFKA_MS)
-        known = {p: offset for p, offset in committed.items() if offset}
-        was_reset = any(not offset.metadata.endswith(f"@{offset.offset}") for offset in known.values())
-        if was_reset:
-            offsets |= {p: offset.offset for p, offset in known.items()}
-        origin = {f"{p.topic}/{p.partition}": offset for p, offset in sorted(offsets.items())}
-        log.info(
-            "rebuilding from %s",
-            "the offsets that were set" if was_reset else "the beginning",
-            extra={"fields": origin},
+    def _rebuild(self, offsets: Offsets, origin: str) -> Offsets:
+        """Throw the counts away, and return where to begin."""
+        fields = {f"{p.topic}/{p.partition}": offset for p, offset in sorted(offsets.items())}
+        level, before = (
+            (logging.WARNING, "all counts are thrown away") if self._state_id else (logging.INFO, "no counts yet")
         )
+        log.log(level, "%s: rebuilding from %s", before, origin, extra={"fields": fields})
         with self._database.transaction() as tx:
             self._state_id = counts.begin_anew(tx, offsets)
         self._news = True
@@ -189,6 +202,11 @@ class AnalyticsProjection(PartGroup):
 
     def _marked(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, OffsetAndMetadata]:
         return {p: OffsetAndMetadata(offset, f"{self._state_id}@{offset}", -1) for p, offset in offsets.items()}
+
+
+def _set_by_hand(committed: OffsetAndMetadata, counted: int | None) -> bool:
+    """Whether an offset is none of analytics' own, which bears its mark, and not where the counts are anyway."""
+    return committed.offset != counted and not committed.metadata.endswith(f"@{committed.offset}")
 
 
 def _generation(consumer: KafkaConsumer) -> tuple | None:

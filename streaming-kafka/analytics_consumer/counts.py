@@ -90,11 +90,16 @@ def begin_anew(tx: Transaction, offsets: Offsets) -> str:
     for forget in _FORGET:
         tx.execute(forget)
     state_id = clock.random_id()
+    begin_with(tx, offsets, state_id)
+    return state_id
+
+
+def begin_with(tx: Transaction, offsets: Offsets, state_id: str) -> None:
+    """Begin to read these partitions, too."""
     tx.executemany(
         _BEGIN,
         [{"topic": t, "number": n, "next": offset, "state_id": state_id} for (t, n), offset in offsets.items()],
     )
-    return state_id
 
 
 def report(tx: Transaction) -> dict[str, Any]:

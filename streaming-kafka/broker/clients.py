@@ -34,7 +34,8 @@ ANSWER_SECONDS = 1.0
 
 # Of what it can measure of itself nothing is asked, and it costs; larger batches cost less for each message.
 PRODUCER_OPTIONS = {"metrics_enabled": False, "batch_size": 65_536, "partitioner": topics.ByKey()}
-_QUICK = {"bootstrap_timeout_ms": 3000, "reconnect_backoff_max_ms": 1000}
+# Metadata is asked for every 10 s, so that partitions that were added are soon read and written.
+_QUICK = {"bootstrap_timeout_ms": 3000, "reconnect_backoff_max_ms": 1000, "metadata_max_age_ms": 10_000}
 _LIMIT_MS = int(1000 * WAIT_SECONDS)
 
 # A name server that does not answer is asked for 2 s, not for the usual 10 s and more (glibc reads this).

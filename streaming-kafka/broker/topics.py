@@ -36,11 +36,11 @@ class ByKey(DefaultPartitioner):
 
 
 class WrongPartitions(Exception):
-    """A topic is there with another number of partitions than this lab's."""
+    """A topic is there with fewer partitions than this lab needs."""
 
 
 def ensure(admin: KafkaAdminClient) -> None:
-    """Make the topics that are not there yet. Raises WrongPartitions when one is there in another shape."""
+    """Make the topics that are not there yet. Raises WrongPartitions when one has fewer partitions; more do no harm."""
     there = set(admin.list_topics())
     for name in PARTITIONS.keys() - there:
         shape = {"num_partitions": PARTITIONS[name], "replication_factor": 1, "configs": {}}
@@ -48,5 +48,6 @@ def ensure(admin: KafkaAdminClient) -> None:
             admin.create_topics({name: shape}, wait_for_metadata=True)
     for topic in admin.describe_topics(list(PARTITIONS)):
         name, count = topic["name"], len(topic["partitions"])
-        if count not in (0, PARTITIONS[name]):  # 0: another service is making it just now
-            raise WrongPartitions(f"the topic {name} has {count} partitions and needs {PARTITIONS[name]}; delete it")
+        if 0 < count < PARTITIONS[name]:  # 0: another service is making it just now
+            tool = f"kafka-topics.sh --bootstrap-server … --alter --topic {name} --partitions {PARTITIONS[name]}"
+            raise WrongPartitions(f"the topic {name} has {count} partitions and needs {PARTITIONS[name]}: {tool}")

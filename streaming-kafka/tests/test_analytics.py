@@ -21,6 +21,7 @@ from flask import Flask
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import MemberToRemove, OffsetSpec
 from kafka.errors import KafkaError, NoError
+from kafka.structs import OffsetAndMetadata
 from testing import Service, loops, wait_until
 from testing.fakes import ProcessKilled
 from testing.invalid_events import DATA, INVALID_EVENTS
@@ -138,6 +139,21 @@ class Harness:
         """Reset the group's offsets, as an operator does."""
         results = self._admin.reset_group_offsets(GROUP, dict.fromkeys(partitions, to))
         assert {result["error"] for result in results.values()} == {NoError}
+
+    def forget(self) -> None:
+        """Let Kafka forget the group's offsets, as it does after a week without a member."""
+        self._admin.delete_groups([GROUP])
+
+    def add_partitions(self, topic: str, count: int) -> None:
+        """Raise the number of a topic's partitions."""
+        self._admin.create_partitions({topic: count})
+
+    def set_where_it_is(self) -> None:
+        """Reset the group to the offsets at which it is: they are the same, and bear no mark."""
+        at = self._admin.list_group_offsets({GROUP: PARTITIONS})[GROUP]
+        with contextlib.closing(KafkaConsumer(group_id=GROUP, bootstrap_servers=self.node.bootstrap)) as other:
+            other.assign(PARTITIONS)
+            other.commit({p: OffsetAndMetadata(place.offset, "", -1) for p, place in at.items()})
 
     def evict(self) -> None:
         """Remove every member from the group: what happens to one that slept longer than its session."""
@@ -313,6 +329,53 @@ def test_it_keeps_its_counts_while_another_member_comes_and_goes(harness, analyt
     harness.publish(*placed("o6", "o7", "o8"))
     harness.catch_up(analytics)
     assert analytics.counted() == (8, 4)
+
+
+def test_it_keeps_its_counts_when_a_guest_in_its_group_commits_offsets(harness, analytics, caplog):
+    """A console consumer that names the group, say. Kafka refuses a reset while the group has a member."""
+    caplog.clear()
+    guest = KafkaConsumer(topics.ORDERS, group_id=GROUP, bootstrap_servers=harness.node.bootstrap)
+    wait_until(lambda: analytics.step() or guest.poll(50) or guest.assignment())
+    harness.publish(*placed(*(f"g{n}" for n in range(20))))
+    wait_until(lambda: analytics.step() or guest.poll(50))
+    guest.commit()
+    guest.close()
+    wait_until(lambda: analytics.step() or analytics.ready())
+    harness.publish(*placed("o6"))
+    wait_until(lambda: analytics.step() or analytics.counted() == (26, 4))
+    assert "thrown away" not in caplog.text
+
+
+@pytest.mark.parametrize("what", ["forget", "set_where_it_is"])
+def test_it_keeps_its_counts_when_offsets_are_forgotten_or_set_to_where_they_are(harness, analytics, what, caplog):
+    analytics.close()
+    caplog.clear()
+    getattr(harness, what)()
+    again = harness.start()
+    assert again.report()["digest"] == COUNTED
+    harness.publish(*placed("o6"))
+    harness.catch_up(again)
+    assert again.counted() == (6, 4)
+    assert "thrown away" not in caplog.text
+
+
+def test_it_keeps_its_counts_when_a_topic_gets_more_partitions(harness, analytics, caplog):
+    analytics.close()
+    caplog.clear()
+    harness.add_partitions(topics.ORDERS, 12)
+    again = harness.start()
+    harness.publish(*placed(*(f"n{n}" for n in range(40))))
+    wait_until(lambda: again.step() or again.counted() == (45, 4))
+    assert "thrown away" not in caplog.text
+
+
+def test_a_log_that_is_shorter_than_what_was_counted_is_counted_anew_and_it_is_said(harness, analytics, caplog):
+    analytics.close()
+    harness.empty()
+    harness.publish(*placed("o6"))
+    again = harness.start()
+    wait_until(lambda: again.step() or again.counted() == (1, 0))
+    assert "all counts are thrown away: rebuilding from the beginning, as the log is shorter" in caplog.text
 
 
 def test_what_cannot_be_read_is_skipped_and_left_to_inventory(harness, analytics):

@@ -1,4 +1,4 @@
-"""The topics: made once, by whoever comes first, and refused in another shape than this lab's."""
+"""The topics: made once, by whoever comes first, and refused when they have too few partitions."""
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
@@ -44,10 +44,21 @@ def test_the_topics_are_made_once_by_whoever_comes_first(admin, node):
     assert shapes(admin) == topics.PARTITIONS
 
 
-def test_a_service_says_when_a_topic_has_another_shape_and_works_when_it_is_mended(admin, node, tmp_path):
+def test_more_partitions_than_the_lab_makes_do_no_harm(admin):
+    remove(admin, *topics.PARTITIONS)
+    topics.ensure(admin)
+    admin.create_partitions({topics.ORDERS: 12})
+    wait_until(lambda: shapes(admin)[topics.ORDERS] == 12)
+    topics.ensure(admin)
+    assert shapes(admin) == topics.PARTITIONS | {topics.ORDERS: 12}
+    remove(admin, topics.ORDERS)
+    topics.ensure(admin)
+
+
+def test_a_service_says_when_a_topic_has_too_few_partitions_and_works_when_it_is_mended(admin, node, tmp_path):
     remove(admin, topics.ORDERS)
     admin.create_topics({topics.ORDERS: {"num_partitions": 3, "replication_factor": 1}}, wait_for_metadata=True)
-    why = "WrongPartitions: the topic order-events has 3 partitions and needs 6; delete it"
+    why = "WrongPartitions: the topic order-events has 3 partitions and needs 6: kafka-topics.sh"
     service = Service(PART, "inventory", tmp_path, package="inventory_consumer", KAFKA_BOOTSTRAP=node.bootstrap)
     service.start()
     try:
@@ -55,7 +66,7 @@ def test_a_service_says_when_a_topic_has_another_shape_and_works_when_it_is_mend
         answer = service.call("GET", "/ready")
         assert answer.status == 503
         assert why in answer.json()["checks"][topics.ORDERS]
-        remove(admin, topics.ORDERS)
-        wait_until(service.ready)
+        admin.create_partitions({topics.ORDERS: 6})
+        wait_until(service.ready, alive=service)
     finally:
         service.kill()
