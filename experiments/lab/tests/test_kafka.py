@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from confluent_kafka import Producer
-from conftest import ROOT
+from conftest import ROOT, free_ports
 from kafka import TopicPartition
 from kafka_clients import Member, commit, put, put_aborted, put_committed, transaction
 from lab import client as http
@@ -229,11 +229,11 @@ def test_nobody_knows_whether_a_run_has_settled_without_the_broker(free_port, mo
     assert not session._quiet(services_of("streaming-kafka"))
 
 
-def test_the_state_of_a_run_holds_dead_letters_and_what_is_missing(log, free_port, monkeypatch):
+def test_the_state_of_a_run_holds_dead_letters_and_what_is_missing(log, monkeypatch):
     bury(log, b"bad", f"{ORDERS}/1/7")
     services = [name for name in services_of("streaming-kafka") if name != "kafka"]
-    for name in services:
-        monkeypatch.setenv(f"C_{name.upper()}_PORT", str(free_port))
+    for name, port in zip(services, free_ports(len(services)), strict=True):
+        monkeypatch.setenv(f"C_{name.upper()}_PORT", str(port))
     lines = [(line["what"], line.get("service")) for line in session._state("streaming-kafka")]
     assert lines == [("dead", None), *(("missing", name) for name in services)]
 
