@@ -134,6 +134,32 @@ def test_an_engine_that_is_gone_is_said(installed):
         docker.DockerRuntime().look(services_of("sync-rest").values())
 
 
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_broker_that_runs_is_kept_when_it_can_be_emptied(installed, monkeypatch, asked, empty):
+    """Its services and their data go in any case; a broker that cannot be emptied goes with its data, too."""
+    monkeypatch.setattr(docker, "emptied", lambda service: empty)
+    monkeypatch.setattr(docker.images, "build", lambda part: None)
+    monkeypatch.setattr(engine, "name_project", lambda part: None)
+    project, name = engine.project("async-rabbitmq"), engine.container("async-rabbitmq", "rabbitmq")
+    found = json.dumps([{"Name": f"/{name}", "Id": "1", "State": {"Status": "running"}}])
+    installed(container=found, compose="done", volume="done")
+    docker.DockerRuntime().create("async-rabbitmq", fresh=True)
+    said = [line.partition("docker-compose.yml ")[2] or line for line in asked()]
+    volumes = " ".join(f"{project}_{service}-data" for service in ("notification", "inventory", "order"))
+    kept = ["rm --stop --force notification inventory order", f"volume rm --force {volumes}"]
+    assert said[1:] == [*(kept if empty else ["down --volumes --remove-orphans"]), "up --no-start --no-build"]
+
+
+def test_brokers_go_on_after_down_where_they_are_to_be_kept(installed, asked):
+    installed(container="[]", compose="done")
+    docker.DockerRuntime().remove("async-rabbitmq", keep_brokers=True)
+    docker.DockerRuntime().remove("async-rabbitmq")
+    docker.DockerRuntime().remove("sync-rest", keep_brokers=True)  # it has none
+    said = [line.partition("docker-compose.yml ")[2] for line in asked()]
+    down = "down --remove-orphans"
+    assert [line for line in said if line] == ["rm --stop --force notification inventory order", down, down]
+
+
 def test_a_port_that_another_clone_s_container_has(installed, monkeypatch):
     def taken(service):
         raise LabError("port 8000 of order is taken by process 7 (docker-proxy)", "A_ORDER_PORT=8100 …")
