@@ -34,9 +34,9 @@ const Order = (() => {
     const last = order.timeline.at(-1), [v, u] = took(micro(last.at) / 1000), r = found.reservation, n = found.notifications.length;
     put($("#osum"), `<b>${order.status}</b>${order.reason ? ": " + esc(order.reason) : ""} after <b>${v} ${u}</b> · ${r && r.status != "failed" ? r.status + " once" : "nothing reserved"} · notified ${["never", "once"][n] ?? n + " times"}`);
     const items = list => list.map(i => `${i.qty} ${esc(i.sku)}`).join(", ");
-    put($("#oside"), `<div class="panel"><h2 class="h3">Timeline</h2><table class="t"><thead><tr><th>at (UTC)</th><th>status</th><th class="r">since placed</th></tr></thead><tbody>${order.timeline.map(s => `<tr><td>${s.at.slice(11, -1)}</td><td>${s.status}</td><td class="r">${ms(micro(s.at))} ms</td></tr>`).join("")}</tbody></table>
-<p class="small"><b>Reservation</b> ${r ? `${r.status}: ${items(r.items)}` : "none"} · <b>Notification</b> ${n ? `to “${esc(found.notifications[0].user_id)}”, ${n} row${n > 1 ? "s" : ""}` : "none"}</p></div>
-<div class="panel"><h2 class="h3">Raw</h2><pre tabindex="0" aria-label="Raw JSON">${esc(JSON.stringify({ order, reservation: r, notifications: found.notifications }, null, 2))}</pre></div>
+    put($("#oside"), `<div class="panel"><h2 class="h3">Timeline</h2><table class="t"><thead><tr><th>at (UTC)</th><th>status</th><th class="r">since placed</th></tr></thead><tbody>${order.timeline.map(s => `<tr><td>${s.at.slice(11, found.partial ? 23 : -1)}</td><td>${s.status}</td><td class="r">${ms(micro(s.at))} ms</td></tr>`).join("")}</tbody></table>
+${found.partial ? "</div>" : `<p class="small"><b>Reservation</b> ${r ? `${r.status}: ${items(r.items)}` : "none"} · <b>Notification</b> ${n ? `to “${esc(found.notifications[0].user_id)}”, ${n} row${n > 1 ? "s" : ""}` : "none"}</p></div>
+<div class="panel"><h2 class="h3">Raw</h2><pre tabindex="0" aria-label="Raw JSON">${esc(JSON.stringify({ order, reservation: r, notifications: found.notifications }, null, 2))}</pre></div>`}
 <div class="panel"><h2 class="h3">Log lines of its request</h2>${found.log.length ? `<pre tabindex="0" aria-label="Log lines">${found.log.map(g => `${g.at.slice(17, 23)} ${g.of.padEnd(12)} ${esc(g.path ? `${g.method} ${g.path} ${g.status} in ${g.ms} ms` : g.message + (g.why ? ": " + g.why : ""))}`).join("\n")}</pre>` : `<p class="small">${found.log_note || "No log is kept with a finished run; a consumer writes a line only when something goes wrong."}</p>`}</div>`);
     sequence();
   }

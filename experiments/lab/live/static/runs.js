@@ -151,7 +151,7 @@ ${run.invariants.filter(i => i.verdict != "pass").map(i => `<p class="small"><b>
     if (!found) throw new Error(`this run has no order ${id}`);
     const stamp = s => new Date(Date.parse(run.began) + s * 1000).toISOString().replace("Z", "000Z");
     const timeline = [["placed", found[0]], ["reserved", found[1]], [found[3] ? "failed" : "notified", found[2]]].filter(s => s[1] != null).map(([status, x]) => ({ status, at: stamp(x) }));
-    return { part: run.part, order: { order_id: id, status: timeline.at(-1).status, timeline, items: [] }, reservation: found[1] != null ? { status: "reserved", items: [], at: stamp(found[1]) } : null, notifications: found[3] || found[2] == null ? [] : [{ user_id: "", at: stamp(found[2]) }], log: [], log_note: "This file holds the times of each order; the raw files beside it hold all.",
+    return { part: run.part, partial: true, order: { order_id: id, status: timeline.at(-1).status, timeline, items: [] }, reservation: found[1] != null ? { status: "reserved", items: [], at: stamp(found[1]) } : null, notifications: found[3] || found[2] == null ? [] : [{ user_id: "", at: stamp(found[2]) }], log: [], log_note: "This file holds the times of each order; the raw files beside it hold all.",
       steps: timeline.map(s => ({ at: (Date.parse(s.at) - Date.parse(timeline[0].at)), kind: "commit", from: { placed: "order", reserved: "inventory", notified: "notification", failed: "order" }[s.status], to: "order", text: s.status })) };
   }
 

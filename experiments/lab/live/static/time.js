@@ -151,8 +151,8 @@ const Time = (() => {
       + faults.map(f => {
         const p = LETTER[f.part], i = letter.indexOf(p), x1 = X(f.since), x2 = X(f.until ?? b), end = f.until ?? b;
         if (i < 0 || end < a || f.since > b) return "";
-        const t = `${esc(f.service)} ${esc(f.what)} · ${n0(Math.max(0, end - f.since))} s`, right = x2 > W / 2;
-        return `<rect x="${x1}" y="${h * i + 2}" width="${Math.max(3, x2 - x1)}" height="${h - 5}" fill="var(--panel)"/><rect x="${x1}" y="${h * i + 2}" width="${Math.max(3, x2 - x1)}" height="${h - 5}" fill="url(#hx)" stroke="var(--${p})" stroke-width="2"/><text x="${right ? x1 - 6 : x2 + 6}" y="${h * i + .95 * r}" class="b halo" text-anchor="${right ? "end" : "start"}">${t}</text>`;
+        const t = `${esc(f.service)} ${esc(f.what)} · ${n0(Math.max(0, end - f.since))} s`, wide = t.length * .5 * r, inside = x2 + wide > W && x1 - wide < 0, right = !inside && x2 > W / 2;
+        return `<rect x="${x1}" y="${h * i + 2}" width="${Math.max(3, x2 - x1)}" height="${h - 5}" fill="var(--panel)"/><rect x="${x1}" y="${h * i + 2}" width="${Math.max(3, x2 - x1)}" height="${h - 5}" fill="url(#hx)" stroke="var(--${p})" stroke-width="2"/><text x="${inside ? Math.max(m, x1) + 8 : right ? x1 - 6 : x2 + 6}" y="${h * i + .95 * r}" class="b halo" text-anchor="${right ? "end" : "start"}">${t}</text>`;
       }).join("") + (cursor == null ? "" : `<path d="M${X(cursor)} 0V${h * letter.length}" stroke="var(--ink)" stroke-width="1.5"/>`);
   }
 
