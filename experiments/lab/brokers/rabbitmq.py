@@ -44,12 +44,29 @@ def connect(service: Service) -> "BlockingConnection":
     """Return a connection. Raises pika's AMQPError."""
     import pika
 
+    _read_any_headers()
     parameters = pika.URLParameters(service.url)
     parameters.client_properties = {"connection_name": "lab"}
     parameters.socket_timeout = parameters.stack_timeout = BUSY_SECONDS
     parameters.heartbeat = BUSY_SECONDS  # a frozen broker must not hold us for a minute
     parameters.blocked_connection_timeout = BUSY_SECONDS  # nor one that takes nothing for want of memory or disk
     return pika.BlockingConnection(parameters)
+
+
+def _read_any_headers() -> None:
+    """Let pika leave out headers that it has no value for (a time in the year 58121): else they end the connection."""
+    from pika import spec
+
+    class Properties(spec.BasicProperties):
+        def decode(self, encoded: bytes, offset: int = 0) -> "Properties":
+            try:
+                super().decode(encoded, offset)
+            except Exception:  # whatever pika meets
+                self.headers = None
+            return self
+
+    props: Any = spec.props
+    props[spec.BasicProperties.INDEX] = Properties
 
 
 @contextlib.contextmanager

@@ -4,10 +4,12 @@ import contextlib
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 
+import pika
 import pytest
 from campus.events import INVENTORY_RESERVED, ORDER_PLACED, InvalidEvent, parse
 from conftest import ROOT, free_ports
@@ -208,6 +210,23 @@ def test_an_emptied_broker_holds_nothing(queues: Service):
     for queue in (QUEUE, room):
         with pytest.raises(LabError), rabbitmq.channel(queues) as on:
             rabbitmq.ready(on, queue)
+
+
+def test_a_dead_letter_whose_headers_cannot_be_read_is_shown(queues: Service, monkeypatch):
+    """AMQP's time in milliseconds, as some programs send it, is a time in the year 58121 to pika."""
+    usual = pika.data.encode_value
+
+    def encode(out, value):
+        if value != "raw":
+            return usual(out, value)
+        out.append(b"T" + struct.pack(">Q", 1_772_000_000_000))
+        return 9
+
+    monkeypatch.setattr(pika.data, "encode_value", encode)
+    with rabbitmq.channel(queues) as on:
+        rabbitmq.publish(on, rabbitmq.dead_letters(QUEUE), [BrokerMessage(b"odd", "m1", {"sent": "raw"})])
+    [(queue, letter)] = rabbitmq.letters(queues, [QUEUE])
+    assert (queue, letter.body, letter.headers) == (QUEUE, b"odd", {})
 
 
 def test_a_broker_says_which_release_it_is(queues: Service):
