@@ -35,7 +35,7 @@ def service(port: int) -> Service:
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory) -> Iterator[Service]:
     """A private node."""
-    if not install._has_rabbitmq():
+    if install._rabbitmq_server() is None:
         pytest.skip("RabbitMQ is missing")
     folder = tmp_path_factory.mktemp("rabbitmq")
     node = service(free_ports(1)[0])
