@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lab.errors import LabError
-from lab.paths import PARTS, ROOT, STATE_DIR, relative
+from lab.paths import PARTS, RESULTS, ROOT, STATE_DIR, relative
 
 if TYPE_CHECKING:  # what takes seconds to import is imported where it is used
     from lab.simulation.explore import Exploration
@@ -25,8 +25,9 @@ BROKEN = ROOT / "experiments/broken"
 @click.option("--broken", "broken_name", metavar="NAME", help="Explore a broken version: a file of experiments/broken.")
 @click.option("--code", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
               help="Explore your own code, in the form of experiments/broken/*.py.")  # fmt: skip
+@click.option("--save", is_flag=True, help="Write to results/explore/ instead of .lab/explore/.")
 def explore(part: str, schedules: int | None, seconds: float | None, seed: int, orders: int, faults: int,
-            broken_name: str | None, code: Path | None) -> None:  # fmt: skip
+            broken_name: str | None, code: Path | None, save: bool) -> None:  # fmt: skip
     """Try thousands of schedules of orders, crashes and faults on a part's services, in memory.
 
     \b
@@ -48,7 +49,7 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
     _show(report.rows(result))
     if result.found:
         click.echo("\n".join(["", *report.story(explorer.simulation.part, result.found), ""]))
-    for path in report.write(explorer.simulation.part, result, STATE_DIR / "explore"):
+    for path in report.write(explorer.simulation.part, result, (RESULTS if save else STATE_DIR) / "explore"):
         click.echo(f"{relative(path)}")
     if result.found:
         click.echo("play it again, step by step: ./lab replay-schedule FILE.json --pause")

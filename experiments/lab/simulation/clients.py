@@ -87,7 +87,7 @@ class Clients:
             self._sim.start(self._sim.processes[name])
 
     def do_crash(self, name: str, effect: str) -> None:
-        """A process is killed at its next effect of this name, and then started again."""
+        """A process is killed at its next effect of this name, and then started again; a dead one while it starts."""
         self._arm(name, Arm("crash", effect))
 
     def do_freeze(self, name: str, effect: str, others: int, seconds: float) -> None:
@@ -100,7 +100,7 @@ class Clients:
 
     def _arm(self, name: str, arm: Arm) -> None:
         process = self._sim.processes[name]
-        if process.alive and not any(a.effect == arm.effect for a in process.arms):
+        if (process.alive or arm.kind == "crash") and not any(a.effect == arm.effect for a in process.arms):
             process.arms.append(arm)
 
     def do_disk(self, name: str, fails: bool) -> None:

@@ -33,6 +33,23 @@ def missing(result: Exploration) -> list[str]:
     return [" · ".join(point) for point in sorted(result.points - result.crashes)]
 
 
+def figures(result: Exploration) -> dict[str, Any]:
+    """Return what can be recomputed: the same seeds give the same figures, but for the time."""
+    last = result.first_seed + max(result.seeds - 1, 0)
+    return {
+        "part": result.part,
+        "file": result.file,
+        "seeds": [result.first_seed, last],
+        "schedules": result.schedules,
+        "orders": result.orders,
+        "effects": result.effects,
+        "crash_points": [" · ".join(point) for point in sorted(result.crashes)],
+        "crash_points_missing": missing(result),
+        "violations": [violation.id for violation in result.found.violations] if result.found else [],
+        "processor_seconds": round(result.seconds, 1),
+    }
+
+
 def story(part: SimulatedPart, found: Counterexample) -> list[str]:
     """Return a counterexample for the terminal."""
     return [
@@ -71,15 +88,15 @@ def page(part: SimulatedPart, result: Exploration) -> str:
 
 
 def write(part: SimulatedPart, result: Exploration, folder: Path) -> list[Path]:
-    """Write the page, and a file for `./lab replay-schedule`; return both."""
+    """Write the page, the figures, and for a violation a file for `./lab replay-schedule`; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{result.part}-{result.file}" if result.file else result.part
-    written = [folder / f"{name}.md"]
-    written[0].write_text(page(part, result))
+    files = {f"{name}.md": page(part, result), f"{name}.figures.json": json.dumps(figures(result), indent=2) + "\n"}
     if result.found:
-        written.append(folder / f"{name}.json")
-        written[1].write_text(as_json(result.found))
-    return written
+        files[f"{name}.json"] = as_json(result.found)
+    for file, text in files.items():
+        (folder / file).write_text(text)
+    return [folder / file for file in files]
 
 
 def as_json(found: Counterexample) -> str:
