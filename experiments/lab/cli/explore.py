@@ -25,9 +25,10 @@ BROKEN = ROOT / "experiments/broken"
 @click.option("--broken", "broken_name", metavar="NAME", help="Explore a broken version: a file of experiments/broken.")
 @click.option("--code", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
               help="Explore your own code, in the form of experiments/broken/*.py.")  # fmt: skip
+@click.option("--complete", is_flag=True, help="Search small spaces completely, instead of drawing schedules.")
 @click.option("--save", is_flag=True, help="Write to results/explore/ instead of .lab/explore/.")
 def explore(part: str, schedules: int | None, seconds: float | None, seed: int, orders: int, faults: int,
-            broken_name: str | None, code: Path | None, save: bool) -> None:  # fmt: skip
+            broken_name: str | None, code: Path | None, complete: bool, save: bool) -> None:  # fmt: skip
     """Try thousands of schedules of orders, crashes and faults on a part's services, in memory.
 
     \b
@@ -36,6 +37,7 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
     Exit status: 0 no promise was broken, 1 one was.
     """
     from lab.simulation import report
+    from lab.simulation.complete import search
     from lab.simulation.explore import Explorer
     from lab.simulation.schedule import Bounds
 
@@ -43,9 +45,13 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
         raise LabError("--broken and --code name two versions", "give one of them")
     file = _broken_file(broken_name) if broken_name else code
     explorer = Explorer(part, file, bounds=Bounds(orders=orders, faults=faults))
-    limit = seconds if seconds or schedules else 30.0
-    with _progress(schedules, limit) as show:
-        result = explorer.explore(seed=seed, most=schedules, seconds=limit, progress=show)
+    result, limit = explorer.result, seconds if seconds or schedules else 30.0
+    if complete:
+        for name, size in search(explorer):
+            click.echo(f"{name}: {size:,} schedules, all there are{' up to the violation' if result.found else ''}")
+    else:
+        with _progress(schedules, limit) as show:
+            explorer.explore(seed=seed, most=schedules, seconds=limit, progress=show)
     _show(report.rows(result))
     if result.found:
         click.echo("\n".join(["", *report.story(explorer.simulation.part, result.found), ""]))

@@ -90,6 +90,10 @@ class Clients:
         """A process is killed at its next effect of this name, and then started again; a dead one while it starts."""
         self._arm(name, Arm("crash", effect))
 
+    def do_crash_at(self, number: int) -> None:
+        """The process that comes to the effect of this number, counted from the beginning, is killed there."""
+        self._sim.crash_at.add(number)
+
     def do_freeze(self, name: str, effect: str, others: int, seconds: float) -> None:
         """A process stands still, all of it, while the next actions are performed."""
         self._arm(name, Arm("freeze", effect, others, seconds))

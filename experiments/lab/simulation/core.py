@@ -65,7 +65,7 @@ class Simulation:
         """Begin a run: empty databases, and every process started."""
         self.clock.begin()
         self.trace, self.clients = Trace(), Clients(self)
-        self.stack, self.remaining, self.effects = [], deque(), 0
+        self.stack, self.remaining, self.effects, self.crash_at = [], deque(), 0, set()
         self.disks.clear()
         self.code.forget()
         self.processes = {name: Process(name, service_of(name)) for name in self.part.apps}

@@ -11,6 +11,7 @@ WORDS = {
     "kill": "{0} is killed, and stays dead until it is started.",
     "start": "{0} is started, if it is dead.",
     "crash": "{0} is killed at its next {1}, and then started again.",
+    "crash_at": "The process that comes to effect no. {0} is killed there, and then started again.",
     "freeze": "{0} stands still at its next {1}: {3:g} s, and the next {2} actions happen meanwhile.",
     "hold": "One thread of {0} stands still at its next {1}: {3:g} s, and the next {2} actions happen meanwhile.",
     "disk": "The database of {0} fails: {1}.",
