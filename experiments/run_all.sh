@@ -3,7 +3,8 @@
 #
 # A full run writes to results/; with --quick the experiments are shorter, and are written under .lab/quick/.
 # The exit status is the worst verdict: 0 all pass, 1 one failed, 2 one is unknown.
-# An experiment that does not pass does not stop the others. Ctrl-C stops everything.
+# An experiment that does not pass does not stop the others. Without RabbitMQ or Kafka, the experiments of the other parts
+# are run. Ctrl-C stops everything.
 #
 # Takes: 16 minutes (each part about 5); --quick 5 minutes
 # Usage: experiments/run_all.sh [--quick]
@@ -34,6 +35,13 @@ bash "$root/lab" --version >/dev/null # prepares everything on first use
 export LAB_KEEP_BROKERS=1
 trap 'env -u LAB_KEEP_BROKERS bash "$root/lab" down >/dev/null 2>&1 || true' EXIT
 scripts=("$here"/[abc][0-9]_*.sh)
+lacking=' ' # the parts for which this machine has no broker: their experiments are not run
+for part in sync-rest async-rabbitmq streaming-kafka; do
+  if ! found=$(bash "$root/lab" doctor "$part"); then
+    lacking+="$part "
+    printf '%s cannot run here, so its experiments are unknown:\n%s\n' "$part" "$(grep -A 1 '^✘' <<<"$found")"
+  fi
+done
 left=0
 for script in "${scripts[@]}"; do left=$((left + $(seconds_of "$script"))); done
 home=$root/results
@@ -46,6 +54,11 @@ for script in "${scripts[@]}"; do
   n=$((n + 1))
   name=$(basename "$script" .sh)
   printf '\n=== %d of %d: %s, about %d s left in all\n' "$n" "${#scripts[@]}" "$name" "$left"
+  if [[ $lacking == *" $(part_of "$script") "* ]]; then
+    folders+=("$root/.lab/not-run/$name")
+    left=$((left - $(seconds_of "$script")))
+    continue
+  fi
   folder=$home/$(part_of "$script")/$name
   stamp=$(date +%s)
   status=0

