@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, NotRequired
 
-import uuid_utils
 from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from campus import jsons
+from campus.ids import event_id_of
 from campus.orders import RESERVED, Order, utc_now
 from campus.schemas import MAX_LINES, Name, Schema, StoredQuantity, errors_of
 
 ORDER_PLACED, NOTIFICATION_SENT = "OrderPlaced", "NotificationSent"
 INVENTORY_RESERVED, INVENTORY_FAILED = "InventoryReserved", "InventoryFailed"
 SCHEMA_VERSION = 1
-_NAMESPACE = uuid_utils.UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
 Instant = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$")]
 
@@ -164,7 +163,7 @@ def new_event(
 
     Its id follows from the order and the type (a UUIDv5, RFC 9562): emitted again, it is recognised as the same event.
     """
-    event_id = str(uuid_utils.uuid5(_NAMESPACE, f"{order_id}/{event_type}"))
+    event_id = event_id_of(order_id, event_type)
     return Event(event_type, order_id, data, at or utc_now(), event_id, request_id)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from campus import clock
+from campus.ids import new_order_id
 
 MENU = ("burger", "fries", "pizza", "salad", "sandwich", "soda", "sushi", "taco")
 
@@ -87,11 +88,6 @@ def drawn(count: int, seed: int) -> Iterator[tuple[str, list[Item]]]:
     skus, quantities = chance.choices(MENU, k=count), chance.choices((1, 2, 3), k=count)
     for n in range(count):
         yield f"bulk-{seed}-{n:06d}", [{"sku": skus[n], "qty": quantities[n]}]
-
-
-def new_order_id() -> str:
-    """Return a UUIDv7 (RFC 9562): unique, and later ids sort after earlier ones."""
-    return clock.sortable_id()
 
 
 def utc_now() -> str:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from gunicorn.http import errors
 
-from campus import clock
+from campus import ids
 from campus.partial_request import BODY_SECONDS, HEAD_SECONDS, PartialRequest
 from campus.problems import Problem
 
@@ -41,7 +41,7 @@ def failed(request: PartialRequest, error: BaseException) -> bytes:
 
 def _answer(request: PartialRequest, status: int, detail: str) -> bytes:
     given = _REQUEST_ID.search(bytes(request.data))
-    request_id = given[1].decode() if given else clock.random_id()
+    request_id = given[1].decode() if given else ids.new_request_id()
     log.warning("request refused", extra={"fields": {"request_id": request_id, "status": status, "why": detail}})
     kind = HTTPStatus(status).phrase.lower().replace(" ", "-")
     return Problem(status, kind, detail).as_response(request_id=request_id)

@@ -20,7 +20,7 @@ from gunicorn.http.errors import ParseException
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from werkzeug.exceptions import HTTPException
 
-from campus import clock, documents, jsons, logs, trace
+from campus import clock, documents, ids, jsons, logs, trace
 from campus.bodies import json_body as json_body  # beside what else a view needs
 from campus.configure import add_configure
 from campus.database import CommitUnknown, DatabaseDown
@@ -140,7 +140,7 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
     def begin() -> None:
         g.began = clock.monotonic()
         given = request.environ.get("HTTP_X_REQUEST_ID", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else clock.random_id()
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else ids.new_request_id()
         if "\0" in request.path or b"%00" in request.query_string:  # PostgreSQL knows no such text
             raise bad_request([{"field": "(address)", "why": "must not contain NUL"}])
         check_origin()

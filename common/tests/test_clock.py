@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from campus import clock
 from campus.faults import ANSWERING, Faults
+from campus.ids import new_order_id
 from campus.loop import Loop
-from campus.orders import new_order_id, utc_now
+from campus.orders import utc_now
 
 ROOT = Path(__file__).resolve().parents[2]
 # These deal with the operating system itself: sockets, files, threads.
@@ -92,4 +93,4 @@ def test_services_take_time_and_ids_from_nowhere_else():
     folders = ["common/campus", "sync-rest", "async-rabbitmq", "streaming-kafka"]
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py") if "tests" not in path.parts]
     direct = {path.stem for path in files if imports(path) & {"time", "uuid", "uuid_utils"}}
-    assert direct - WITH_REAL_TIME == {"events"}  # the name-based ids of results: the same every time
+    assert direct - WITH_REAL_TIME == {"ids"}  # the name-based ids of events: the same every time

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from campus.ids import new_order_id
 from campus.orders import (
     FAILED,
     FINAL,
@@ -15,7 +16,6 @@ from campus.orders import (
     IllegalTransition,
     Order,
     add_up,
-    new_order_id,
     utc_now,
 )
 from hypothesis import given

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from campus import notifications, order_store, outbox, stock
 from campus.database import Database
-from campus.orders import FAILED, Order, new_order_id
+from campus.ids import new_order_id
+from campus.orders import FAILED, Order
 from campus.problems import Problem
 from campus.transaction import Transaction
 

@@ -1,7 +1,8 @@
 """A retry without idempotency: what is not answered in time is asked for again, as if it had never been asked."""
 
 from campus import stock
-from campus.orders import FAILED, RESERVED, UNKNOWN, Order, new_order_id
+from campus.ids import new_order_id
+from campus.orders import FAILED, RESERVED, UNKNOWN, Order
 from campus.service_client import ConnectFailed, OutcomeUnknown
 from order_service.app import create_app
 from order_service.saga import ASK, REFUSALS, RELEASE, OrderSaga

@@ -21,11 +21,12 @@ from pathlib import Path
 
 from lab import promises
 from lab.errors import LabError
+from lab.report import handin
 from lab.report import index as results_index
+from lab.report.pages import section
 
 BLOCK = re.compile(r"^<!-- quote: ([^#\n]+)#([^\n]+) -->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
 BEGINNING = re.compile(r"^<!-- quote:", re.MULTILINE)
-HEADING = re.compile(r"(#+) (.*)")
 LINK = re.compile(r"```.*?```|`[^`\n]+`|(\]\()([^)\s]+)", re.DOTALL)  # what is in code is none
 ELSEWHERE = re.compile(r"[a-z]+:|/")
 STEP = "— "
@@ -64,34 +65,12 @@ def _block(block: Block, page: Path, root: Path) -> str:
     except OSError:
         raise LabError(f"{page.relative_to(root)} quotes {block.source}, which does not exist") from None
     try:
-        body = _section(lines, block.place) if source.suffix == ".md" else _steps(lines, block.place)
+        body = section(lines, block.place) if source.suffix == ".md" else _steps(lines, block.place)
     except LookupError as error:
         raise LabError(f"{page.relative_to(root)} quotes {block}, and {block.source} has {error.args[0]}") from None
     if source.suffix == ".md":
         body = _links_from(page, source, body)
     return f"<!-- quote: {block} -->\n\n{body}\n\n<!-- end -->"
-
-
-def _section(lines: list[str], title: str) -> str:
-    """Return what stands below a heading, up to the next of its level or above."""
-    headings = list(_headings(lines))
-    found = next((h for h in headings if h[2] == title), None)
-    if found is None:
-        raise LookupError(f"no heading `{title}`")
-    first, level, _ = found
-    last = next((n for n, other, _ in headings if n > first and other <= level), len(lines))
-    return "\n".join(lines[first + 1 : last]).strip("\n")
-
-
-def _headings(lines: list[str]) -> Iterator[tuple[int, int, str]]:
-    """Yield line number, level and title of each heading; what is in a fence is none."""
-    fenced = False
-    for n, line in enumerate(lines):
-        if line.startswith("```"):
-            fenced = not fenced
-        found = HEADING.fullmatch(line)
-        if found and not fenced:
-            yield n, len(found[1]), found[2].strip()
 
 
 def _steps(lines: list[str], place: str) -> str:
@@ -132,6 +111,9 @@ def differences(root: Path) -> Iterator[tuple[Path, str, str]]:
     made = results_index.write(index.parent)
     if not index.exists() or index.read_text() != made:
         yield index, made, "the index of all runs"
+    page, made = index.with_name(handin.NAME), handin.write(index.parent)
+    if not page.exists() or page.read_text() != made:
+        yield page, made, "the hand-in page"
     for page in pages(root):
         text = page.read_text()
         made = promises.filled(filled(text, page, root), page, root)

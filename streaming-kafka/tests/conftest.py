@@ -15,7 +15,8 @@ from campus import stock
 from campus.database import Database
 from campus.events import INVENTORY_RESERVED, ORDER_PLACED, Event, new_event
 from campus.faults import CONSUMING, Faults
-from campus.orders import IllegalTransition, new_order_id
+from campus.ids import new_order_id
+from campus.orders import IllegalTransition
 from campus.retry import WorkItem
 from node import Node
 from prometheus_client import CollectorRegistry

@@ -17,8 +17,8 @@ from broker import topics
 from broker.transactional_consumer import TransactionalConsumer
 from campus.events import INVENTORY_RESERVED, ORDER_PLACED, new_event
 from campus.faults import Faults
+from campus.ids import new_order_id
 from campus.loop import Loop
-from campus.orders import new_order_id
 from conftest import DATA
 from flask.testing import FlaskClient
 from node import Node

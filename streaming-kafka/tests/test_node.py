@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from broker import clients, topics
-from campus.orders import new_order_id
+from campus.ids import new_order_id
 from conftest import placed
 from kafka.errors import KafkaError
 from node import Node

@@ -13,7 +13,7 @@ import pytest
 from broker import topics
 from broker.producer import DELIVERY_SECONDS, BrokerDown, Producer
 from campus.events import Event, partition_of
-from campus.orders import new_order_id
+from campus.ids import new_order_id
 from confluent_kafka import Producer as Librdkafka
 from conftest import placed
 from testing import MARGIN, wait_until

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import urllib3
 from broker import topics
-from campus.orders import new_order_id
+from campus.ids import new_order_id
 from conftest import placed
 from testing import Service, wait_until
 

@@ -19,8 +19,9 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import requests
 from campus import notifications, order_store, stock
 from campus.database import Database
+from campus.ids import new_order_id
 from campus.order_store import PendingStep
-from campus.orders import NOTIFIED, RESERVED, Order, new_order_id
+from campus.orders import NOTIFIED, RESERVED, Order
 from campus.schemas import read_order
 from campus.service_client import ServiceClient
 from flask import Flask, request

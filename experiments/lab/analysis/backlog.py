@@ -41,6 +41,10 @@ class Backlog:
         place = bisect_left(self._done, since)
         return self._done[place] if place < len(self._done) else None
 
+    def finished(self) -> float | None:
+        """Return when the last order was dealt with."""
+        return self._done[-1] if self._done else None
+
     def drained(self, since: float) -> float | None:
         """Return when, at or after `since`, no order waited for the first time."""
         place = bisect_left(self._done, since)

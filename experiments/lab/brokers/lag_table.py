@@ -18,8 +18,8 @@ from lab.errors import LabError
 BETWEEN_SECONDS, WATCH_SECONDS = 1.0, 2.0
 TABLE = ("group", "topic", "partition", "current-offset", "log-end-offset", "lag", "consumer-id", "host", "client-id",
          "lag-seconds", "state")  # fmt: skip
-NOTED_AS = {"current-offset": "current", "log-end-offset": "end", "lag-seconds": "lag_seconds", "client-id": "client"}
-UNNOTED = ("consumer-id", "host")
+NOTED_AS = {"current-offset": "current", "log-end-offset": "end", "lag-seconds": "lag_seconds", "client-id": "client",
+            "consumer-id": "consumer"}  # fmt: skip
 NUMBERS = ("partition", "current-offset", "log-end-offset", "lag", "lag-seconds")
 Row = dict[str, Any]
 
@@ -89,5 +89,5 @@ def _row(place: Place, now: float, how: str) -> Row:
 
 def noted(row: Row) -> Row:
     """Return a row as the history of a run keeps it."""
-    known = {name: None if value == "-" else value for name, value in row.items() if name not in UNNOTED}
+    known = {name: None if value == "-" else value for name, value in row.items()}
     return {NOTED_AS.get(name, name): value for name, value in known.items()}

@@ -111,6 +111,16 @@ class Load(View):
         return min(op.ended for op in self._good() if op.sent >= since and op.ended)
 
     @figure
+    def last_refused(self) -> float:
+        """Return when the last order that was certainly not accepted was answered."""
+        return max(op.ended for op in self._operations() if op.result == "fail" and op.ended)
+
+    @figure
+    def refused_after(self, since: float) -> int:
+        """Return how many of the orders that were sent at or after `since` were certainly not accepted."""
+        return sum(op.result == "fail" and op.sent >= since for op in self._operations())
+
+    @figure
     def last_notified(self, before: float) -> float:
         """Return when the last of the orders that were sent before that moment was notified."""
         orders = self._orders()
@@ -179,6 +189,11 @@ class Backlog(View):
     def resumed(self, since: float) -> float | None:
         """Return when the first order at or after `since` was dealt with."""
         return self._waiting.resumed(since)
+
+    @figure
+    def finished(self) -> float | None:
+        """Return when the last order was dealt with; unlike `drained`, no moment in between counts."""
+        return self._waiting.finished()
 
     @figure
     def drained(self, since: float) -> float | None:

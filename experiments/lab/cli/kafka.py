@@ -28,14 +28,17 @@ ANALYTICS = "analytics"
 @click.argument("group", required=False)
 @click.option("--watch", is_flag=True, help="Print the table every 2 s, until Ctrl-C.")
 @click.option("--csv", "as_csv", is_flag=True, help="Comma-separated lines, for a program.")
+@click.option("--when-begins", metavar="LOAD", help="Wait until this load begins (for experiment scripts).")
 @click.option("--note", "note_as", metavar="NAME", help="Record it in the history of the run (for experiment scripts).")
-def lag(group: str | None, watch: bool, as_csv: bool, note_as: str | None) -> None:
+def lag(group: str | None, watch: bool, as_csv: bool, note_as: str | None, when_begins: str | None) -> None:
     """Show how far behind the consumer groups are, or GROUP alone (Kafka)."""
     recorder = RunRecorder.required() if note_as else None
     show = _csv_printer() if as_csv else _print_table
     if wrong := kafka_log.fault(lifecycle.choose().logs(_kafka(), 500)):
         click.echo(wrong, err=True)
     with contextlib.closing(Groups(_kafka())) as groups:
+        if when_begins:
+            RunRecorder.required().begun(when_begins)
         for shown in lag_table.tables(groups, group, watch=watch):
             show(shown)
             if recorder:

@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from lab.comparison.runs import MODELS, ComparedRun
-from lab.report.plot import FAULT
+from lab.report.colours import FAULT
 from lab.report.svg import STYLE, as_svg
 
 # Of Okabe and Ito: also apart for the colour-blind, and in print by their brightness.

@@ -1,15 +1,13 @@
-"""The picture of a run: latency over time, replies per second, latency by quantile; disturbed times are shaded.
+"""The picture of a run: its loads, latency over time, replies per second, what waited, latency by quantile.
 
 The same raw files give the same bytes: no date, fixed ids, text as text. Of what lies too close to be told apart only
 the outline is drawn: dots that touch become one stroke, and of a curve the highest and lowest value of each column.
+Where nothing could be known, a curve has a gap.
 """
 
-import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 
@@ -17,77 +15,105 @@ matplotlib.use("svg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path as MplPath
+from matplotlib.figure import Figure
 
 from lab.analysis import lag, latency
 from lab.analysis.lag import LagSeries
-from lab.history.model import Operation, Run
-from lab.report.series import Row, outline
+from lab.history.model import Run
+from lab.report import colours, curves, marks
+from lab.report.series import Row
 from lab.report.svg import STYLE, as_svg
 
-COLOURS = {"ok": "#2b7a4b", "fail": "#c8502d", "info": "#7d4bb0", "notified": "#2a6fb0", "waiting": "#555555"}
 LABELS = {
     "ok": "done (2xx)",
     "fail": "refused (409, 502, 503, no connection)",
     "info": "outcome unknown (500, 504, no reply)",
 }
 ACCEPTED = {"ok": "accepted (202)"}
-FAULT = "#f0c24b"
-CROWDED, MAX_LETTERS = 6, 26  # more disturbances than that, and their names must be short
 WIDE = 100  # letters of a legend that fit into one line
-LOADS = ("#2a6fb0", "#c8502d", "#2b7a4b", "#7d4bb0", "#b08a2a", "#3aa0a0", "#a03a6b", "#555555") * 4
 MAX_BYTES = 60_000
 COLUMNS = (400, 320, 250, 190, 140, 100)  # the first with which the picture is small enough; 400 are 1.4 points wide
-ROWS_A_DECADE, TOUCHING = 30, 2  # dots that are two rows apart touch: 1.6 points or less
-HEIGHT = 300  # half points of a panel
-QUANTILES = [n / 100 for n in range(1, 100)] + [0.995, 0.999]
+UNSEEN_SECONDS = 6.0  # the sampler notes each lag at least every 5 s: without a sample for longer, it was not known
 
 
-def draw(run: Run, path: Path) -> None:
+def draw(run: Run, path: Path, predictions: list[marks.Prediction]) -> None:
     """Write the picture of a run as SVG, of at most 60 KB unless even the coarsest is larger."""
-    pictures = (_picture(run, columns) for columns in COLUMNS)
+    pictures = (_picture(run, columns, predictions) for columns in COLUMNS)
     found = next((svg for svg in pictures if len(svg) <= MAX_BYTES), b"")
-    path.write_bytes(found or _picture(run, COLUMNS[-1]))
+    path.write_bytes(found or _picture(run, COLUMNS[-1], predictions))
 
 
-def _picture(run: Run, columns: int) -> bytes:
-    panels: dict[str, Callable[[Axes], None]] = {
-        "Latency of each order, at the time when it was meant to be sent": lambda axes: _latency(axes, run, columns),
-        "Replies per second, orders notified, and orders waiting for a reply": lambda axes: _replies(
-            axes, run, columns
-        ),
-    }
-    if depths := latency.depths(run):
-        seen = dict.fromkeys(name for row in depths for name in row if name != "at")
-        names = {name: name for name in seen if any(row.get(name) for row in depths)}
-        panels["Messages waiting in the queues and the outbox; dashed: orders, by their timelines"] = lambda axes: (
-            _waiting(axes, run, columns, depths, names, "messages, orders")
-        )
-    if lags := lag.rows(run):
-        groups = {group: group.removesuffix("-group") for group in lag.groups(run)}
-        panels["Lag of each group: records that it has not read yet"] = lambda axes: _waiting(
-            axes, run, columns, lags, groups, "records"
-        )
-        of = LagSeries(run, "inventory-consumer-group")
-        partitions = {lag.name_of(of.group, partition): f"partition {partition[1]}" for partition in of.partitions}
-        panels["Lag of inventory, by partition of order-events"] = lambda axes: _waiting(
-            axes, run, columns, lags, partitions, "records"
-        )
+def _picture(run: Run, columns: int, judged: list[marks.Prediction]) -> bytes:
+    last = _end(run)
+    predicted = marks.Predictions(run, judged, last)
+    panels = list(_panels(run, columns, predicted))
     with plt.rc_context(STYLE):
-        picture, places = plt.subplots(len(panels) + 1, 1, figsize=(9, 3.5 * (len(panels) + 1)))
-        last = _end(run)
-        for (title, panel), axes in zip(panels.items(), places, strict=False):
+        picture, strip, places = _places(len(panels) + 1, marks.rows(run, last * 1.02))
+        marks.strip(strip, run, last * 1.02)
+        for (title, panel), axes in zip(panels, places, strict=False):
             panel(axes)
             axes.set_title(title, loc="left", fontsize=9)
             axes.set_xlim(0, last * 1.02)
             axes.set_xlabel("seconds since the run began")
-            _shade(axes, run, last)
+            for phase in run.phases:
+                axes.axvline(phase["at"], color=colours.NOTE, lw=0.5, alpha=0.4, zorder=0)
+            marks.shade(axes, run, last)
             _legend(axes)
-        _by_quantile(places[-1], run)
-        picture.suptitle(run.head["title"], fontsize=11)
-        picture.subplots_adjust(left=0.09, right=0.98, top=0.93, bottom=0.08, hspace=0.5)
+        _by_quantile(places[-1], run, predicted)
+        picture.suptitle(run.head["title"], fontsize=11, y=1 - 0.12 / picture.get_figheight(), va="top")
         return as_svg(picture)
+
+
+def _places(panels: int, rows: int) -> tuple[Figure, Axes, list[Axes]]:
+    """Return a picture with a strip of so many rows at its top and panels below it, in inches from above."""
+    top, row, panel, below = 0.75, 0.16, 2.3, 1.1
+    height = top + rows * row + panels * (panel + below) + 0.45
+    picture = plt.figure(figsize=(9, height))
+
+    def place(from_top: float, tall: float) -> Axes:
+        return picture.add_axes((0.09, 1 - (from_top + tall) / height, 0.89, tall / height))
+
+    first = top + rows * row + 0.4
+    return picture, place(top, rows * row), [place(first + n * (panel + below), panel) for n in range(panels)]
+
+
+def _panels(run: Run, columns: int, predicted: marks.Predictions) -> Iterable[tuple[str, Callable[[Axes], None]]]:
+    """Yield the title of each panel over time, and how it is drawn."""
+    yield (
+        "Latency of each order, at the time when it was meant to be sent",
+        lambda axes: _latency(axes, run, columns, predicted),
+    )
+    yield (
+        "Replies per second, orders notified, and orders waiting for a reply",
+        lambda axes: _replies(axes, run, columns, predicted),
+    )
+    if depths := latency.depths(run):
+        seen = dict.fromkeys(name for row in depths for name in row if name != "at")
+        names = {name: name for name in seen if any(row.get(name) for row in depths)}
+        yield (
+            "Messages waiting in the queues and the outbox; dashed: orders, by their timelines",
+            lambda axes: _waiting(axes, run, columns, depths, names, "messages, orders", predicted.on_waiting),
+        )
+    if lags := _with_gaps(run, lag.rows(run)):
+        groups = {group: group.removesuffix("-group") for group in lag.groups(run)}
+        of = LagSeries(run, "inventory-consumer-group")
+        partitions = {lag.name_of(of.group, partition): "" for partition in of.partitions}
+        partitions |= {name: f"each of {len(partitions)} partitions" for name in list(partitions)[:1]}
+        yield (
+            "Lag of each group: records that it has not read yet",
+            lambda axes: _waiting(axes, run, columns, lags, groups, "records", predicted.on_lag),
+        )
+        yield (
+            "Lag of inventory, a line for each partition of order-events",
+            lambda axes: _waiting(axes, run, columns, lags, partitions, "records"),
+        )
+
+
+def _with_gaps(run: Run, rows: list[Row]) -> list[Row]:
+    """Return the samples with an empty one where nothing was known: the broker was away, or nothing was sampled."""
+    away = [w.since for w in run.windows if w.service == "kafka" and marks.is_fault(w)]
+    gaps = [row["at"] + UNSEEN_SECONDS for row, after in pairwise(rows) if after["at"] - row["at"] > UNSEEN_SECONDS]
+    return sorted([*rows, *({"at": at} for at in (*away, *gaps) if rows)], key=lambda row: row["at"])
 
 
 def _end(run: Run) -> float:
@@ -102,114 +128,87 @@ def _labels(run: Run) -> dict[str, str]:
     return LABELS | (ACCEPTED if run.asynchronous else {})
 
 
-def _latency(axes: Axes, run: Run, columns: int) -> None:
-    width = _end(run) / columns
+def _linear(run: Run) -> bool:
+    """Return whether latency follows a delay, or a freeze that clients wait for: a line on a linear axis only."""
+    return any("delay" in w.what or (w.what == "frozen" and not run.asynchronous) for w in run.windows)
+
+
+def _latency(axes: Axes, run: Run, columns: int, predicted: marks.Predictions) -> None:
+    width, linear = _end(run) / columns, _linear(run)
+    groups = []
     if run.asynchronous:
-        _dots(axes, latency.completions(run, run.operations), width, COLOURS["notified"], "notified")
+        groups.append((latency.completions(run, run.operations), colours.NOTIFIED, "notified"))
     for result in ("ok", "fail", "info"):
         found = [(op, latency.latency(op)) for op in run.operations if op.result == result]
-        _dots(axes, found, width, COLOURS[result], _labels(run)[result])
-    axes.set_yscale("log")
-    axes.set_ylim(top=axes.get_ylim()[1] * (20 if run.windows else 1))  # room for the names of the faults
-    axes.set_ylabel("seconds (log)")
+        groups.append((found, colours.RESULT[result], _labels(run)[result]))
+    highest = max((took for found, _, _ in groups for _, took in found), default=1.0)
+    for found, colour, label in groups:
+        curves.dots(axes, found, width, colour, label, highest / curves.LINEAR_ROWS if linear else 0.0)
+    predicted.on_latency(axes)
+    if linear:
+        axes.set_ylim(0, axes.dataLim.y1 * (1.35 if run.windows else 1.05))  # room for the names of the faults
+    else:
+        axes.set_yscale("log")
+        axes.set_ylim(top=axes.get_ylim()[1] * (20 if run.windows else 1))
+    axes.set_ylabel("seconds" if linear else "seconds (log)")
 
 
-def _dots(axes: Axes, found: Iterable[tuple[Operation, float]], width: float, colour: str, label: str) -> None:
-    """Draw each latency as a dot at the time of its order; dots one above the other that touch are one stroke."""
-    columns: dict[int, set[int]] = defaultdict(set)
-    for op, took in found:
-        columns[round(op.intended / width)].add(round(ROWS_A_DECADE * math.log10(max(took, 1e-4))))
-    ends = [
-        (column * width, 10 ** (end / ROWS_A_DECADE))
-        for column, rows in sorted(columns.items())
-        for stroke in strokes(sorted(rows))
-        for end in stroke
-    ]
-    if ends:
-        shape = MplPath(ends, [MplPath.MOVETO, MplPath.LINETO] * (len(ends) // 2))
-        axes.add_patch(PathPatch(shape, fill=False, lw=2.2, edgecolor=colour, capstyle="round", zorder=2))
-        axes.plot([], [], ".", ms=3, color=colour, label=label)
-
-
-def strokes(rows: list[int]) -> list[tuple[int, int]]:
-    """Return the first and the last row of each stretch of dots that touch."""
-    ends = [-1, *(n for n, (one, other) in enumerate(pairwise(rows)) if other > one + TOUCHING), len(rows) - 1]
-    return [(rows[before + 1], rows[end]) for before, end in pairwise(ends)]
-
-
-def _replies(axes: Axes, run: Run, columns: int) -> None:
+def _replies(axes: Axes, run: Run, columns: int, predicted: marks.Predictions) -> None:
     rows = latency.per_second(run)
     for result in ("ok", "fail", "info"):
         if any(row[result] for row in rows):
-            _steps(axes, rows, result, columns, color=COLOURS[result], label=_labels(run)[result])
-    _steps(axes, rows, "notified", columns, ls=":", color=COLOURS["notified"], label="notified")
+            curves.steps(axes, rows, result, columns, color=colours.RESULT[result], label=_labels(run)[result])
+    curves.steps(axes, rows, "notified", columns, ls=":", color=colours.NOTIFIED, label="notified")
     label = "waiting at the second's end"
-    _steps(axes, rows, "waiting", columns, lw=0.8, color=COLOURS["waiting"], label=label)
+    curves.steps(axes, rows, "waiting", columns, lw=0.8, color=colours.WAITING, label=label)
+    predicted.on_replies(axes)
     axes.set_yscale("symlog", linthresh=10)
     axes.set_ylim(0, axes.get_ylim()[1] * (8 if run.windows else 1))
     axes.set_ylabel("orders (log above 10)")
 
 
-def _waiting(axes: Axes, run: Run, columns: int, rows: list[Row], labels: dict[str, str], unit: str) -> None:
-    for (name, label), colour in zip(labels.items(), LOADS, strict=False):
-        style = "--" if name.startswith("orders ") else "-"
-        _steps(axes, rows, name, columns, lw=1.3, ls=style, color=colour, label=label)
+def _waiting(
+    axes: Axes,
+    run: Run,
+    columns: int,
+    rows: list[Row],
+    labels: dict[str, str],
+    unit: str,
+    predict: Callable[[Axes], None] = lambda axes: None,
+) -> None:
+    for name, label in labels.items():
+        style = "--" if name.startswith("orders ") else ":" if name.endswith(".dlq") else "-"
+        style = "-." if name == "outbox" else style
+        colour = colours.of_reader(name)
+        curves.steps(axes, rows, name, columns, lw=1.3, ls=style, color=colour, label=label or None)
+    predict(axes)
     axes.set_ylim(0, max(10, axes.get_ylim()[1] * (1.3 if run.windows else 1.1)))
     axes.set_ylabel(unit)
 
 
-def _steps(axes: Axes, rows: Sequence[Row], name: str, columns: int, **style: Any) -> None:
-    """Draw one column of a table over time, without steps too small to be seen; a gap where it is not known."""
-    by_second = any("second" in row for row in rows)  # on a scale that shows small steps, too
-    unseen = 0 if by_second else max((row.get(name, 0) for row in rows), default=0) / HEIGHT
-    drawn: list[tuple[float, float]] = []
-    for row in [*outline(rows[:-1], [name], columns), *rows[-1:]]:
-        value = row.get(name, math.nan)
-        if not drawn or row is rows[-1] or not abs(value - drawn[-1][1]) <= unseen:
-            drawn.append((row.get("at", row.get("second")), value))
-    if drawn:
-        drawn.append((drawn[-1][0] + by_second, drawn[-1][1]))
-        axes.step(*zip(*drawn, strict=True), where="post", **style)
-
-
-def _by_quantile(axes: Axes, run: Run) -> None:
-    title = f"Latency of the orders that were {latency.word_for_ok(run)}, by quantile"
+def _by_quantile(axes: Axes, run: Run, predicted: marks.Predictions) -> None:
+    word = latency.word_for_ok(run)
     dashed = "; dashed: until they were notified" if run.asynchronous else ""
-    axes.set_title(title + dashed, loc="left", fontsize=9)
-    names = [name for name in latency.of_phases(run) if name != "warm"]
-    for name, colour in zip(names, LOADS, strict=False):
+    axes.set_title(f"Latency of the orders that were {word}, by quantile{dashed}", loc="left", fontsize=9)
+    for name, marker in marks.markers(run).items():
         operations = [op for op in run.operations if op.phase == name]
-        _quantiles(axes, [latency.latency(op) for op in operations if op.result == "ok"], "-", colour, name)
-        if run.asynchronous:
-            _quantiles(axes, [took for _, took in latency.completions(run, operations)], "--", colour, None)
-    axes.set_yscale("log")
-    axes.set_ylabel("seconds (log)")
+        if name != "warm":
+            done = [latency.latency(op) for op in operations if op.result == "ok"]
+            curves.quantiles(axes, done, "-", colours.DONE, marker, name)
+        if name != "warm" and run.asynchronous:
+            done = [took for _, took in latency.completions(run, operations)]
+            curves.quantiles(axes, done, "--", colours.NOTIFIED, marker, None)
+    predicted.by_quantile(axes)
+    if not _linear(run):
+        axes.set_yscale("log")
+    axes.set_ylabel("seconds" if _linear(run) else "seconds (log)")
     axes.set_xlabel("% of the orders within")
-    axes.set_xlim(0, 100)
+    axes.set_xlim(0, 101)
     _legend(axes)
-
-
-def _quantiles(axes: Axes, found: list[float], style: str, colour: str, label: str | None) -> None:
-    if found:
-        values: list[Any] = latency.Latencies(found).quantiles(QUANTILES)  # none is None, as something was found
-        axes.plot([100 * q for q in QUANTILES], values, style, color=colour, label=label)
-
-
-def _shade(axes: Axes, run: Run, last: float) -> None:
-    crowded = len(run.windows) > CROWDED
-    rows, apart = (5, 0.05) if crowded else (3, 0.07)
-    for n, window in enumerate(run.windows):
-        axes.axvspan(window.since, last if window.until is None else window.until, color=FAULT, alpha=0.3, lw=0)
-        text = f"{window.service}: {window.what}"
-        if crowded and len(text) > MAX_LETTERS:
-            text = f"{text[: MAX_LETTERS - 1]}…"
-        place = (window.since, 1.0 - apart * (n % rows))
-        axes.annotate(text, place, xycoords=("data", "axes fraction"), fontsize=6.5, va="top", xytext=(2, -2),
-                      textcoords="offset points")  # fmt: skip
 
 
 def _legend(axes: Axes) -> None:
     labels = axes.get_legend_handles_labels()[1]
     if labels:
-        columns = 5 if sum(map(len, labels)) <= WIDE else 4
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.17), ncols=columns, fontsize=7.5, borderaxespad=0.6)
+        columns = 5 if sum(map(len, labels)) <= WIDE else 3
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=columns, fontsize=7.5, borderaxespad=0.6)

@@ -13,7 +13,7 @@ from lab.analysis import latency, validity
 from lab.checker import predictions
 from lab.checker.invariants import check
 from lab.history.model import Run, read
-from lab.report import chaos, plot, sections, series
+from lab.report import chaos, extracts, plot, sections, series
 from lab.report.format import as_csv, as_json, page
 from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
@@ -25,7 +25,7 @@ Summary = dict[str, Any]
 def make(folder: Path) -> dict[str, Any]:
     """Write the report of a run beside its raw files and return its summary. Raises LabError."""
     made = files(read(folder))
-    for name in (PLOT, *(f"{name}.csv" for name in series.TABLES)):
+    for name in (PLOT, *extracts.NAMES, *(f"{name}.csv" for name in series.TABLES)):
         (folder / name).unlink(missing_ok=True)
     for name, content in made.items():
         (folder / name).write_bytes(content)
@@ -42,28 +42,29 @@ def files(run: Run, summary: Summary | None = None, *, digest: str | None = None
     made = {"report.md": write_report(run, summary).encode()}
     if _plotted(run, summary):
         if digest is None:
-            made[PLOT] = drawn(run)
+            made[PLOT] = drawn(run, summary)
             digest = digest_of(made[PLOT])
         summary |= {"plot_sha256": digest} if digest else {}
     made["summary.json"] = as_json(summary).encode()
     return made | (tabled(run) if _tabled(run) else {})
 
 
-def drawn(run: Run) -> bytes:
-    """Return the plot of a run."""
+def drawn(run: Run, summary: Summary) -> bytes:
+    """Return the plot of a run, with the predictions of its summary."""
     with tempfile.TemporaryDirectory() as folder:
-        plot.draw(run, path := Path(folder) / PLOT)
+        plot.draw(run, path := Path(folder) / PLOT, summary["predictions"])
         return path.read_bytes()
 
 
 def tabled(run: Run) -> dict[str, bytes]:
-    """Return the series of a run, as CSV."""
-    return {f"{name}.csv": as_csv(rows).encode() for name, rows in series.tables(run).items()}
+    """Return the series of a run, as CSV, and its lag tables and metrics."""
+    tables = {f"{name}.csv": as_csv(rows).encode() for name, rows in series.tables(run).items()}
+    return tables | {name: text.encode() for name, text in extracts.files(run).items()}
 
 
 def draw(run: Run, folder: Path) -> None:
     """Write the plot of a run and its series, even where its report is kept without them."""
-    for name, content in ({PLOT: drawn(run)} | tabled(run)).items():
+    for name, content in ({PLOT: drawn(run, summarise(run))} | tabled(run)).items():
         (folder / name).write_bytes(content)
 
 
@@ -131,6 +132,7 @@ def write_report(run: Run, summary: dict[str, Any]) -> str:
         sections=sections,
         scheduled=chaos.scheduled(run),
         series=series.names(run),
+        extracts=list(extracts.files(run)),
         plotted=_plotted(run, summary),
         tabled=_tabled(run),
     )

@@ -72,6 +72,9 @@ def measured() -> Raw:
         ("run.fault('inventory', 'jitter').value", 0.5),
         ("run.load('a').first_ok(0)", 1.1),
         ("run.load('b').first_ok(5)", 12.0),
+        ("run.load('a').last_refused()", 5.001),
+        ("run.load('a').refused_after(2.5)", 1),
+        ("run.backlog('inventory').finished()", 10.2),
         ("run.load('a').last_notified(3)", 1.03),
         ("run.load('a').last_notified(100)", 4.5),
         ("run.reservations('reserved')", 2),
@@ -101,6 +104,7 @@ def test_what_a_prediction_may_ask(question, expected):
         "run.fault('inventory', 'killed').since",  # nobody did it
         "run.fault('order', 'delay').value",
         "run.load('a').first_ok(2)",
+        "run.load('b').last_refused()",
         "run.load('a').last_notified(1)",
         "run.load('empty').last_notified(100)",
     ],

@@ -12,6 +12,7 @@ from lab.cli.main import main
 from lab.errors import LabError
 from lab.history import model as history
 from lab.history.model import SAMPLES
+from lab.report import handin
 from lab.report import index as results_index
 from lab.report import run as run_report
 
@@ -257,3 +258,23 @@ def test_a_verdict_edited_in_the_index_is_noticed(site):
     assert run("--check")[0] == 0
     index.write_text(index.read_text().replace("✔ pass", "✘ **fail**"))
     assert run("--check") == (1, "results/README.md is not up to date: the index of all runs\n")
+
+
+def test_the_hand_in_page_keeps_the_students_words(tmp_path):
+    page = tmp_path / handin.NAME
+    page.write_text(handin.write(tmp_path))
+    assert handin.words(page.read_text()) == {}  # our questions are no words
+    assert page.read_text().count("Not measured yet: `experiments/") == len(handin.ANSWERS)
+    question = next(answer.question for answer in handin.ANSWERS if answer.id == "b-outage")
+    page.write_text(page.read_text().replace(f"_{question}_", "In the queue.\n\nIt is *durable*."))
+    assert handin.words(page.read_text()) == {"b-outage": "In the queue.\n\nIt is *durable*."}
+    again = handin.write(tmp_path)
+    assert handin.words(again) == handin.words(page.read_text())
+    assert again == page.read_text()
+
+
+def test_the_hand_in_page_answers_every_line_of_the_assignment():
+    page = handin.write(Path(__file__).parents[3] / "results")
+    assert "Not measured yet" not in page
+    for said in ("504", "Largest backlog", "metrics.json", "LOG-END-OFFSET", "orders in this minute", "reason"):
+        assert said in page, said

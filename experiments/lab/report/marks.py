@@ -1,0 +1,188 @@
+"""What a plot of a run marks besides what was measured: its loads, what was done to services, and the predictions."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from lab.analysis.backlog import Backlog
+from lab.analysis.lag import LagSeries
+from lab.checker.parts import SETTING
+from lab.history.model import Run, Window
+from lab.report.colours import FAULT, NOTE, PREDICTED
+
+MARKERS = "os^DvPX*<>hd"
+CONFIGURATION = {"timeout", "seed", "expires_in"}  # what a service is told without being hurt
+CROWDED, MAX_LETTERS = 6, 26  # more disturbances than that, and their names must be short
+LETTER = 0.0072  # of the width of a panel, that a letter of a name takes
+FIGURE = re.compile(r'(?:(\w+)\("([^"]*)"\)\.)?(\w+)(?:\((.*)\))?')
+OF_ORDERS = ("percentile", "completed", "error_latency", "longest", "mean")  # latencies of a load
+BY_QUANTILE = ("percentile", "completed")
+POINTS = {"at most": "v", "at least": "^", "equals": "D"}
+Prediction = dict[str, Any]
+
+
+def markers(run: Run) -> dict[str, str]:
+    """Return the marker of each load, in order of time."""
+    return {phase["phase"]: MARKERS[n % len(MARKERS)] for n, phase in enumerate(run.phases)}
+
+
+def rows(run: Run, width: float) -> int:
+    """Return how many rows the strip of loads needs."""
+    return 1 + max((row for row, _ in _in_rows(run, width)), default=0)
+
+
+def strip(axes: Axes, run: Run, width: float) -> None:
+    """Draw each load as a bar with its marker and its name, in rows so that no name covers another."""
+    for row, phase in _in_rows(run, width):
+        began = phase["at"]
+        axes.plot([began, phase["until"]], [-row, -row], color=NOTE, lw=6, alpha=0.35, solid_capstyle="butt")
+        axes.plot([began + 0.006 * width], [-row], markers(run)[phase["phase"]], ms=3.5, color=NOTE)
+        axes.annotate(phase["phase"], (began + 0.013 * width, -row), fontsize=6.5, va="center")
+    axes.set_ylim(0.5 - rows(run, width), 0.5)
+    axes.set_title("Loads", loc="left", fontsize=9)
+    axes.axis("off")
+    axes.set_xlim(0, width)
+
+
+def _in_rows(run: Run, width: float) -> Iterator[tuple[int, dict[str, Any]]]:
+    ends: list[float] = []
+    for phase in run.phases:
+        row = next((n for n, end in enumerate(ends) if end <= phase["at"]), len(ends))
+        ends[row : row + 1] = [max(phase["until"], phase["at"] + (len(phase["phase"]) + 3) * LETTER * width)]
+        yield row, phase
+
+
+def is_fault(window: Window) -> bool:
+    """Return whether something was done to a service that hurts it; else it was only configured."""
+    return not set(SETTING.findall(window.what)) <= CONFIGURATION
+
+
+def shade(axes: Axes, run: Run, last: float, *, named: bool = True) -> None:
+    """Shade the times in which a service was disturbed, and name them; a setting that is no fault is only named."""
+    crowded = len(run.windows) > CROWDED
+    rows, apart = (5, 0.05) if crowded else (3, 0.07)
+    for n, window in enumerate(run.windows):
+        if is_fault(window):
+            axes.axvspan(window.since, last if window.until is None else window.until, color=FAULT, alpha=0.3, lw=0)
+        text = f"{window.service}: {window.what}"
+        if crowded and len(text) > MAX_LETTERS:
+            text = f"{text[: MAX_LETTERS - 1]}…"
+        place = (window.since, 1.0 - apart * (n % rows))
+        if named:
+            axes.annotate(text, place, xycoords=("data", "axes fraction"), fontsize=6.5, va="top", xytext=(2, -2),
+                          textcoords="offset points", color="black" if is_fault(window) else NOTE)  # fmt: skip
+
+
+class Predictions:
+    """Draws the predictions of a run in the panels that show what they speak of."""
+
+    def __init__(self, run: Run, judged: list[Prediction], last: float) -> None:
+        self._run, self._last = run, last
+        self._found = [(p, *_figure(p["drawn"]["figure"])) for p in judged if p.get("drawn")]
+        self._loads = {phase["phase"]: (phase["at"], _meant_until(phase)) for phase in run.phases}
+        self._labelled: set[Axes] = set()
+        self._named: Counter[tuple[Axes, float]] = Counter()
+
+    def on_latency(self, axes: Axes) -> None:
+        """Draw those about latencies over the time of their loads; those about a moment as an upright line."""
+        for p, view, name, what, args in self._found:
+            if view == "load" and what in OF_ORDERS and name in self._loads:
+                if what in BY_QUANTILE and len(args) == 1 and args[0] != 0.5:
+                    continue  # stands where its curve is
+                began, ended = self._loads[name]
+                since, until = (args[1], args[2]) if what == "percentile" and len(args) == 3 else (began, ended)
+                self._level(axes, p, max(since, began), min(until, ended))
+            elif view == "load" and what in ("first_ok", "last_notified"):
+                self._moment(axes, p)
+
+    def on_replies(self, axes: Axes) -> None:
+        """Draw those about rates."""
+        for p, view, name, what, args in self._found:
+            if view == "load" and what in ("achieved", "completed_rate") and name in self._loads:
+                self._level(axes, p, *self._loads[name])
+            elif view == "backlog" and what == "rate" and not any(map(math.isnan, args)):
+                self._level(axes, p, *args)
+
+    def on_waiting(self, axes: Axes) -> None:
+        """Draw those about backlogs, queues and the outbox."""
+        for p, view, name, what, args in self._found:
+            if view == "backlog":
+                self._on_series(axes, p, what, args, Backlog(self._run, name).at)
+            elif what == "queue_peak":
+                self._level(axes, p, *args)
+
+    def on_lag(self, axes: Axes) -> None:
+        """Draw those about the lag of a group, and when a backlog is drained."""
+        for p, view, name, what, args in self._found:
+            if view == "lag":
+                series = LagSeries(self._run, f"{name}-consumer-group")
+                self._on_series(axes, p | {"id": f"{p['id']} (of {name})"}, what, args, series.total)
+            elif view == "backlog" and what == "drained":
+                self._moment(axes, p)
+
+    def by_quantile(self, axes: Axes) -> None:
+        """Draw those about a quantile of a load where its curve should pass."""
+        for p, view, _, what, args in self._found:
+            if view == "load" and (what == "longest" or (what in BY_QUANTILE and len(args) == 1)):
+                q, of = 100 * (args[0] if args else 1.0), p["drawn"]
+                low, high = (of.get(end, of["predicted"]) for end in ("low", "high"))
+                axes.plot([q, q], [low, high], color=PREDICTED, lw=1, zorder=4)
+                style: dict[str, Any] = {"ms": 6, "mfc": "none", "color": PREDICTED, "zorder": 4}
+                axes.plot([q], [of["predicted"]], POINTS[p["rule"]], label=self._label(axes), **style)
+
+    def _on_series(self, axes: Axes, p: Prediction, what: str, args: list[float], at: Callable[[float], float]) -> None:
+        if what == "peak":
+            self._level(axes, p, 0, self._last)
+        elif what == "at":
+            self._level(axes, p, args[0] - 0.02 * self._last, args[0] + 0.02 * self._last)
+        elif what == "growth":
+            since, until = args
+            ends = [at(since), at(since) + p["drawn"]["predicted"] * (until - since)]
+            axes.plot([since, until], ends, "--", color=PREDICTED, lw=1.2, zorder=4, label=self._label(axes))
+            self._name(axes, p, (since + until) / 2, sum(ends) / 2)
+        elif what in ("drained", "resumed"):
+            self._moment(axes, p)
+
+    def _level(self, axes: Axes, p: Prediction, since: float, until: float) -> None:
+        of = p["drawn"]
+        if p["rule"] == "equals" and of["high"] > of["low"]:
+            axes.fill_between([since, until], of["low"], of["high"], color=PREDICTED, alpha=0.2, lw=0, zorder=1)
+        marker = None if p["rule"] == "equals" else POINTS[p["rule"]]
+        style: dict[str, Any] = {"marker": marker, "ms": 4, "lw": 1.2, "color": PREDICTED, "zorder": 4}
+        axes.plot([since, until], [of["predicted"]] * 2, "--", label=self._label(axes), **style)
+        self._name(axes, p, since, of["predicted"])
+
+    def _moment(self, axes: Axes, p: Prediction) -> None:
+        """Draw when something must have happened."""
+        at = p["drawn"]["predicted"]
+        axes.axvline(at, ls="--", lw=1, color=PREDICTED, zorder=4, label=self._label(axes))
+        axes.annotate(p["id"], (at, 0.5), xycoords=("data", "axes fraction"), rotation=90, fontsize=6, va="center",
+                      color=PREDICTED, xytext=(2, 0), textcoords="offset points")  # fmt: skip
+
+    def _name(self, axes: Axes, p: Prediction, since: float, value: float) -> None:
+        above = 2 + 7 * self._named[axes, value]  # of two at the same value, one stands above the other
+        self._named[axes, value] += 1
+        axes.annotate(p["id"], (since, value), fontsize=6, va="bottom", color=PREDICTED, xytext=(2, above),
+                      textcoords="offset points")  # fmt: skip
+
+    def _label(self, axes: Axes) -> str | None:
+        new = axes not in self._labelled
+        self._labelled.add(axes)
+        return "predicted (▾ at most, ▴ at least)" if new else None
+
+
+def _meant_until(phase: dict[str, Any]) -> float:
+    """Return when the last order of a load was meant to be sent."""
+    return min(phase["until"], phase["at"] + phase["params"].get("seconds", phase["until"]))
+
+
+def _figure(name: str) -> tuple[str, str, str, list[float]]:
+    """Return what a figure asks: `load("a").percentile(0.5)` is ("load", "a", "percentile", [0.5])."""
+    found = FIGURE.fullmatch(name)
+    view, of, what, args = found.groups() if found else ("", "", "", "")
+    numbers = [word.strip() for word in re.sub(r'"[^"]*"', "", args or "").split(",")]
+    return view or "", of or "", what, [float(word) for word in numbers if word]
