@@ -161,7 +161,11 @@ class Watcher:
                     continue
                 standing[name, f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"] = ""
         for fault in self.faults:
-            if fault["until"] is None and (fault["service"], fault["what"]) not in standing:
+            works = self._conditions.get(fault["service"], {}).get("ready") == "yes"
+            gone = (fault["service"], fault["what"]) not in standing
+            if fault["what"] in ("killed", "frozen"):
+                gone &= works  # as in a report: it lasts until the service works again
+            if gone and fault["until"] is None:
                 fault["until"] = now
         there = {(fault["service"], fault["what"]) for fault in self.faults if fault["until"] is None}
         new = [key for key in standing if key not in there]

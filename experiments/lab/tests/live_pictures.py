@@ -14,11 +14,12 @@ from playwright.sync_api import Page, sync_playwright
 ADDRESS = "http://127.0.0.1:8030/"
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "pictures"
 MAX_BYTES = 150_000
+FRESH = "document.querySelector('#say').hidden && !document.querySelector('#fresh').matches('.stale')"
 
 
 def lanes(page: Page) -> None:
     """Orders under way, and inventory of Part B killed."""
-    page.fill("#rate", "15")
+    page.fill("#rate", "10")
     page.wait_for_timeout(6000)
     page.click('[data-s="B-inventory"]')
     page.click("#pb [data-v=kill]")
@@ -63,6 +64,7 @@ def main() -> None:
         page.wait_for_timeout(3000)
         for scene in (lanes, time, order, runs):
             scene(page)
+            page.wait_for_function(FRESH, timeout=60_000)
             path = FOLDER / f"live-{scene.__name__}.png"
             page.screenshot(path=path)
             Image.open(path).convert("RGB").quantize(64).save(path, optimize=True)

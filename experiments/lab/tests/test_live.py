@@ -16,8 +16,10 @@ from lab.live.app import Live, create_app
 from lab.live.facts import Facts, seconds
 from lab.live.promises import Promises
 from lab.live.service_log import Replies, lines_with
+from lab.live.watcher import Watcher
 from lab.paths import RESULTS
 from lab.runtime import processes
+from lab.runtime.local import LocalRuntime
 from lab.services import Service
 
 LINE = [{"sku": "burger", "qty": 1}]
@@ -252,6 +254,26 @@ def test_the_sequence_of_an_order_says_what_its_services_said():
     assert texts[:5] == ["placed", "2.9 s pass", "OrderPlaced", "OrderPlaced", "commit: reserved"]
     assert texts[5:] == ["InventoryReserved", "InventoryReserved", "commit: notified"]
     assert steps[-1]["at"] == 3000
+
+
+def test_a_fault_is_a_band_until_its_service_works_again():
+    watcher = Watcher("sync-rest", LocalRuntime(), lambda _: {})
+    running = dict.fromkeys(("order", "inventory", "notification"), "running")
+
+    def look(at_: float, ready: str = "yes", delay: float = 0.0, **states: str) -> list[tuple]:
+        config = {"delay": delay, "failure_mode": "error", "crash_point": None}
+        watcher._conditions = {name: {"ready": "yes", "config": {}} for name in running}
+        watcher._conditions["inventory"] = {"ready": ready, "config": config}
+        watcher._note_faults(running | states, at_)
+        return [(f["service"], f["what"], f["since"], f["until"]) for f in watcher.faults]
+
+    assert look(1) == []
+    assert look(2, ready="", inventory="exited") == [("inventory", "killed", 2, None)]
+    assert look(3, ready="no answer") == [("inventory", "killed", 2, None)]  # it starts
+    assert look(4) == [("inventory", "killed", 2, 4)]
+    assert look(5, delay=0.5)[1:] == [("inventory", "delay=0.5", 5, None)]
+    assert look(6)[1:] == [("inventory", "delay=0.5", 5, 6)]
+    assert look(605) == [("inventory", "delay=0.5", 5, 6)]  # the first is older than the charts
 
 
 @pytest.fixture
