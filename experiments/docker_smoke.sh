@@ -6,7 +6,7 @@
 # verdict: 0 all pass, 1 one failed, 2 one is unknown. A run that does not pass does not stop the others. Ctrl-C stops
 # everything.
 #
-# Takes: 13 minutes, and 2 more when the images must be fetched
+# Takes: about 12 minutes by what its scripts say of themselves, and longer when images must be fetched; 38 on a busy machine
 # Usage: experiments/docker_smoke.sh
 set -euo pipefail
 
