@@ -52,3 +52,18 @@ def test_without_run_bits_and_by_a_link(copy: Copy, tmp_path: Path):
     status, _, wrong = run("bash", tmp_path / "mine.sh", folder=tmp_path, **copy.env(CDPATH=".", INITIAL_STOCK="none"))
     assert status == 2
     assert "INITIAL_STOCK must be a number" in wrong  # so far it came: inventory was started
+
+
+def test_a_report_is_the_same_bytes_whatever_the_users_own_settings(tmp_path: Path):
+    """An instructor's style, another locale and time zone: grading compares the files byte for byte."""
+    committed = ROOT / "results/sync-rest/a1_baseline"
+    made = tmp_path / "a1_baseline"
+    shutil.copytree(committed, made)
+    (made / "plot.svg").unlink()
+    (made / "report.md").unlink()
+    (tmp_path / "matplotlibrc").write_text("axes.facecolor: black\nfont.size: 14\n")
+    own = {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "TZ": "Asia/Kolkata", "LC_ALL": "C", "NO_COLOR": "1"}
+    status, _, wrong = run("bash", ROOT / "lab", "report", made, folder=tmp_path, **own)
+    assert status in (0, 1, 2), wrong  # the verdict
+    for name in ("plot.svg", "report.md"):
+        assert (made / name).read_bytes() == (committed / name).read_bytes(), name
