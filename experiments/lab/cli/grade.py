@@ -1,6 +1,6 @@
 """`./lab grade`: grades repositories from what is committed in them, and prints it."""
 
-import csv
+import functools
 import json
 import sys
 from pathlib import Path
@@ -14,10 +14,19 @@ from lab.verdict import worst_status
 
 @click.command()
 @click.argument("folders", nargs=-1, metavar="[DIR]...", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="Everything, as one JSON document.")
-@click.option("--csv", "as_csv", is_flag=True, help="One line for each DIR: points, lines that failed, lines to read.")
+@click.option("--json", "shown", flag_value="json", help="Everything, as one JSON document.")
+@click.option("--csv", "shown", flag_value="plain", help="One line for each DIR: points, failed lines, lines to read.")
+@click.option(
+    "--canvas", "shown", flag_value="canvas", help="The CSV that Canvas imports; a DIR is named as its login."
+)
+@click.option("--moodle", "shown", flag_value="moodle", help="The CSV that Moodle imports; a DIR is named as its user.")
+@click.option("--gradescope", "shown", flag_value="gradescope", help="results.json of Gradescope, for one DIR.")
+@click.option("--similar", "shown", flag_value="similar", help="Only the pairs of DIRs that have the same runs.")
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path), help="A page of the class, with plots, in this folder."
+)
 @click.option("--plots", is_flag=True, help="Draw every plot again, and do not trust the digest in its summary.")
-def grade(folders: tuple[Path, ...], as_json: bool, as_csv: bool, plots: bool) -> None:
+def grade(folders: tuple[Path, ...], shown: str | None, page: Path | None, plots: bool) -> None:
     """Grade the committed files of this repository, or of the repositories in DIR.
 
     It runs no service, and nothing of a student. It makes every table and figure again from the raw files, with the
@@ -41,21 +50,38 @@ def grade(folders: tuple[Path, ...], as_json: bool, as_csv: bool, plots: bool) -
 
     Exit status: 0 if every line passes, 1 if a line failed, 2 if a line cannot be told and none failed.
     """
-    from lab.grading import classroom, output, work
+    from lab.grading import class_page, classroom, gradebooks, output, work
 
-    if as_json and as_csv:
-        raise LabError("give --json or --csv, not both")
-    grades = classroom.graded(folders or (ROOT,), classroom.Work(work.do, work.over_all), redraw=plots, say=_say)
-    if as_csv:
-        table = csv.writer(sys.stdout, lineterminator="\n")
-        table.writerows([output.COLUMNS, *map(output.as_row, grades)])
-    elif as_json:
+    if shown == "gradescope" and folders[1:]:
+        raise LabError("--gradescope is for one DIR", "Gradescope starts it once for each student")
+    jobs = classroom.Work(work.do, work.over_all)
+    drawn = functools.partial(class_page.pictures, page) if page else None
+    grades = classroom.graded(folders or (ROOT,), jobs, pictures=drawn, redraw=plots, say=_say)
+    if page:
+        _say(f"page: {class_page.write(page, grades)}")
+    if shown in gradebooks.KINDS:
+        click.echo(gradebooks.as_csv(grades, shown), nl=False)
+    elif shown == "gradescope":
+        click.echo(gradebooks.as_gradescope(grades[0]), nl=False)
+    elif shown == "similar":
+        click.echo("\n".join(output.as_pairs(grades)))
+    elif shown == "json":
         documents = [output.as_dict(grade) for grade in grades]
         click.echo(json.dumps(documents if folders[1:] else documents[0], indent=1, ensure_ascii=False))
     else:
-        for grade in grades:
-            click.echo("\n".join(output.as_text(grade)))
-    sys.exit(worst_status([grade.status for grade in grades]))
+        for each in () if page else grades:
+            click.echo("\n".join(output.as_text(each)))
+    sys.exit(worst_status([each.status for each in grades]))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def handout(folder: Path) -> None:
+    """Make the repository that students get in FOLDER: our committed files without our results, in one commit."""
+    from lab.grading import handout as handouts
+
+    files = handouts.make(folder)
+    click.echo(f"{folder}: {files} files, without results/, in one commit")
 
 
 def _say(text: str) -> None:

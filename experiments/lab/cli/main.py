@@ -17,7 +17,7 @@ MODULES = {
     "kafka": "lag replay note-report tally",
     "dlq": "dlq",
     "results": "report plot summary bench chaos-report compare readme",
-    "grade": "grade",
+    "grade": "grade handout",
     "explore": "explore replay-schedule",
     "broken": "list-broken broken-report diffs",
     "doctor": "doctor",

@@ -32,15 +32,16 @@ def grade_committed_run(committed: CommittedRun, *, picture: Path | None = None,
     try:
         run = raw.read(committed.files, benchmark=committed.benchmark)
         made, summary = _make(run, committed, redraw)
-        if picture is not None and not committed.benchmark:
-            run_report.draw(run, picture)
+        if picture is not None and summary is not None and not committed.benchmark:
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_bytes(made.get(PLOT) or run_report.drawn(run, summary))
     except Exception as error:  # raw files that were tampered with can break anything
         return _unreadable(committed, f"its raw files cannot be read: {error or type(error).__name__}")
     evidence = Evidence(committed, run, made, summary)
     checked = _rules(committed)
     found = [*_came_with_the_hand_out(committed), *_findings(checked, evidence)]
     kept = {name: content for name, content in made.items() if name in ("report.md", "summary.json")}
-    print = likeness.print_of(run, benchmark=committed.benchmark) if made and not committed.of_many else None
+    print = _print(run, committed)
     return Graded(committed.folder, len(checked), found, summary, kept, _times(run), print, run)
 
 
@@ -79,6 +80,14 @@ def _rules(committed: CommittedRun) -> Sequence[Callable[[Evidence], Wrong]]:
 
 def _unreadable(committed: CommittedRun, why: str) -> Graded:
     return Graded(committed.folder, 1, [Finding("There are raw files, and they can be read.", FAIL, [plain(why)])])
+
+
+def _print(run: Run, committed: CommittedRun) -> likeness.Print | None:
+    """Return what shows whether the run is the same as another; None of one that is never compared, or is damaged."""
+    try:
+        return None if committed.of_many else likeness.print_of(run, benchmark=committed.benchmark)
+    except Exception:  # see _make
+        return None
 
 
 def _times(run: Run) -> tuple[float, float] | None:

@@ -1,16 +1,15 @@
-"""Shows a grade as text, as CSV and as JSON."""
+"""Shows a grade as text and as JSON."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
 from lab.grading.classroom import Grade
 from lab.grading.findings import NOTICE, Finding
 from lab.grading.text import listed
-from lab.verdict import FAIL, MARK_IN_A_GRADE, PASS, UNKNOWN
+from lab.verdict import MARK_IN_A_GRADE, PASS, UNKNOWN
 
-COLUMNS = ("folder", "points", "of", "failed", "cannot tell", "notices")
 MARK = MARK_IN_A_GRADE | {NOTICE: "notice"}
 
 
@@ -31,11 +30,11 @@ def as_dict(grade: Grade) -> dict[str, Any]:
     }
 
 
-def as_row(grade: Grade) -> list[str]:
-    """Return a grade as CSV has it."""
-    ids = [" ".join(line.id for line in grade.lines if line.verdict == verdict) for verdict in (FAIL, UNKNOWN)]
-    points = [f"{grade.points(PASS):g}", f"{grade.points():g}"] if not grade.fault else ["", ""]
-    return [grade.folder, *points, *ids, " | ".join(grade.notices)]
+def as_pairs(grades: Iterable[Grade]) -> Iterator[str]:
+    """Yield the pairs of clones that have the same runs."""
+    pairs = dict.fromkeys(pair for grade in grades for pair in grade.similar)
+    yield from (f"{pair.one} and {pair.other}: {pair.folder}: {pair.measured}" for pair in pairs)
+    yield f"{len(pairs) or 'no'} pairs of the same runs"
 
 
 def as_text(grade: Grade) -> Iterator[str]:

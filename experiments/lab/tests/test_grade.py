@@ -60,7 +60,7 @@ def clone(origin, monkeypatch) -> Clone:
 @pytest.fixture
 def forger(clone, monkeypatch) -> Clone:
     """The same, with pictures that cost no time: whoever makes the reports anew gets them right."""
-    monkeypatch.setattr(run_report.plot, "draw", lambda run, path: path.write_text(f"{len(run.events)} events\n"))
+    monkeypatch.setattr(run_report.plot, "draw", lambda run, path, *_: path.write_text(f"{len(run.events)} events\n"))
     return clone
 
 
