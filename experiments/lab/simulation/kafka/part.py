@@ -59,6 +59,10 @@ class KafkaPart:
         "evict": [["evict", name] for name in PROCESSES],
         "reset": [["reset"]],
         "replica": [["start", name] for name in REPLICAS],
+        # It stands still for longer than its session, with work that is not published: then it is a zombie.
+        "zombie": [["freeze", "inventory", effect, 1, 70.0] for effect in ("commit:after", "poll:after")],
+        # A request stands still with an order that is stored and not published.
+        "late": [["hold", "order", effect, n, 12.0] for effect in ("commit:after", "produce:before") for n in (1, 3)],
     }
 
     def patch(self) -> None:

@@ -1,0 +1,552 @@
+"""What Kafka does, as small scenarios: each is played by the real node and by the simulation, and must end equally."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from broker import clients, kafka_workarounds
+from kafka import KafkaProducer, TopicPartition
+from kafka.admin import MemberToRemove
+from kafka.errors import KafkaError, NoOffsetForPartitionError
+from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata
+
+SESSION_MS = 3000
+
+
+class World:
+    """A Kafka, its clients, and the time that passes there. Each scenario has topics and groups of its own."""
+
+    bootstrap = ""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._made, self._clients = name, 0, []
+
+    def name(self) -> str:
+        """Return a name that no other scenario has."""
+        self._made += 1
+        return f"{self._name}-{self._made}"
+
+    def topic(self, partitions: int = 1) -> str:
+        """Make a topic."""
+        name = self.name()
+        with clients.admin(self.bootstrap) as admin:
+            admin.create_topics({name: {"num_partitions": partitions, "replication_factor": 1, "configs": {}}})
+        return name
+
+    def reader(self, group: str, topic: str, *, name: str | None = None) -> Any:
+        """Return a consumer that will join a group."""
+        return self._keep(clients.reader(self.bootstrap, group, [topic], name=name))
+
+    def writer(self, name: str) -> Any:
+        """Return a producer for transactions."""
+        return self._keep(clients.writer(self.bootstrap, name))
+
+    def producer(self, seconds: float = 5.0) -> Any:
+        """Return a producer without transactions."""
+        limits = {"delivery_timeout_ms": int(1000 * seconds), "request_timeout_ms": 2000, "max_block_ms": 1000}
+        return self._keep(clients.connect(KafkaProducer, self.bootstrap, **limits, **clients.PRODUCER_OPTIONS))
+
+    def _keep(self, client: Any) -> Any:
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """Close all clients."""
+        for client in self._clients:
+            clients.close(client, leaves=True)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+
+    def until(self, true: Callable[[], Any]) -> Any:
+        """Repeat this until it is true."""
+
+    def stop_broker(self) -> None:
+        """Kill the node."""
+
+    def start_broker(self) -> None:
+        """Start it again."""
+
+    # in terms of these
+
+    def put(self, topic: str, *values: bytes, partition: int = 0) -> None:
+        """Write records."""
+        producer = self.producer()
+        for value in values:
+            producer.send(topic, value=value, key=b"k", partition=partition).get(10)
+
+    def read(self, consumer: Any, count: int) -> list[bytes]:
+        """Poll until so many records have come, and return their values."""
+        found: list[bytes] = []
+
+        def enough() -> bool:
+            found.extend(record.value for records in clients.poll(consumer, 500).values() for record in records)
+            return len(found) >= count
+
+        self.until(enough)
+        return found
+
+    def nothing_comes(self, consumer: Any, seconds: float = 1.5) -> bool:
+        """Poll for a while; return whether nothing came."""
+        found = []
+        for _ in range(5):
+            self.wait(seconds / 5)
+            found += clients.poll(consumer, 500).values()
+        return not found
+
+    def joined(self, *consumers: Any) -> list[int]:
+        """Poll these until all have places in one generation; return how many partitions each has."""
+
+        def settled() -> bool:
+            for consumer in consumers:
+                clients.poll(consumer, 500)
+            members = [consumer.group_metadata() for consumer in consumers]
+            stable = all(member.state == MemberState.STABLE for member in members)
+            return stable and len({member.generation_id for member in members}) == 1
+
+        self.until(lambda: settled() and settled())
+        return [len(consumer.assignment()) for consumer in consumers]
+
+    def remove(self, group: str, consumer: Any) -> None:
+        """Take a member out of its group, as when its session has ended."""
+        with clients.admin(self.bootstrap) as admin:
+            admin.remove_group_members(group, [MemberToRemove(member_id=consumer.group_metadata().member_id)])
+
+
+def at(offset: int, metadata: str = "") -> OffsetAndMetadata:
+    return OffsetAndMetadata(offset, metadata, -1)
+
+
+def error_of(call: Callable[..., Any], *args: Any, **options: Any) -> str | None:
+    """Return the name of the error that a call raises, None without one."""
+    try:
+        call(*args, **options)
+    except KafkaError as error:
+        return type(error).__name__
+    return None
+
+
+Scenario = Callable[[World], Any]
+SCENARIOS: dict[
+    str, tuple[Scenario, Any, bool]
+] = {}  # name → it, its outcome, whether the real one is in the plain run
+
+
+def ends_in(outcome: Any, *, plain: bool = False) -> Callable[[Scenario], Scenario]:
+    def register(scenario: Scenario) -> Scenario:
+        SCENARIOS[scenario.__name__] = scenario, outcome, plain
+        return scenario
+
+    return register
+
+
+# records
+
+
+@ends_in([b"1", b"2", b"3"])
+def a_new_group_reads_from_the_beginning(world: World) -> Any:
+    topic = world.topic()
+    world.put(topic, b"1", b"2", b"3")
+    return world.read(world.reader(world.name(), topic), 3)
+
+
+@ends_in("one partition")
+def the_records_of_one_key_are_in_one_partition(world: World) -> Any:
+    topic, producer = world.topic(6), world.producer()
+    for n in range(4):
+        producer.send(topic, value=b"%d" % n, key=b"order-1").get(10)
+    found: dict = {}
+    consumer = world.reader(world.name(), topic)
+
+    def enough() -> bool:
+        for partition, records in clients.poll(consumer, 500).items():
+            found.setdefault(partition, []).extend(record.value for record in records)
+        return sum(map(len, found.values())) >= 4
+
+    world.until(enough)
+    return "one partition" if list(found.values()) == [[b"0", b"1", b"2", b"3"]] else found
+
+
+@ends_in([("why", b"x"), ("where", b"y")])
+def headers_come_as_they_were_sent(world: World) -> Any:
+    topic = world.topic()
+    world.producer().send(topic, value=b"1", headers=[("why", b"x"), ("where", b"y")], partition=0).get(10)
+    consumer = world.reader(world.name(), topic)
+    return world.until(lambda: [r.headers for rs in clients.poll(consumer, 9).values() for r in rs])[0]
+
+
+@ends_in([1, 1, 1])
+def a_poll_gives_no_more_than_was_asked_for(world: World) -> Any:
+    topic = world.topic()
+    world.put(topic, b"1", b"2", b"3")
+    consumer = world.reader(world.name(), topic)
+    return [len(world.until(lambda: [r for rs in clients.poll(consumer, 1).values() for r in rs])) for _ in range(3)]
+
+
+@ends_in("TopicAlreadyExistsError")
+def a_topic_is_made_once(world: World) -> Any:
+    topic = world.topic()
+    with clients.admin(world.bootstrap) as admin:
+        return error_of(admin.create_topics, {topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
+
+
+# offsets
+
+
+@ends_in([b"3"])
+def a_group_goes_on_after_what_it_has_committed(world: World) -> Any:
+    topic, group = world.topic(), world.name()
+    world.put(topic, b"1", b"2")
+    first = world.reader(group, topic)
+    world.read(first, 2)
+    first.commit({TopicPartition(topic, 0): at(2)}, timeout_ms=5000)
+    clients.close(first, leaves=True)
+    world.put(topic, b"3")
+    return world.read(world.reader(group, topic), 1)
+
+
+@ends_in([b"1", b"2"])
+def what_was_not_committed_comes_again(world: World) -> Any:
+    topic, group = world.topic(), world.name()
+    world.put(topic, b"1", b"2")
+    first = world.reader(group, topic)
+    world.read(first, 2)
+    clients.close(first, leaves=True)
+    return world.read(world.reader(group, topic), 2)
+
+
+@ends_in((1, "mark"))
+def an_offset_keeps_its_mark(world: World) -> Any:
+    topic = world.topic()
+    world.put(topic, b"1")
+    consumer = world.reader(world.name(), topic)
+    world.read(consumer, 1)
+    consumer.commit({TopicPartition(topic, 0): at(1, "mark")}, timeout_ms=5000)
+    known = consumer.committed(TopicPartition(topic, 0), metadata=True, timeout_ms=5000)
+    return known.offset, known.metadata
+
+
+@ends_in(["NoOffsetForPartitionError", "None"])
+def a_group_without_offsets_says_so(world: World) -> Any:
+    topic = world.topic()
+    consumer = world.reader(world.name(), topic)
+
+    def says_so() -> bool:
+        try:
+            consumer.poll(timeout_ms=200)
+        except NoOffsetForPartitionError as error:
+            return list(error.args[0]) == [TopicPartition(topic, 0)]
+        return False
+
+    world.until(says_so)
+    return ["NoOffsetForPartitionError", str(consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))]
+
+
+@ends_in([b"1", b"2", b"2"])
+def a_consumer_reads_again_where_it_is_sent(world: World) -> Any:
+    topic = world.topic()
+    world.put(topic, b"1", b"2")
+    consumer = world.reader(world.name(), topic)
+    first = world.read(consumer, 2)
+    consumer.seek(TopicPartition(topic, 0), 1)
+    return first + world.read(consumer, 1)
+
+
+@ends_in([[b"other"], True, [b"paused"]])
+def a_paused_partition_waits_and_the_other_goes_on(world: World) -> Any:
+    topic = world.topic(2)
+    consumer = world.reader(world.name(), topic)
+    world.joined(consumer)
+    consumer.pause(TopicPartition(topic, 0))
+    world.put(topic, b"paused", partition=0)
+    world.put(topic, b"other", partition=1)
+    other, waits = world.read(consumer, 1), world.nothing_comes(consumer)
+    consumer.resume(TopicPartition(topic, 0))
+    return [other, waits, world.read(consumer, 1)]
+
+
+# groups
+
+
+@ends_in([3, 3], plain=True)
+def two_members_share_the_partitions(world: World) -> Any:
+    topic, group = world.topic(6), world.name()
+    return world.joined(world.reader(group, topic), world.reader(group, topic))
+
+
+@ends_in([1, 2])
+def the_first_of_two_members_has_the_odd_partition(world: World) -> Any:
+    topic, group = world.topic(3), world.name()
+    return sorted(world.joined(world.reader(group, topic), world.reader(group, topic)))
+
+
+@ends_in([[3, 3], [6]])
+def who_leaves_gives_its_partitions_to_the_other(world: World) -> Any:
+    topic, group = world.topic(6), world.name()
+    first, second = world.reader(group, topic), world.reader(group, topic)
+    before = world.joined(first, second)
+    clients.close(second, leaves=True)
+    world.until(lambda: clients.poll(first, 9) or len(first.assignment()) == 6)
+    return [before, world.joined(first)]
+
+
+@ends_in(["the same generation", 6], plain=True)
+def a_static_member_that_comes_back_has_its_partitions_at_once(world: World) -> Any:
+    topic, group = world.topic(6), world.name()
+    first = world.reader(group, topic, name="worker")
+    world.joined(first)
+    before = first.group_metadata().generation_id
+    clients.close(first)
+    second = world.reader(group, topic, name="worker")
+    has = world.joined(second)[0]
+    same = second.group_metadata().generation_id == before
+    return ["the same generation" if same else "another generation", has]
+
+
+@ends_in([3, 6])
+def a_static_member_that_stays_away_is_out_after_its_session(world: World) -> Any:
+    topic, group = world.topic(6), world.name()
+    first, second = world.reader(group, topic, name="a"), world.reader(group, topic, name="b")
+    before = world.joined(first, second)[1]
+    clients.close(first)
+    world.wait(SESSION_MS / 2000)
+    clients.poll(second, 9)
+    assert len(second.assignment()) == before
+    world.until(lambda: clients.poll(second, 9) or len(second.assignment()) == 6)
+    return [before, world.joined(second)[0]]
+
+
+@ends_in([True, "FencedInstanceIdError"])
+def a_static_member_whose_name_is_taken_is_fenced(world: World) -> Any:
+    topic, group = world.topic(), world.name()
+    world.put(topic, b"1")
+    first = world.reader(group, topic, name="worker")
+    world.read(first, 1)
+    world.joined(first)
+    second = world.reader(group, topic, name="worker")
+    world.joined(second)
+    error = error_of(first.commit, {TopicPartition(topic, 0): at(1)}, timeout_ms=5000)
+    world.until(lambda: clients.poll(first, 9) or kafka_workarounds.is_fenced(first))
+    return [True, error]
+
+
+@ends_in("CommitFailedError", plain=True)
+def offsets_of_an_evicted_member_are_refused(world: World) -> Any:
+    topic, group = world.topic(), world.name()
+    world.put(topic, b"1")
+    consumer = world.reader(group, topic)
+    world.read(consumer, 1)
+    world.remove(group, consumer)
+    return error_of(consumer.commit, {TopicPartition(topic, 0): at(1)}, timeout_ms=5000)
+
+
+@ends_in([b"1", b"1"])
+def an_evicted_member_joins_again_and_reads_again(world: World) -> Any:
+    topic, group = world.topic(), world.name()
+    world.put(topic, b"1")
+    consumer = world.reader(group, topic)
+    first = world.read(consumer, 1)
+    world.remove(group, consumer)
+    return first + world.read(consumer, 1)
+
+
+@ends_in([2, set()])
+def a_rebalance_takes_a_pause_away(world: World) -> Any:
+    topic, group = world.topic(2), world.name()
+    first = world.reader(group, topic)
+    world.joined(first)
+    first.pause(*first.assignment())
+    before = len(first.paused())
+    world.joined(first, world.reader(group, topic))
+    return [before, set(first.paused())]
+
+
+@ends_in([("a", 3), ("b", 3)])
+def the_members_of_a_group_are_described(world: World) -> Any:
+    topic, group = world.topic(6), world.name()
+    world.joined(world.reader(group, topic, name="a"), world.reader(group, topic, name="b"))
+    with clients.admin(world.bootstrap) as admin:
+        members = admin.describe_groups([group])[group]["members"]
+    return sorted((m["group_instance_id"], _count(m["member_assignment"])) for m in members)
+
+
+@ends_in([])
+def a_static_member_is_removed_by_its_name(world: World) -> Any:
+    topic, group = world.topic(), world.name()
+    consumer = world.reader(group, topic, name="a")
+    world.joined(consumer)
+    clients.close(consumer)
+    with clients.admin(world.bootstrap) as admin:
+        admin.remove_group_members(group, [MemberToRemove(group_instance_id="a")])
+        return admin.describe_groups([group])[group]["members"]
+
+
+def _count(assignment: Any) -> int:
+    return sum(len(topic["partitions"]) for topic in (assignment or {}).get("assigned_partitions", ()))
+
+
+# transactions
+
+
+@contextlib.contextmanager
+def begun(world: World, topic: str, *values: bytes, name: str | None = None) -> Iterator[Any]:
+    """Lend a producer with a transaction in which these values were written."""
+    writer = world.writer(name or world.name())
+    writer.begin_transaction()
+    for value in values:
+        writer.send(topic, value=value, partition=0).get(10)
+    yield writer
+
+
+@ends_in([True, [b"1", b"2"]])
+def a_transaction_is_seen_when_it_is_committed(world: World) -> Any:
+    topic = world.topic()
+    consumer = world.reader(world.name(), topic)
+    with begun(world, topic, b"1", b"2") as writer:
+        hidden = world.nothing_comes(consumer)
+        kafka_workarounds.commit_transaction(writer)
+    return [hidden, world.read(consumer, 2)]
+
+
+@ends_in([b"after"])
+def an_aborted_transaction_is_never_seen(world: World) -> Any:
+    topic = world.topic()
+    with begun(world, topic, b"1") as writer:
+        writer.abort_transaction()
+    world.put(topic, b"after")
+    return world.read(world.reader(world.name(), topic), 1)
+
+
+@ends_in([True, [b"1", b"behind"]])
+def what_is_behind_an_open_transaction_waits(world: World) -> Any:
+    topic = world.topic()
+    consumer = world.reader(world.name(), topic)
+    with begun(world, topic, b"1") as writer:
+        world.put(topic, b"behind")
+        waits = world.nothing_comes(consumer)
+        kafka_workarounds.commit_transaction(writer)
+    return [waits, world.read(consumer, 2)]
+
+
+@ends_in([[b"2"], True], plain=True)
+def a_second_producer_of_a_name_ends_what_the_first_has_begun(world: World) -> Any:
+    topic, name = world.topic(), world.name()
+    with begun(world, topic, b"1", name=name) as first, begun(world, topic, b"2", name=name) as second:
+        kafka_workarounds.commit_transaction(second)
+        fenced = error_of(kafka_workarounds.commit_transaction, first) is not None
+    return [world.read(world.reader(world.name(), topic), 1), fenced]
+
+
+@ends_in(True)
+def the_first_producer_of_a_name_is_fenced(world: World) -> Any:
+    topic, name = world.topic(), world.name()
+    first = world.writer(name)
+    world.writer(name)
+    first.begin_transaction()
+
+    def write() -> None:
+        first.send(topic, value=b"1", partition=0).get(10)
+        kafka_workarounds.commit_transaction(first)
+
+    return error_of(write) is not None and world.nothing_comes(world.reader(world.name(), topic))
+
+
+@ends_in([[b"result"], 1], plain=True)
+def results_and_offsets_are_committed_together(world: World) -> Any:
+    topic, results, group = world.topic(), world.topic(), world.name()
+    world.put(topic, b"1")
+    consumer = world.reader(group, topic)
+    world.read(consumer, 1)
+    with begun(world, results, b"result") as writer:
+        kafka_workarounds.send_offsets(writer, {TopicPartition(topic, 0): at(1)}, consumer.group_metadata())
+        kafka_workarounds.commit_transaction(writer)
+    seen = world.read(world.reader(world.name(), results), 1)
+    return [seen, world.until(lambda: consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))]
+
+
+@ends_in("None")
+def offsets_of_an_aborted_transaction_are_none(world: World) -> Any:
+    topic, group = world.topic(), world.name()
+    world.put(topic, b"1")
+    consumer = world.reader(group, topic)
+    world.read(consumer, 1)
+    with begun(world, topic, b"result") as writer:
+        kafka_workarounds.send_offsets(writer, {TopicPartition(topic, 0): at(1)}, consumer.group_metadata())
+        writer.abort_transaction()
+    return str(consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))
+
+
+@ends_in("KafkaTimeoutError")
+def offsets_of_an_open_transaction_are_not_told(world: World) -> Any:
+    topic, group = world.topic(), world.name()
+    world.put(topic, b"1")
+    consumer = world.reader(group, topic)
+    world.read(consumer, 1)
+    with begun(world, topic, b"result") as writer:
+        kafka_workarounds.send_offsets(writer, {TopicPartition(topic, 0): at(1)}, consumer.group_metadata())
+        return error_of(consumer.committed, TopicPartition(topic, 0), timeout_ms=2000)
+
+
+@ends_in(["CommitFailedError", True])
+def the_transaction_of_an_evicted_member_is_refused(world: World) -> Any:
+    topic, results, group = world.topic(), world.topic(), world.name()
+    world.put(topic, b"1")
+    consumer = world.reader(group, topic)
+    world.read(consumer, 1)
+    member = consumer.group_metadata()
+    world.remove(group, consumer)
+    with begun(world, results, b"result") as writer:
+        error = error_of(kafka_workarounds.send_offsets, writer, {TopicPartition(topic, 0): at(1)}, member)
+        refused = error_of(kafka_workarounds.commit_transaction, writer) is not None
+    return [error, refused]
+
+
+@ends_in([None, 1])
+def without_its_generation_the_transaction_of_an_evicted_member_is_taken(world: World) -> Any:
+    topic, group = world.topic(), world.name()
+    world.put(topic, b"1")
+    consumer = world.reader(group, topic)
+    world.read(consumer, 1)
+    world.remove(group, consumer)
+    with begun(world, topic, b"result") as writer:
+        offsets = {TopicPartition(topic, 0): at(1)}
+        error = error_of(kafka_workarounds.send_offsets, writer, offsets, ConsumerGroupMetadata(group))
+        kafka_workarounds.commit_transaction(writer)
+    return [error, world.until(lambda: consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))]
+
+
+@ends_in([b"behind"])
+def a_transaction_that_is_never_ended_is_aborted_by_kafka(world: World) -> Any:
+    topic = world.topic()
+    consumer = world.reader(world.name(), topic)
+    with begun(world, topic, b"1"):
+        world.put(topic, b"behind")
+        return world.read(consumer, 1)
+
+
+# Kafka away
+
+
+@ends_in(["KafkaTimeoutError", True])
+def a_record_for_a_dead_broker_fails_in_time(world: World) -> Any:
+    topic, producer = world.topic(), world.producer(2.0)
+    producer.send(topic, value=b"1", partition=0).get(10)
+    world.stop_broker()
+    error = error_of(lambda: producer.send(topic, value=b"2", partition=0).get(10))
+    away = clients.trouble(world.bootstrap) is not None
+    world.start_broker()
+    return [error, away]
+
+
+@ends_in([[b"1", b"2"], 1])
+def a_broker_that_comes_back_has_its_records_and_offsets(world: World) -> Any:
+    topic, group = world.topic(), world.name()
+    world.put(topic, b"1")
+    consumer = world.reader(group, topic)
+    found = world.read(consumer, 1)
+    consumer.commit({TopicPartition(topic, 0): at(1)}, timeout_ms=5000)
+    world.stop_broker()
+    world.start_broker()
+    world.put(topic, b"2")
+    found += world.read(consumer, 1)
+    return [found, world.until(lambda: consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))]
