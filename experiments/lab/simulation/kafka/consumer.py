@@ -174,8 +174,8 @@ class Consumer:
 
     def _be_out(self, *, keeps_id: bool = False) -> None:
         self._generation, self._must_join, self._state = -1, True, MemberState.UNJOINED
-        if not keeps_id:
-            self._member_id, self._assignment, self._positions, self._paused = "", NONE, {}, set()
+        self._assignment, self._positions, self._paused = NONE, {}, set()
+        self._member_id = self._member_id if keeps_id else ""
 
     def _join(self) -> bool:
         """Join the group, or see whether the others have joined too; return whether it is a member."""
@@ -194,8 +194,9 @@ class Consumer:
             return False
         self._generation, self._state, self._must_join = group.generation, MemberState.STABLE, False
         self._assignment = Partitions(group.members[self._member_id].assigned)
-        self._positions = dict.fromkeys(self._assignment)
-        self._paused, self._heard = set(), self.host.now()
+        # What it had before, and has again, it reads on where it was; and a pause stays.
+        self._positions = {partition: self._positions.get(partition) for partition in self._assignment}
+        self._paused, self._heard = self._paused & self._assignment, self.host.now()
         return True
 
     def _beats(self) -> bool:
