@@ -105,6 +105,12 @@ class Consumer:
         """Return the first offsets of these."""
         return dict.fromkeys(partitions, BEGINNING)
 
+    def end_offsets(
+        self, partitions: Sequence[TopicPartition], timeout_ms: float | None = None
+    ) -> dict[TopicPartition, int]:
+        """Return where these end, for a reader as this one."""
+        return {p: self._broker.logs.end_offset(p, committed=self._committed_only) for p in partitions}
+
     def position(self, partition: TopicPartition) -> int | None:
         """Return the offset that is read next."""
         return self._positions.get(partition)

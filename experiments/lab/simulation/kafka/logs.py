@@ -91,6 +91,11 @@ class Logs:
                 found.append(record)
         return found, start
 
+    def end_offset(self, partition: TopicPartition, *, committed: bool) -> int:
+        """Return the offset after the last record; for a reader of committed ones, that of the first open one."""
+        log = self[partition]
+        return next((record.offset for record in log if record.is_open), len(log)) if committed else len(log)
+
     def is_read(self, partition: TopicPartition, offset: int) -> bool:
         """Whether nothing that a reader of committed records waits for is behind this offset."""
         return not any(record.is_visible or record.is_open for record in self[partition][offset:])
