@@ -5,8 +5,9 @@
 #   threads ÷ 2 s = 8 orders/s. At a higher rate the queue grows for as long as the load lasts.
 # Why: Synchronous calls couple the services in time: each waiting order holds a thread of the order service. With 16
 #   threads and 2 s an order, 8 orders can start in a second. The other orders wait for a thread in the order service.
-#   Neither the client nor inventory sees this queue. The last order of a load of T seconds at rate r has (r − 8)·T orders
-#   before it, which take (r − 8)·T ÷ 8 seconds.
+#   Neither the client nor inventory sees this queue. A load of T seconds at rate r takes r·T ÷ 8 s, and the 15 ÷ r s that
+#   pass until all threads are busy. So its last order, meant for the second T − 1 ÷ r, waits r·T ÷ 8 − T + 16 ÷ r s: at
+#   12 orders/s for 20 s that is 30 − 20 + 1.33 = 11.33 s.
 # Not shown: The clients here wait for as long as it takes. Real clients give up and try again, which makes the queue
 #   longer.
 # Takes: 60 s; --quick 16 s

@@ -17,7 +17,7 @@ def predictions(run: Run):
     text = "The reply is as quick as before: p50 during the outage ÷ p50 before"
     yield at_most("b2-reply-is-as-quick", text, during / before, 1.5 if run.quick else 1.2, unit="times")
     missed = rate * (smallest(back, end) - outage.since)
-    text = "Largest backlog: rate × outage"
+    text = f"Largest backlog: rate × outage = {rate:g}/s × {missed / rate:.1f} s, until it handles orders again"
     yield equals("b2-backlog-peak", text, waiting.peak(), missed, within="3%", unit="orders")
     text = "Drain rate, up to the notification: many times the arrival rate"
     yield at_least("b2-drain-rate", text, unfinished.rate(back, empty), SPEED_UP * rate, unit="orders/s")

@@ -21,8 +21,9 @@ lab settle
 lab note-report before
 lab lag --note before
 step "$count orders in one request"
-lab load burst --bulk --count "$count"
-lab lag --note during
+lab load burst --bulk --count "$count" &
+lab lag --note during --when-begins burst
+wait_for_loads
 lab settle
 lab lag --note after
 lab note-report after
