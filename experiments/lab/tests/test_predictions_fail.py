@@ -67,6 +67,7 @@ ONE_REPORT = {"totalOrdersSeen": 7, "totalInventoryEvents": 7, "inventoryFailed"
               "ordersPerMinuteBucket": {"2026-01-31T12:00": 7}, "generatedAtUnix": 0, "digest": "0"}  # fmt: skip
 DOCTORED: dict[str, Change] = {
     "answers come 40 s later": later(40),
+    "successes come 40 s later": of("ok", lambda e, n: e | {"at": e["at"] + 40}),
     "some answers come 40 s later": every(later(40), 7),
     "answers come later and later": of("ok, fail, info", lambda e, n: e | {"at": 1.5 * e["at"]}),
     "orders are done later and later": stretched(lambda n: n / 20),
