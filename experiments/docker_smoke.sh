@@ -39,7 +39,7 @@ run() {
   folders+=("$folder")
 }
 
-part_of() { sed -n 's/^source .*experiment.sh" \([a-z-]*\) .*/\1/p' "$1"; }
+part_of() { sed -n 's/^\. .*experiment.sh" \([a-z-]*\) .*/\1/p' "$1"; }
 
 export LAB_KEEP_BROKERS=1
 for script in "$here"/[abc][0-9]_*.sh; do run "$(part_of "$script")/$(basename "$script" .sh)" "$script"; done

@@ -160,3 +160,14 @@ def test_a_file_says_which_versions_it_needs(part):
 @pytest.mark.parametrize("part", PARTS)
 def test_without_docker_the_same_services_run(part):
     assert list(services_of(part, {})) == list(containers(part))
+
+
+@pytest.mark.parametrize("script", ["run_all.sh", "docker_smoke.sh"])
+def test_scripts_that_run_all_experiments_know_the_part_of_each(script):
+    """Else they look for the results in a folder that is not there, and say that nothing finished."""
+    function = re.search(r"^part_of\(\) .*$", (ROOT / "experiments" / script).read_text(), re.M)
+    assert function
+    for experiment in sorted((ROOT / "experiments").glob("[abc][0-9]_*.sh")):
+        words = ["bash", "-c", f'{function[0]}; part_of "$1"', "bash", str(experiment)]
+        part = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+        assert part == PARTS["abc".index(experiment.name[0])]
