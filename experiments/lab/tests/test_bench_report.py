@@ -65,7 +65,9 @@ GOOD = {
         *each("replay", {"events": 100_000}, {"service": 2.5, "read": 1.0}),
         COMPLETION,
     ],
-    "load": [{"what": "lateness", "name": n, "sent": 9, "ok": 9, "seconds": 3, **TIMES} for n in ("even", "Poisson")],
+    "load": [
+        {"what": "lateness", "name": n, "sent": 900, "ok": 900, "seconds": 3, **TIMES} for n in ("even", "Poisson")
+    ],
 }  # fmt: skip
 
 
