@@ -19,16 +19,18 @@ BROKEN = ROOT / "experiments/broken"
 @click.argument("part", type=click.Choice(PARTS))
 @click.option("--schedules", type=click.IntRange(1), help="How many schedules to try.")
 @click.option("--seconds", type=click.FloatRange(min=0.1), help="How long to try, in processor time (default: 30).")
-@click.option("--seed", type=int, default=0, show_default=True, help="The first seed; each seed draws 25 schedules.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The first seed; each seed draws 10 schedules.")
 @click.option("--orders", type=click.IntRange(1), default=3, show_default=True, help="Orders in a schedule, at most.")
 @click.option("--faults", type=click.IntRange(0), default=3, show_default=True, help="Faults in a schedule, at most.")
 @click.option("--broken", "broken_name", metavar="NAME", help="Explore a broken version: a file of experiments/broken.")
 @click.option("--code", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
               help="Explore your own code, in the form of experiments/broken/*.py.")  # fmt: skip
+@click.option("--replicas", is_flag=True, help="Two processes of inventory and notification (async-rabbitmq).")
 @click.option("--complete", is_flag=True, help="Search small spaces completely, instead of drawing schedules.")
 @click.option("--save", is_flag=True, help="Write to results/explore/ instead of .lab/explore/.")
 def explore(part: str, schedules: int | None, seconds: float | None, seed: int, orders: int, faults: int,
-            broken_name: str | None, code: Path | None, complete: bool, save: bool) -> None:  # fmt: skip
+            broken_name: str | None, code: Path | None, replicas: bool, complete: bool,
+            save: bool) -> None:  # fmt: skip
     """Try thousands of schedules of orders, crashes and faults on a part's services, in memory.
 
     \b
@@ -44,7 +46,7 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
     if broken_name and code:
         raise LabError("--broken and --code name two versions", "give one of them")
     file = _broken_file(broken_name) if broken_name else code
-    explorer = Explorer(part, file, bounds=Bounds(orders=orders, faults=faults))
+    explorer = Explorer(part, file, bounds=Bounds(orders=orders, faults=faults), replicas=replicas)
     result, limit = explorer.result, seconds if seconds or schedules else 30.0
     if complete:
         for name, size in search(explorer):

@@ -1,5 +1,6 @@
 """The actions that every part has: clients that order, and what is done to processes, databases and time."""
 
+from datetime import timedelta
 from typing import Any
 
 from lab.simulation.process import Arm
@@ -106,6 +107,11 @@ class Clients:
         process = self._sim.processes[name]
         if (process.alive or arm.kind == "crash") and not any(a.effect == arm.effect for a in process.arms):
             process.arms.append(arm)
+
+    def do_clock(self, hours: float) -> None:
+        """The system's time is set; the seconds that services measure by the monotonic clock go on."""
+        self._sim.trace.add("fault", CLIENT, f"the clock is set by {hours:+g} h")
+        self._sim.clock.set_by += timedelta(hours=hours)
 
     def do_disk(self, name: str, fails: bool) -> None:
         """The database of a service can or cannot be written from now on."""

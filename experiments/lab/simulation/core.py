@@ -37,7 +37,9 @@ Point = tuple[str, str, str]
 class Simulation:
     """Plays schedules of one part, with one version of its code."""
 
-    def __init__(self, part: SimulatedPart, code: Code | None = None) -> None:
+    def __init__(self, part: SimulatedPart, code: Code | None = None, *, replicas: bool = False) -> None:
+        if replicas:
+            part.apps = {**part.apps, **part.replicas}
         self.part, self.code = part, code or Code()
         self.clock = VirtualClock(pass_time=self._wait, receive=self._receive)
         self.disks = Disks(effect=self.effect, frame=lambda: self.frame)

@@ -17,7 +17,7 @@ from lab.simulation.schedule import SCOUTS, Bounds, kinds, schedules, table
 from lab.simulation.verdict import SENTINEL, Violation, decide
 from lab.trace.entries import Entry
 
-BATCH = 25  # schedules of one seed
+BATCH = 10  # schedules of one seed: many seeds, as each knows other kinds of faults
 SETTINGS: dict[str, Any] = {
     "database": None,
     "deadline": None,
@@ -65,9 +65,11 @@ class _Broken(Exception):
 class Explorer:
     """Explores one part with one version of its code, in this process."""
 
-    def __init__(self, part: str, file: Path | None = None, *, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self, part: str, file: Path | None = None, *, bounds: Bounds | None = None, replicas: bool = False
+    ) -> None:
         self.bounds = bounds or Bounds()
-        self.simulation = Simulation(make(part), Code(file))
+        self.simulation = Simulation(make(part), Code(file), replicas=replicas)
         self.result = Exploration(part, file.stem if file else None)
         for schedule in SCOUTS:
             self.play(schedule)

@@ -29,6 +29,7 @@ class SimulatedPart(Protocol):
 
     name: str  # as its folder: "async-rabbitmq"
     apps: Mapping[str, str]  # process → module with create_app: {"order": "order_service.app"}, "inventory-2" a replica
+    replicas: Mapping[str, str]  # processes that may run beside those of `apps`, on the same database: "inventory-2"
     broker: str | None  # the lane of the broker in diagrams
     effects: Sequence[str]  # names of the effects at which a process may crash or stand still, beside the common ones
     words: Mapping[str, str]  # kind → a sentence about such an action, with {0} for its first value: "{0} is back."

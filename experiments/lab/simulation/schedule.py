@@ -55,6 +55,7 @@ def kinds(part: SimulatedPart, passed: Collection[tuple[str, str]]) -> dict[str,
         "freeze": [["freeze", *where, n, s] for n in (1, 3) for s in (0.5, 70.0) for where in still],
         "disk": [["disk", name, fails] for name in processes for fails in (False, True)],
         "configure": [["configure", name, faults] for name in processes for faults in FAULTS],
+        "clock": [["clock", hours] for hours in (-5.0, 5.0)],
         "keyed": KEYED,
     }
     return common | dict(part.actions)
@@ -76,7 +77,8 @@ def table(part: SimulatedPart, known_kinds: Mapping[str, Sequence[Action]], seed
     known += [["step", name] for name in processes] + [["start", name] for name in processes]
     if chance.random() < 0.1:
         known.append(ORDERS[3])
-    for actions in known_kinds.values():
+    for kind, actions in known_kinds.items():
+        chance.seed(f"{seed} {kind}")  # so that a new kind changes nothing of the others
         count = ENTRIES * chance.choice(WEIGHTS)
         known += sorted(chance.choices(actions, k=count), key=actions.index) if count and actions else []
     return known

@@ -24,10 +24,11 @@ class VirtualClock(clock.Clock):
     def begin(self) -> None:
         """Begin a run at second 0."""
         self.seconds, self._ids = 0.0, 0
+        self.set_by = timedelta()  # how far the system's time was set
 
     def now(self) -> datetime:
         """Return the UTC time."""
-        return EPOCH + timedelta(seconds=self.seconds)
+        return EPOCH + timedelta(seconds=self.seconds) + self.set_by
 
     def monotonic(self) -> float:
         """Return the seconds since the run began."""

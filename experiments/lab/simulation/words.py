@@ -14,6 +14,7 @@ WORDS = {
     "crash_at": "The process that comes to effect no. {0} is killed there, and then started again.",
     "freeze": "{0} stands still at its next {1}: {3:g} s, and the next {2} actions happen meanwhile.",
     "hold": "One thread of {0} stands still at its next {1}: {3:g} s, and the next {2} actions happen meanwhile.",
+    "clock": "The clock of the system is set by {0:+g} h.",
     "disk": "The database of {0} fails: {1}.",
     "configure": "POST /configure of {0}: {1}.",
 }

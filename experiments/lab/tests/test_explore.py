@@ -18,12 +18,12 @@ from simulated import explore
 FOUND_BY = {
     ("sync-rest", "no_release"): ({"INV-6"}, 0),
     ("sync-rest", "blind_retry"): ({"INV-4", "INV-6"}, 0),
-    ("sync-rest", "check_then_reserve"): ({"INV-3"}, 7),
-    ("async-rabbitmq", "ack_before_work"): ({"INV-1"}, 1),
-    ("async-rabbitmq", "memory_only"): ({"INV-3"}, 1),
-    ("async-rabbitmq", "no_confirms"): ({"INV-1"}, 6),
-    ("async-rabbitmq", "no_outbox"): ({"INV-1"}, 6),
-    ("async-rabbitmq", "poison_requeued"): ({"poison"}, 0),
+    ("sync-rest", "check_then_reserve"): ({"INV-3"}, 2),
+    ("async-rabbitmq", "ack_before_work"): ({"INV-1"}, 4),
+    ("async-rabbitmq", "memory_only"): ({"INV-3"}, 4),
+    ("async-rabbitmq", "no_confirms"): ({"INV-1"}, 10),
+    ("async-rabbitmq", "no_outbox"): ({"INV-1"}, 0),
+    ("async-rabbitmq", "poison_requeued"): ({"poison"}, 3),
 }
 MAX_ACTIONS = 6
 
@@ -67,7 +67,7 @@ def lab(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_violation_is_told_drawn_and_played_again():
-    found = lab("explore", "async-rabbitmq", "--broken", "poison_requeued", "--schedules", "50")
+    found = lab("explore", "async-rabbitmq", "--broken", "poison_requeued", "--seed", "3")
     assert found.returncode == 1, found.stderr
     assert "1. A message that cannot be read comes to order-placed." in found.stdout
     assert "poison: poison-1 is 0 times in a dead-letter queue" in found.stdout

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 from kafka import TopicPartition
@@ -38,6 +39,7 @@ class KafkaPart:
     name = "streaming-kafka"
     broker: str | None = KAFKA
     apps: Mapping[str, str] = {name: SERVICES[name.partition("-")[0]] for name in PROCESSES}
+    replicas: Mapping[str, str] = MappingProxyType({})  # they are among `apps`, and a schedule starts them
     effects = EFFECTS
     words: Mapping[str, str] = {
         "broker": "Kafka is up: {0}.",

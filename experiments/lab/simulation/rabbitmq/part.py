@@ -31,6 +31,7 @@ class RabbitMQPart:
     name = "async-rabbitmq"
     broker: str | None = RABBITMQ
     apps: Mapping[str, str] = {process: f"{process}_service.app" for process in PROCESSES}
+    replicas: Mapping[str, str] = {f"{name}-2": f"{name}_service.app" for name in PROCESSES[1:]}
     effects = ("publish:before", "publish:written", "publish:arrived", "ack:before", "ack:written")
     words: Mapping[str, str] = {
         "drop": "The connections of {0} are lost.",

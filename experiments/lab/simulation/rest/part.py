@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 from lab.simulation.core import Simulation
@@ -20,6 +21,7 @@ class RestPart:
     name = "sync-rest"
     broker: str | None = None
     apps: Mapping[str, str] = {process: f"{process}_service.app" for process in PROCESSES}
+    replicas: Mapping[str, str] = MappingProxyType({})
     effects = ("request:before", "request:after")
     words: Mapping[str, str] = {"cut": "After {1} more calls of {0}, the next one is {2}."}
     actions: Mapping[str, Sequence[Action]] = {
