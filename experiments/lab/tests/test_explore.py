@@ -95,3 +95,18 @@ def test_a_file_that_is_no_schedule_is_refused(tmp_path):
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(LabError, match="is no schedule"):
         read_schedule(tmp_path / "other.json")
+
+
+def test_a_placement_of_crashes_that_loses_an_order_is_not_left_out():
+    found = lab("explore", "async-rabbitmq", "--broken", "no_outbox", "--complete")
+    assert found.returncode == 1, found.stderr
+    assert "up to the violation" in found.stdout
+    assert "1. The process that comes to effect no." in found.stdout
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", ["sync-rest", "async-rabbitmq"])
+def test_no_placement_of_two_crashes_breaks_a_promise(part):
+    right = lab("explore", part, "--complete")
+    assert right.returncode == 0, right.stdout + right.stderr
+    assert right.stdout.count("all there are") == 3
