@@ -13,7 +13,7 @@ from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata
 SESSION_MS = 3000
 
 
-class World:
+class Setting:
     """A Kafka, its clients, and the time that passes there. Each scenario has topics and groups of its own."""
 
     bootstrap = ""
@@ -127,7 +127,7 @@ def error_of(call: Callable[..., Any], *args: Any, **options: Any) -> str | None
     return None
 
 
-Scenario = Callable[[World], Any]
+Scenario = Callable[[Setting], Any]
 SCENARIOS: dict[
     str, tuple[Scenario, Any, bool]
 ] = {}  # name → it, its outcome, whether the real one is in the plain run
@@ -145,49 +145,49 @@ def ends_in(outcome: Any, *, plain: bool = False) -> Callable[[Scenario], Scenar
 
 
 @ends_in([b"1", b"2", b"3"])
-def a_new_group_reads_from_the_beginning(world: World) -> Any:
-    topic = world.topic()
-    world.put(topic, b"1", b"2", b"3")
-    return world.read(world.reader(world.name(), topic), 3)
+def a_new_group_reads_from_the_beginning(setting: Setting) -> Any:
+    topic = setting.topic()
+    setting.put(topic, b"1", b"2", b"3")
+    return setting.read(setting.reader(setting.name(), topic), 3)
 
 
 @ends_in("one partition")
-def the_records_of_one_key_are_in_one_partition(world: World) -> Any:
-    topic, producer = world.topic(6), world.producer()
+def the_records_of_one_key_are_in_one_partition(setting: Setting) -> Any:
+    topic, producer = setting.topic(6), setting.producer()
     for n in range(4):
         producer.send(topic, value=b"%d" % n, key=b"order-1").get(10)
     found: dict = {}
-    consumer = world.reader(world.name(), topic)
+    consumer = setting.reader(setting.name(), topic)
 
     def enough() -> bool:
         for partition, records in clients.poll(consumer, 500).items():
             found.setdefault(partition, []).extend(record.value for record in records)
         return sum(map(len, found.values())) >= 4
 
-    world.until(enough)
+    setting.until(enough)
     return "one partition" if list(found.values()) == [[b"0", b"1", b"2", b"3"]] else found
 
 
 @ends_in([("why", b"x"), ("where", b"y")])
-def headers_come_as_they_were_sent(world: World) -> Any:
-    topic = world.topic()
-    world.producer().send(topic, value=b"1", headers=[("why", b"x"), ("where", b"y")], partition=0).get(10)
-    consumer = world.reader(world.name(), topic)
-    return world.until(lambda: [r.headers for rs in clients.poll(consumer, 9).values() for r in rs])[0]
+def headers_come_as_they_were_sent(setting: Setting) -> Any:
+    topic = setting.topic()
+    setting.producer().send(topic, value=b"1", headers=[("why", b"x"), ("where", b"y")], partition=0).get(10)
+    consumer = setting.reader(setting.name(), topic)
+    return setting.until(lambda: [r.headers for rs in clients.poll(consumer, 9).values() for r in rs])[0]
 
 
 @ends_in([1, 1, 1])
-def a_poll_gives_no_more_than_was_asked_for(world: World) -> Any:
-    topic = world.topic()
-    world.put(topic, b"1", b"2", b"3")
-    consumer = world.reader(world.name(), topic)
-    return [len(world.until(lambda: [r for rs in clients.poll(consumer, 1).values() for r in rs])) for _ in range(3)]
+def a_poll_gives_no_more_than_was_asked_for(setting: Setting) -> Any:
+    topic = setting.topic()
+    setting.put(topic, b"1", b"2", b"3")
+    consumer = setting.reader(setting.name(), topic)
+    return [len(setting.until(lambda: [r for rs in clients.poll(consumer, 1).values() for r in rs])) for _ in range(3)]
 
 
 @ends_in("TopicAlreadyExistsError")
-def a_topic_is_made_once(world: World) -> Any:
-    topic = world.topic()
-    with clients.admin(world.bootstrap) as admin:
+def a_topic_is_made_once(setting: Setting) -> Any:
+    topic = setting.topic()
+    with clients.admin(setting.bootstrap) as admin:
         return error_of(admin.create_topics, {topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
 
 
@@ -195,42 +195,42 @@ def a_topic_is_made_once(world: World) -> Any:
 
 
 @ends_in([b"3"])
-def a_group_goes_on_after_what_it_has_committed(world: World) -> Any:
-    topic, group = world.topic(), world.name()
-    world.put(topic, b"1", b"2")
-    first = world.reader(group, topic)
-    world.read(first, 2)
+def a_group_goes_on_after_what_it_has_committed(setting: Setting) -> Any:
+    topic, group = setting.topic(), setting.name()
+    setting.put(topic, b"1", b"2")
+    first = setting.reader(group, topic)
+    setting.read(first, 2)
     first.commit({TopicPartition(topic, 0): at(2)}, timeout_ms=5000)
     clients.close(first, leaves=True)
-    world.put(topic, b"3")
-    return world.read(world.reader(group, topic), 1)
+    setting.put(topic, b"3")
+    return setting.read(setting.reader(group, topic), 1)
 
 
 @ends_in([b"1", b"2"])
-def what_was_not_committed_comes_again(world: World) -> Any:
-    topic, group = world.topic(), world.name()
-    world.put(topic, b"1", b"2")
-    first = world.reader(group, topic)
-    world.read(first, 2)
+def what_was_not_committed_comes_again(setting: Setting) -> Any:
+    topic, group = setting.topic(), setting.name()
+    setting.put(topic, b"1", b"2")
+    first = setting.reader(group, topic)
+    setting.read(first, 2)
     clients.close(first, leaves=True)
-    return world.read(world.reader(group, topic), 2)
+    return setting.read(setting.reader(group, topic), 2)
 
 
 @ends_in((1, "mark"))
-def an_offset_keeps_its_mark(world: World) -> Any:
-    topic = world.topic()
-    world.put(topic, b"1")
-    consumer = world.reader(world.name(), topic)
-    world.read(consumer, 1)
+def an_offset_keeps_its_mark(setting: Setting) -> Any:
+    topic = setting.topic()
+    setting.put(topic, b"1")
+    consumer = setting.reader(setting.name(), topic)
+    setting.read(consumer, 1)
     consumer.commit({TopicPartition(topic, 0): at(1, "mark")}, timeout_ms=5000)
     known = consumer.committed(TopicPartition(topic, 0), metadata=True, timeout_ms=5000)
     return known.offset, known.metadata
 
 
 @ends_in(["NoOffsetForPartitionError", "None"])
-def a_group_without_offsets_says_so(world: World) -> Any:
-    topic = world.topic()
-    consumer = world.reader(world.name(), topic)
+def a_group_without_offsets_says_so(setting: Setting) -> Any:
+    topic = setting.topic()
+    consumer = setting.reader(setting.name(), topic)
 
     def says_so() -> bool:
         try:
@@ -239,147 +239,147 @@ def a_group_without_offsets_says_so(world: World) -> Any:
             return list(error.args[0]) == [TopicPartition(topic, 0)]
         return False
 
-    world.until(says_so)
+    setting.until(says_so)
     return ["NoOffsetForPartitionError", str(consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))]
 
 
 @ends_in([b"1", b"2", b"2"])
-def a_consumer_reads_again_where_it_is_sent(world: World) -> Any:
-    topic = world.topic()
-    world.put(topic, b"1", b"2")
-    consumer = world.reader(world.name(), topic)
-    first = world.read(consumer, 2)
+def a_consumer_reads_again_where_it_is_sent(setting: Setting) -> Any:
+    topic = setting.topic()
+    setting.put(topic, b"1", b"2")
+    consumer = setting.reader(setting.name(), topic)
+    first = setting.read(consumer, 2)
     consumer.seek(TopicPartition(topic, 0), 1)
-    return first + world.read(consumer, 1)
+    return first + setting.read(consumer, 1)
 
 
 @ends_in([[b"other"], True, [b"paused"]])
-def a_paused_partition_waits_and_the_other_goes_on(world: World) -> Any:
-    topic = world.topic(2)
-    consumer = world.reader(world.name(), topic)
-    world.joined(consumer)
+def a_paused_partition_waits_and_the_other_goes_on(setting: Setting) -> Any:
+    topic = setting.topic(2)
+    consumer = setting.reader(setting.name(), topic)
+    setting.joined(consumer)
     consumer.pause(TopicPartition(topic, 0))
-    world.put(topic, b"paused", partition=0)
-    world.put(topic, b"other", partition=1)
-    other, waits = world.read(consumer, 1), world.nothing_comes(consumer)
+    setting.put(topic, b"paused", partition=0)
+    setting.put(topic, b"other", partition=1)
+    other, waits = setting.read(consumer, 1), setting.nothing_comes(consumer)
     consumer.resume(TopicPartition(topic, 0))
-    return [other, waits, world.read(consumer, 1)]
+    return [other, waits, setting.read(consumer, 1)]
 
 
 # groups
 
 
 @ends_in([3, 3], plain=True)
-def two_members_share_the_partitions(world: World) -> Any:
-    topic, group = world.topic(6), world.name()
-    return world.joined(world.reader(group, topic), world.reader(group, topic))
+def two_members_share_the_partitions(setting: Setting) -> Any:
+    topic, group = setting.topic(6), setting.name()
+    return setting.joined(setting.reader(group, topic), setting.reader(group, topic))
 
 
 @ends_in([1, 2])
-def the_first_of_two_members_has_the_odd_partition(world: World) -> Any:
-    topic, group = world.topic(3), world.name()
-    return sorted(world.joined(world.reader(group, topic), world.reader(group, topic)))
+def the_first_of_two_members_has_the_odd_partition(setting: Setting) -> Any:
+    topic, group = setting.topic(3), setting.name()
+    return sorted(setting.joined(setting.reader(group, topic), setting.reader(group, topic)))
 
 
 @ends_in([[3, 3], [6]])
-def who_leaves_gives_its_partitions_to_the_other(world: World) -> Any:
-    topic, group = world.topic(6), world.name()
-    first, second = world.reader(group, topic), world.reader(group, topic)
-    before = world.joined(first, second)
+def who_leaves_gives_its_partitions_to_the_other(setting: Setting) -> Any:
+    topic, group = setting.topic(6), setting.name()
+    first, second = setting.reader(group, topic), setting.reader(group, topic)
+    before = setting.joined(first, second)
     clients.close(second, leaves=True)
-    world.until(lambda: clients.poll(first, 9) or len(first.assignment()) == 6)
-    return [before, world.joined(first)]
+    setting.until(lambda: clients.poll(first, 9) or len(first.assignment()) == 6)
+    return [before, setting.joined(first)]
 
 
 @ends_in(["the same generation", 6], plain=True)
-def a_static_member_that_comes_back_has_its_partitions_at_once(world: World) -> Any:
-    topic, group = world.topic(6), world.name()
-    first = world.reader(group, topic, name="worker")
-    world.joined(first)
+def a_static_member_that_comes_back_has_its_partitions_at_once(setting: Setting) -> Any:
+    topic, group = setting.topic(6), setting.name()
+    first = setting.reader(group, topic, name="worker")
+    setting.joined(first)
     before = first.group_metadata().generation_id
     clients.close(first)
-    second = world.reader(group, topic, name="worker")
-    has = world.joined(second)[0]
+    second = setting.reader(group, topic, name="worker")
+    has = setting.joined(second)[0]
     same = second.group_metadata().generation_id == before
     return ["the same generation" if same else "another generation", has]
 
 
 @ends_in([3, 6])
-def a_static_member_that_stays_away_is_out_after_its_session(world: World) -> Any:
-    topic, group = world.topic(6), world.name()
-    first, second = world.reader(group, topic, name="a"), world.reader(group, topic, name="b")
-    before = world.joined(first, second)[1]
+def a_static_member_that_stays_away_is_out_after_its_session(setting: Setting) -> Any:
+    topic, group = setting.topic(6), setting.name()
+    first, second = setting.reader(group, topic, name="a"), setting.reader(group, topic, name="b")
+    before = setting.joined(first, second)[1]
     clients.close(first)
-    world.wait(SESSION_MS / 2000)
+    setting.wait(SESSION_MS / 2000)
     clients.poll(second, 9)
     assert len(second.assignment()) == before
-    world.until(lambda: clients.poll(second, 9) or len(second.assignment()) == 6)
-    return [before, world.joined(second)[0]]
+    setting.until(lambda: clients.poll(second, 9) or len(second.assignment()) == 6)
+    return [before, setting.joined(second)[0]]
 
 
 @ends_in([True, "FencedInstanceIdError"])
-def a_static_member_whose_name_is_taken_is_fenced(world: World) -> Any:
-    topic, group = world.topic(), world.name()
-    world.put(topic, b"1")
-    first = world.reader(group, topic, name="worker")
-    world.read(first, 1)
-    world.joined(first)
-    second = world.reader(group, topic, name="worker")
-    world.joined(second)
+def a_static_member_whose_name_is_taken_is_fenced(setting: Setting) -> Any:
+    topic, group = setting.topic(), setting.name()
+    setting.put(topic, b"1")
+    first = setting.reader(group, topic, name="worker")
+    setting.read(first, 1)
+    setting.joined(first)
+    second = setting.reader(group, topic, name="worker")
+    setting.joined(second)
     error = error_of(first.commit, {TopicPartition(topic, 0): at(1)}, timeout_ms=5000)
-    world.until(lambda: clients.poll(first, 9) or kafka_workarounds.is_fenced(first))
+    setting.until(lambda: clients.poll(first, 9) or kafka_workarounds.is_fenced(first))
     return [True, error]
 
 
 @ends_in("CommitFailedError", plain=True)
-def offsets_of_an_evicted_member_are_refused(world: World) -> Any:
-    topic, group = world.topic(), world.name()
-    world.put(topic, b"1")
-    consumer = world.reader(group, topic)
-    world.read(consumer, 1)
-    world.remove(group, consumer)
+def offsets_of_an_evicted_member_are_refused(setting: Setting) -> Any:
+    topic, group = setting.topic(), setting.name()
+    setting.put(topic, b"1")
+    consumer = setting.reader(group, topic)
+    setting.read(consumer, 1)
+    setting.remove(group, consumer)
     return error_of(consumer.commit, {TopicPartition(topic, 0): at(1)}, timeout_ms=5000)
 
 
 @ends_in([b"1", b"1"])
-def an_evicted_member_joins_again_and_reads_again(world: World) -> Any:
-    topic, group = world.topic(), world.name()
-    world.put(topic, b"1")
-    consumer = world.reader(group, topic)
-    first = world.read(consumer, 1)
-    world.remove(group, consumer)
-    return first + world.read(consumer, 1)
+def an_evicted_member_joins_again_and_reads_again(setting: Setting) -> Any:
+    topic, group = setting.topic(), setting.name()
+    setting.put(topic, b"1")
+    consumer = setting.reader(group, topic)
+    first = setting.read(consumer, 1)
+    setting.remove(group, consumer)
+    return first + setting.read(consumer, 1)
 
 
 @ends_in([2, [0]])
-def a_rebalance_keeps_the_pause_of_a_partition_that_stays(world: World) -> Any:
-    topic, group = world.topic(2), world.name()
-    world.put(topic, b"1")
-    first = world.reader(group, topic, name="a")
-    world.read(first, 1)
+def a_rebalance_keeps_the_pause_of_a_partition_that_stays(setting: Setting) -> Any:
+    topic, group = setting.topic(2), setting.name()
+    setting.put(topic, b"1")
+    first = setting.reader(group, topic, name="a")
+    setting.read(first, 1)
     first.commit({TopicPartition(topic, n): at(0) for n in range(2)}, timeout_ms=5000)
     first.pause(TopicPartition(topic, 0))
     before = len(first.assignment())
-    world.joined(first, world.reader(group, topic, name="b"))
+    setting.joined(first, setting.reader(group, topic, name="b"))
     return [before, [partition.partition for partition in first.paused()]]
 
 
 @ends_in([("a", 3), ("b", 3)])
-def the_members_of_a_group_are_described(world: World) -> Any:
-    topic, group = world.topic(6), world.name()
-    world.joined(world.reader(group, topic, name="a"), world.reader(group, topic, name="b"))
-    with clients.admin(world.bootstrap) as admin:
+def the_members_of_a_group_are_described(setting: Setting) -> Any:
+    topic, group = setting.topic(6), setting.name()
+    setting.joined(setting.reader(group, topic, name="a"), setting.reader(group, topic, name="b"))
+    with clients.admin(setting.bootstrap) as admin:
         members = admin.describe_groups([group])[group]["members"]
     return sorted((m["group_instance_id"], _count(m["member_assignment"])) for m in members)
 
 
 @ends_in([])
-def a_static_member_is_removed_by_its_name(world: World) -> Any:
-    topic, group = world.topic(), world.name()
-    consumer = world.reader(group, topic, name="a")
-    world.joined(consumer)
+def a_static_member_is_removed_by_its_name(setting: Setting) -> Any:
+    topic, group = setting.topic(), setting.name()
+    consumer = setting.reader(group, topic, name="a")
+    setting.joined(consumer)
     clients.close(consumer)
-    with clients.admin(world.bootstrap) as admin:
+    with clients.admin(setting.bootstrap) as admin:
         admin.remove_group_members(group, [MemberToRemove(group_instance_id="a")])
         return admin.describe_groups([group])[group]["members"]
 
@@ -392,9 +392,9 @@ def _count(assignment: Any) -> int:
 
 
 @contextlib.contextmanager
-def begun(world: World, topic: str, *values: bytes, name: str | None = None) -> Iterator[Any]:
+def begun(setting: Setting, topic: str, *values: bytes, name: str | None = None) -> Iterator[Any]:
     """Lend a producer with a transaction in which these values were written."""
-    writer = world.writer(name or world.name())
+    writer = setting.writer(name or setting.name())
     writer.begin_transaction()
     for value in values:
         writer.send(topic, value=value, partition=0).get(10)
@@ -402,154 +402,154 @@ def begun(world: World, topic: str, *values: bytes, name: str | None = None) -> 
 
 
 @ends_in([True, [b"1", b"2"]])
-def a_transaction_is_seen_when_it_is_committed(world: World) -> Any:
-    topic = world.topic()
-    consumer = world.reader(world.name(), topic)
-    with begun(world, topic, b"1", b"2") as writer:
-        hidden = world.nothing_comes(consumer)
+def a_transaction_is_seen_when_it_is_committed(setting: Setting) -> Any:
+    topic = setting.topic()
+    consumer = setting.reader(setting.name(), topic)
+    with begun(setting, topic, b"1", b"2") as writer:
+        hidden = setting.nothing_comes(consumer)
         kafka_workarounds.commit_transaction(writer)
-    return [hidden, world.read(consumer, 2)]
+    return [hidden, setting.read(consumer, 2)]
 
 
 @ends_in([b"after"])
-def an_aborted_transaction_is_never_seen(world: World) -> Any:
-    topic = world.topic()
-    with begun(world, topic, b"1") as writer:
+def an_aborted_transaction_is_never_seen(setting: Setting) -> Any:
+    topic = setting.topic()
+    with begun(setting, topic, b"1") as writer:
         writer.abort_transaction()
-    world.put(topic, b"after")
-    return world.read(world.reader(world.name(), topic), 1)
+    setting.put(topic, b"after")
+    return setting.read(setting.reader(setting.name(), topic), 1)
 
 
 @ends_in([True, [b"1", b"behind"]])
-def what_is_behind_an_open_transaction_waits(world: World) -> Any:
-    topic = world.topic()
-    consumer = world.reader(world.name(), topic)
-    with begun(world, topic, b"1") as writer:
-        world.put(topic, b"behind")
-        waits = world.nothing_comes(consumer)
+def what_is_behind_an_open_transaction_waits(setting: Setting) -> Any:
+    topic = setting.topic()
+    consumer = setting.reader(setting.name(), topic)
+    with begun(setting, topic, b"1") as writer:
+        setting.put(topic, b"behind")
+        waits = setting.nothing_comes(consumer)
         kafka_workarounds.commit_transaction(writer)
-    return [waits, world.read(consumer, 2)]
+    return [waits, setting.read(consumer, 2)]
 
 
 @ends_in([[b"2"], True], plain=True)
-def a_second_producer_of_a_name_ends_what_the_first_has_begun(world: World) -> Any:
-    topic, name = world.topic(), world.name()
-    with begun(world, topic, b"1", name=name) as first, begun(world, topic, b"2", name=name) as second:
+def a_second_producer_of_a_name_ends_what_the_first_has_begun(setting: Setting) -> Any:
+    topic, name = setting.topic(), setting.name()
+    with begun(setting, topic, b"1", name=name) as first, begun(setting, topic, b"2", name=name) as second:
         kafka_workarounds.commit_transaction(second)
         fenced = error_of(kafka_workarounds.commit_transaction, first) is not None
-    return [world.read(world.reader(world.name(), topic), 1), fenced]
+    return [setting.read(setting.reader(setting.name(), topic), 1), fenced]
 
 
 @ends_in(True)
-def the_first_producer_of_a_name_is_fenced(world: World) -> Any:
-    topic, name = world.topic(), world.name()
-    first = world.writer(name)
-    world.writer(name)
+def the_first_producer_of_a_name_is_fenced(setting: Setting) -> Any:
+    topic, name = setting.topic(), setting.name()
+    first = setting.writer(name)
+    setting.writer(name)
     first.begin_transaction()
 
     def write() -> None:
         first.send(topic, value=b"1", partition=0).get(10)
         kafka_workarounds.commit_transaction(first)
 
-    return error_of(write) is not None and world.nothing_comes(world.reader(world.name(), topic))
+    return error_of(write) is not None and setting.nothing_comes(setting.reader(setting.name(), topic))
 
 
 @ends_in([[b"result"], 1], plain=True)
-def results_and_offsets_are_committed_together(world: World) -> Any:
-    topic, results, group = world.topic(), world.topic(), world.name()
-    world.put(topic, b"1")
-    consumer = world.reader(group, topic)
-    world.read(consumer, 1)
-    with begun(world, results, b"result") as writer:
+def results_and_offsets_are_committed_together(setting: Setting) -> Any:
+    topic, results, group = setting.topic(), setting.topic(), setting.name()
+    setting.put(topic, b"1")
+    consumer = setting.reader(group, topic)
+    setting.read(consumer, 1)
+    with begun(setting, results, b"result") as writer:
         kafka_workarounds.send_offsets(writer, {TopicPartition(topic, 0): at(1)}, consumer.group_metadata())
         kafka_workarounds.commit_transaction(writer)
-    seen = world.read(world.reader(world.name(), results), 1)
-    return [seen, world.until(lambda: consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))]
+    seen = setting.read(setting.reader(setting.name(), results), 1)
+    return [seen, setting.until(lambda: consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))]
 
 
 @ends_in("None")
-def offsets_of_an_aborted_transaction_are_none(world: World) -> Any:
-    topic, group = world.topic(), world.name()
-    world.put(topic, b"1")
-    consumer = world.reader(group, topic)
-    world.read(consumer, 1)
-    with begun(world, topic, b"result") as writer:
+def offsets_of_an_aborted_transaction_are_none(setting: Setting) -> Any:
+    topic, group = setting.topic(), setting.name()
+    setting.put(topic, b"1")
+    consumer = setting.reader(group, topic)
+    setting.read(consumer, 1)
+    with begun(setting, topic, b"result") as writer:
         kafka_workarounds.send_offsets(writer, {TopicPartition(topic, 0): at(1)}, consumer.group_metadata())
         writer.abort_transaction()
     return str(consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))
 
 
 @ends_in("KafkaTimeoutError")
-def offsets_of_an_open_transaction_are_not_told(world: World) -> Any:
-    topic, group = world.topic(), world.name()
-    world.put(topic, b"1")
-    consumer = world.reader(group, topic)
-    world.read(consumer, 1)
-    with begun(world, topic, b"result") as writer:
+def offsets_of_an_open_transaction_are_not_told(setting: Setting) -> Any:
+    topic, group = setting.topic(), setting.name()
+    setting.put(topic, b"1")
+    consumer = setting.reader(group, topic)
+    setting.read(consumer, 1)
+    with begun(setting, topic, b"result") as writer:
         kafka_workarounds.send_offsets(writer, {TopicPartition(topic, 0): at(1)}, consumer.group_metadata())
         return error_of(consumer.committed, TopicPartition(topic, 0), timeout_ms=2000)
 
 
 @ends_in(["CommitFailedError", True])
-def the_transaction_of_an_evicted_member_is_refused(world: World) -> Any:
-    topic, results, group = world.topic(), world.topic(), world.name()
-    world.put(topic, b"1")
-    consumer = world.reader(group, topic)
-    world.read(consumer, 1)
+def the_transaction_of_an_evicted_member_is_refused(setting: Setting) -> Any:
+    topic, results, group = setting.topic(), setting.topic(), setting.name()
+    setting.put(topic, b"1")
+    consumer = setting.reader(group, topic)
+    setting.read(consumer, 1)
     member = consumer.group_metadata()
-    world.remove(group, consumer)
-    with begun(world, results, b"result") as writer:
+    setting.remove(group, consumer)
+    with begun(setting, results, b"result") as writer:
         error = error_of(kafka_workarounds.send_offsets, writer, {TopicPartition(topic, 0): at(1)}, member)
         refused = error_of(kafka_workarounds.commit_transaction, writer) is not None
     return [error, refused]
 
 
 @ends_in([None, 1])
-def without_its_generation_the_transaction_of_an_evicted_member_is_taken(world: World) -> Any:
-    topic, group = world.topic(), world.name()
-    world.put(topic, b"1")
-    consumer = world.reader(group, topic)
-    world.read(consumer, 1)
-    world.remove(group, consumer)
-    with begun(world, topic, b"result") as writer:
+def without_its_generation_the_transaction_of_an_evicted_member_is_taken(setting: Setting) -> Any:
+    topic, group = setting.topic(), setting.name()
+    setting.put(topic, b"1")
+    consumer = setting.reader(group, topic)
+    setting.read(consumer, 1)
+    setting.remove(group, consumer)
+    with begun(setting, topic, b"result") as writer:
         offsets = {TopicPartition(topic, 0): at(1)}
         error = error_of(kafka_workarounds.send_offsets, writer, offsets, ConsumerGroupMetadata(group))
         kafka_workarounds.commit_transaction(writer)
-    return [error, world.until(lambda: consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))]
+    return [error, setting.until(lambda: consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))]
 
 
 @ends_in([b"behind"])
-def a_transaction_that_is_never_ended_is_aborted_by_kafka(world: World) -> Any:
-    topic = world.topic()
-    consumer = world.reader(world.name(), topic)
-    with begun(world, topic, b"1"):
-        world.put(topic, b"behind")
-        return world.read(consumer, 1)
+def a_transaction_that_is_never_ended_is_aborted_by_kafka(setting: Setting) -> Any:
+    topic = setting.topic()
+    consumer = setting.reader(setting.name(), topic)
+    with begun(setting, topic, b"1"):
+        setting.put(topic, b"behind")
+        return setting.read(consumer, 1)
 
 
 # Kafka away
 
 
 @ends_in(["KafkaTimeoutError", True])
-def a_record_for_a_dead_broker_fails_in_time(world: World) -> Any:
-    topic, producer = world.topic(), world.producer(2.0)
+def a_record_for_a_dead_broker_fails_in_time(setting: Setting) -> Any:
+    topic, producer = setting.topic(), setting.producer(2.0)
     producer.send(topic, value=b"1", partition=0).get(10)
-    world.stop_broker()
+    setting.stop_broker()
     error = error_of(lambda: producer.send(topic, value=b"2", partition=0).get(10))
-    away = clients.trouble(world.bootstrap) is not None
-    world.start_broker()
+    away = clients.trouble(setting.bootstrap) is not None
+    setting.start_broker()
     return [error, away]
 
 
 @ends_in([[b"1", b"2"], 1])
-def a_broker_that_comes_back_has_its_records_and_offsets(world: World) -> Any:
-    topic, group = world.topic(), world.name()
-    world.put(topic, b"1")
-    consumer = world.reader(group, topic)
-    found = world.read(consumer, 1)
+def a_broker_that_comes_back_has_its_records_and_offsets(setting: Setting) -> Any:
+    topic, group = setting.topic(), setting.name()
+    setting.put(topic, b"1")
+    consumer = setting.reader(group, topic)
+    found = setting.read(consumer, 1)
     consumer.commit({TopicPartition(topic, 0): at(1)}, timeout_ms=5000)
-    world.stop_broker()
-    world.start_broker()
-    world.put(topic, b"2")
-    found += world.read(consumer, 1)
-    return [found, world.until(lambda: consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))]
+    setting.stop_broker()
+    setting.start_broker()
+    setting.put(topic, b"2")
+    found += setting.read(consumer, 1)
+    return [found, setting.until(lambda: consumer.committed(TopicPartition(topic, 0), timeout_ms=5000))]

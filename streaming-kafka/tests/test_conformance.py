@@ -6,11 +6,11 @@ import pytest
 from broker import clients, kafka_workarounds
 from lab.simulation.kafka import clients as simulated
 from lab.simulation.kafka.broker import Broker
-from scenarios import SCENARIOS, SESSION_MS, World
+from scenarios import SCENARIOS, SESSION_MS, Setting
 from testing import wait_until
 
 
-class RealWorld(World):
+class RealSetting(Setting):
     """The node of the tests."""
 
     def __init__(self, node, name: str) -> None:
@@ -30,7 +30,7 @@ class RealWorld(World):
         self._node.start()
 
 
-class SimulatedWorld(World):
+class SimulatedSetting(Setting):
     """A broker in memory, and virtual time. It is also the process that its clients are in."""
 
     bootstrap = "127.0.0.1:1"
@@ -84,14 +84,14 @@ class SimulatedWorld(World):
 
 @pytest.fixture
 def in_memory(monkeypatch):
-    """A function that makes a simulated world; the clients are real again afterwards."""
+    """A function that makes a simulated setting; the clients are real again afterwards."""
     before = {module: dict(vars(module)) for module in (clients, kafka_workarounds)}
     monkeypatch.setattr(clients, "SESSION_MS", SESSION_MS)
 
-    def make(name: str) -> SimulatedWorld:
-        world = SimulatedWorld(name)
-        simulated.patch(lambda: (world, world.broker))
-        return world
+    def make(name: str) -> SimulatedSetting:
+        setting = SimulatedSetting(name)
+        simulated.patch(lambda: (setting, setting.broker))
+        return setting
 
     yield make
     for module, names in before.items():
@@ -113,11 +113,11 @@ def test_on_the_real_node(node, monkeypatch, name):
     node.start()
     monkeypatch.setattr(clients, "SESSION_MS", SESSION_MS)
     scenario, outcome, _ = SCENARIOS[name]
-    world = RealWorld(node, f"{name}-{time.monotonic_ns()}")
+    setting = RealSetting(node, f"{name}-{time.monotonic_ns()}")
     try:
-        assert scenario(world) == outcome
+        assert scenario(setting) == outcome
     finally:
-        world.close()
+        setting.close()
 
 
 def test_there_are_enough_scenarios():

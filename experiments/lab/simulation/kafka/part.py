@@ -11,24 +11,13 @@ from kafka.structs import OffsetAndMetadata
 
 from lab.simulation.core import Simulation
 from lab.simulation.kafka import clients, promises
+from lab.simulation.kafka.actions import ACTIONS, EFFECTS, PROCESSES, SERVICES
 from lab.simulation.kafka.broker import Broker
 from lab.simulation.kafka.producer import Producer
 from lab.simulation.part import Action
 from lab.simulation.process import Crash, Process
 
 KAFKA = "kafka"
-SERVICES = {
-    "order": "producer_order.app",
-    "inventory": "inventory_consumer.app",
-    "notification": "notification_consumer.app",
-    "analytics": "analytics_consumer.app",
-}
-REPLICAS = ("order-2", "inventory-2")  # they are started by an action only
-PROCESSES = (*SERVICES, *REPLICAS)
-CUTS = ("produce:before", "produce:after", "offsets:after", "transaction-offsets:after", "transaction:after")
-EFFECTS = ("poll:before", "poll:after", "join:after", "epoch:before", "epoch:after", "produce:before", "produce:after",
-           "offsets:before", "offsets:after", "transaction-offsets:before", "transaction-offsets:after",
-           "transaction:before", "transaction:after")  # fmt: skip
 ANALYTICS = "analytics-consumer-group"
 _TYPE = re.compile(rb'"event_type":"(\w+)"')
 
@@ -50,22 +39,7 @@ class KafkaPart:
         "evict": "An operator takes {0} out of its group.",
         "reset": "An operator sets the offsets of analytics back to the beginning.",
     }
-    actions: Mapping[str, Sequence[Action]] = {
-        "broker": [["broker", True], ["broker", False]],
-        "cut": [
-            ["cut", name, effect, seconds] for name in PROCESSES for effect in CUTS for seconds in (1.0, 6.0, 20.0)
-        ],
-        "apart": [["apart", name, seconds] for name in PROCESSES for seconds in (1.0, 6.0, 20.0)],
-        "double": [["double", n] for n in range(3)],
-        "poison": [["poison"]],
-        "evict": [["evict", name] for name in PROCESSES],
-        "reset": [["reset"]],
-        "replica": [["start", name] for name in REPLICAS],
-        # It stands still for longer than its session, with work that is not published: then it is a zombie.
-        "zombie": [["freeze", "inventory", effect, 1, 70.0] for effect in ("commit:after", "poll:after")],
-        # A request stands still with an order that is stored and not published.
-        "late": [["hold", "order", effect, n, 12.0] for effect in ("commit:after", "produce:before") for n in (1, 3)],
-    }
+    actions: Mapping[str, Sequence[Action]] = ACTIONS
 
     def patch(self) -> None:
         """Put the clients in memory in the place of kafka-python's."""
