@@ -191,4 +191,7 @@ def test_many_runs_in_one_table(tmp_path, capsys):
     assert results_index.show([tmp_path / "good"]) == 0
     assert results_index.show([tmp_path / "good", tmp_path / "missing"]) == 2
     assert results_index.show([tmp_path / "good", tmp_path / "bad", tmp_path / "missing"]) == 1
+    assert "It was not run." in capsys.readouterr().out
+    (tmp_path / "begun").mkdir()
+    assert results_index.show([tmp_path / "good", tmp_path / "begun"]) == 2
     assert "It did not finish." in capsys.readouterr().out
