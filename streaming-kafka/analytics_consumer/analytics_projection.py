@@ -2,8 +2,8 @@
 
 Kafka gets the same offsets afterwards, so that the lag can be seen and an operator can reset them. Each goes there with
 a mark: the id of the database's state, and the offset itself, since a reset may change the offset alone. When this
-process gets partitions, the database says where to go on, unless somebody has reset the group: then Kafka's offsets are
-others than the database's and bear no mark, and all counts are thrown away. Kafka lets nobody reset a group that has a
+process gets partitions, the database says where to go on, unless its group was reset: then Kafka's offsets are
+others than the database's and bear no mark, and all counts are thrown away. Kafka allows no reset of a group that has a
 member, so what appears while this process stays a member are the commits of a guest in the group, and do not count.
 Offsets that Kafka has forgotten, as it does after a week without a member, and partitions that are new, change nothing.
 """
@@ -129,7 +129,7 @@ class AnalyticsProjection(PartGroup):
         return self._faults.slow or self._faults.show()["failure_rate"] > 0
 
     def _check_positions(self, consumer: KafkaConsumer) -> None:
-        """Go to where the database is; or begin anew, where somebody has reset the group, or the log is another one."""
+        """Go to where the database is; or begin anew, where the group was reset, or the log is another one."""
         membership, self._checked = _generation(consumer), None
         if membership is None:
             return

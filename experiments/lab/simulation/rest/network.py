@@ -14,7 +14,7 @@ from lab.simulation.core import Simulation
 from lab.simulation.process import Process
 
 SERVICES = {8001: "inventory", 8002: "notification"}
-LATE = (0.5, 8.0)  # seconds after the caller has given up, in turn
+LATE = (0.5, 8.0)  # seconds after its caller has stopped waiting, in turn
 # What the network does to one call.
 REFUSED, LOST, DELAYED, REPLY_LOST, SLOW = CUTS = ("refused", "lost", "delayed", "reply lost", "slow")
 SLOW_SECONDS = 3.0
