@@ -1,7 +1,7 @@
 """Runs work in processes of their own, with limits on time, memory, files and answers: a fault is one line, no more.
 
 A process is divided from this one, so it has what is already known, and imports nothing anew. It leads a session of
-its own: when its work is over, or takes too long, everything that it started is ended with it.
+its own: when its work is over, or takes too long, or this process is gone, everything that it started is ended with it.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import resource
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,10 +47,11 @@ class _Working:
 def answers(tasks: Sequence[Callable[[], Any]], at_once: int) -> Iterator[tuple[int, Any]]:
     """Yield the number of each task and its answer or Fault, in the order in which they end."""
     waiting, working = list(enumerate(tasks)), list[_Working]()
+    lifeline = os.pipe()
     try:
         while waiting or working:
             while waiting and len(working) < at_once:
-                working.append(_begin(*waiting.pop(0)))
+                working.append(_begin(*waiting.pop(0), lifeline))
             ready = wait([each.answer for each in working], timeout=0.5)
             for each in [w for w in working if w.answer in ready or time.monotonic() > w.until]:
                 working.remove(each)
@@ -57,12 +59,14 @@ def answers(tasks: Sequence[Callable[[], Any]], at_once: int) -> Iterator[tuple[
     finally:
         for each in working:
             _end(each, late=True)
+        for end in lifeline:
+            os.close(end)
 
 
-def _begin(number: int, task: Callable[[], Any]) -> _Working:
+def _begin(number: int, task: Callable[[], Any], lifeline: tuple[int, int]) -> _Working:
     place = tempfile.mkdtemp(prefix="grade-")
     here, there = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=_work, args=(task, there, place))
+    process = PROCESSES.Process(target=_work, args=(task, there, place, lifeline))
     process.start()
     there.close()
     return _Working(number, process, here, time.monotonic() + SECONDS, place)
@@ -88,8 +92,11 @@ def _end(working: _Working, *, late: bool) -> Any:
     return Fault(said_by.get(working.process.exitcode, "its process ended without an answer"))
 
 
-def _work(task: Callable[[], Any], answer: Connection, place: str) -> None:
+def _work(task: Callable[[], Any], answer: Connection, place: str, lifeline: tuple[int, int]) -> None:
     os.setsid()
+    ours, grader = lifeline
+    os.close(grader)  # so only the grader holds this end: when it is gone, there is an end of file
+    threading.Thread(target=_end_with, args=(ours,), daemon=True).start()
     _limit()
     tempfile.tempdir = place
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -105,6 +112,12 @@ def _work(task: Callable[[], Any], answer: Connection, place: str) -> None:
         done = Fault(plain(f"{type(error).__name__}: {error}"))
     answer.send_bytes(pickle.dumps(done))
     os._exit(0)
+
+
+def _end_with(lifeline: int) -> None:
+    """Wait until the grader is gone, and then end this process and all that it has started."""
+    os.read(lifeline, 1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _limit() -> None:

@@ -26,6 +26,7 @@ from lab.grading.text import plain
 from lab.history.model import HISTORY, STATE
 from lab.paths import ROOT
 from lab.verdict import FAIL, PASS, UNKNOWN
+from testing import wait_until
 
 A5 = "results/sync-rest/a5_outage"
 B2 = "results/async-rabbitmq/b2_outage"
@@ -423,6 +424,19 @@ def test_a_process_that_takes_too_much_or_dies_is_one_line(monkeypatch):
     assert why[1] in ("it took too much time", "it took more than 2 s")
     assert why[2:] == ["it took more than 2 s", "its process ended without an answer", "ValueError: \\x1b[2J"]
     assert [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "4321.5"]] == []
+
+
+def test_when_the_grader_is_killed_its_processes_end():
+    code = "import os, time; from lab.grading import isolation as i; "
+    code += "print(*i.answers([os.getpid], 1), flush=True); list(i.answers([lambda: time.sleep(60)] * 2, 2))"
+    path = {"PYTHONPATH": f"{ROOT}/experiments:{ROOT}/common"}
+    grader = subprocess.Popen([sys.executable, "-c", code], env=os.environ | path, stdout=subprocess.PIPE)
+    grader.stdout.readline()
+    mine = psutil.Process(grader.pid)
+    workers = wait_until(lambda: len(mine.children()) == 2 and mine.children(), what="two processes work")
+    grader.kill()
+    grader.wait()
+    wait_until(lambda: not any(worker.is_running() and worker.status() != "zombie" for worker in workers))
 
 
 def _flood():
