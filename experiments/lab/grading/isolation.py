@@ -131,7 +131,9 @@ def _limit() -> None:
     }
     for which, most in limits.items():
         with contextlib.suppress(ValueError, OSError):  # macOS does not know all of them
-            resource.setrlimit(which, (most, most))
+            resource.setrlimit(
+                which, (most, most + 5 if which == resource.RLIMIT_CPU else most)
+            )  # SIGXCPU, then SIGKILL
 
 
 def _size() -> int:
