@@ -30,7 +30,6 @@ BAD = [
     ({"failure_mode": "explode"}, "failure_mode"),
     ({"crash_point": "sometime"}, "crash_point"),
     ({"paused": 1}, "paused"),
-    ({"paused": None}, "paused"),
     ({"throttle": 61}, "throttle"),
     ({"throttle": True}, "throttle"),
     ({"seed": 1.5}, "seed"),

@@ -61,7 +61,7 @@ class PendingSteps(PartGroup):
     """
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = monotonic) -> None:
-        self.owner = random_id()
+        self.owner = ""
         self._database, self._clock = database, clock
         self._held: set[str] = set()
         self._not_before: dict[str, float] = {}
@@ -122,6 +122,9 @@ class PendingSteps(PartGroup):
         with self._database.transaction() as tx:
             tx.execute(_REGISTER_ALL)
             if tx.execute(_RENEW, {"owner": self.owner}).rowcount == 0:
+                # It begins, or was taken for dead. Under its old id it would own again what comes back to it from
+                # others, and take what they have done meanwhile for not done.
+                self.owner = random_id()
                 tx.execute(_REGISTER, {"owner": self.owner})
             others = {owner: beat for owner, beat in tx.execute(_BEATS) if owner != self.owner}
             watched = {owner: (beat, self._rounds(owner, beat)) for owner, beat in others.items()}

@@ -15,7 +15,7 @@ from campus.orders import utc_now
 
 ROOT = Path(__file__).resolve().parents[2]
 # These deal with the operating system itself: sockets, files, threads.
-WITH_REAL_TIME = {"clock", "server", "file_lock", "checkpoints", "bounded", "engines", "clients"}
+WITH_REAL_TIME = {"clock", "trace", "server", "file_lock", "checkpoints", "bounded", "engines", "clients"}
 
 
 class Frozen(clock.Clock):

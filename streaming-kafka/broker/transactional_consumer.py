@@ -127,12 +127,12 @@ class TransactionalConsumer(PartGroup):
 
     def _read(self, consumer: KafkaConsumer, found: dict[TopicPartition, list[Any]]) -> Batch:
         """Return the batch of what was polled; a partition ends at a message that must wait."""
-        batch, slow = Batch(), self._slow
+        batch = Batch()
         # Since it was polled, or because a partition was assigned anew, and that takes a pause away.
         stopped = self._paused.among(found)
         for partition, records in found.items():
             for record in records:
-                must_wait = partition in stopped or (slow and batch.work_items)
+                must_wait = partition in stopped or (batch.work_items and self._slow)
                 if must_wait or not self._take(batch, partition, record):
                     consumer.seek(partition, record.offset)
                     break

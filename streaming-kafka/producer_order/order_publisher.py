@@ -16,6 +16,7 @@ from campus.events import order_placed
 from campus.faults import Faults
 from campus.lifecycle import PartGroup
 from campus.loop import Loop
+from campus.order_store import PendingStep
 from campus.orders import FAILED, Order
 from campus.pending import PendingSteps
 from campus.problems import Problem
@@ -39,10 +40,11 @@ class OrderPublisher(PartGroup):
         Raises a 503 Problem when nothing was accepted, a 504 Problem when the outcome is unknown, and a 409 Problem
         when the outcome of the order that was made before is not known yet.
         """
+        owned = self._pending.step(PUBLISH)
         with self._pending.held(order.order_id):
-            placed = self._write(order, key)
+            placed = self._write(order, key, None if order.status == FAILED else owned)
             if placed is order and order.status != FAILED:
-                self._publish(order)
+                self._publish(order, owned)
         return placed
 
     def recover(self) -> bool:
@@ -59,9 +61,8 @@ class OrderPublisher(PartGroup):
                     order_store.clear_pending(tx, order.order_id)
         return not all(troubles)
 
-    def _write(self, order: Order, key: str | None) -> Order:
+    def _write(self, order: Order, key: str | None, pending_step: PendingStep | None) -> Order:
         """Store the order with its pending step; return it, or the one that the key made before."""
-        pending_step = None if order.status == FAILED else self._pending.step(PUBLISH)
         try:
             with self._database.transaction() as tx:
                 placed = order_store.place(tx, order, key=key, pending_step=pending_step)
@@ -75,12 +76,12 @@ class OrderPublisher(PartGroup):
             raise _undecided(placed)
         return placed
 
-    def _publish(self, order: Order) -> None:
+    def _publish(self, order: Order, owned: PendingStep) -> None:
         try:
             [trouble] = self._producer.publish([order_placed(order)])
             trace.note("confirm", order.order_id, trouble or "", by="kafka", touched=bool(trouble))
         except BrokerDown as error:
-            if self._forget(order):
+            if self._forget(order, owned.owner):
                 raise _not_accepted(order, error) from None
             trouble = f"{error}; another process may have published the order"
         if trouble:
@@ -90,10 +91,10 @@ class OrderPublisher(PartGroup):
         with contextlib.suppress(DatabaseDown), self._database.transaction() as tx:
             order_store.clear_pending(tx, order.order_id)
 
-    def _forget(self, order: Order) -> bool:
-        """Remove an order that was not sent; return False when another process may have taken it over."""
+    def _forget(self, order: Order, owner: str) -> bool:
+        """Remove an order that was not sent; return False when it has had another owner: that one may have sent it."""
         with contextlib.suppress(DatabaseDown), self._database.transaction() as tx:
-            return order_store.forget(tx, order.order_id, owner=self._pending.owner)
+            return order_store.forget(tx, order.order_id, owner=owner)
         return False
 
 

@@ -188,6 +188,10 @@ STEP = (
 @example([("ask", 0, "a"), ("ask", 0, "a"), ("decide", 0, REFUSED)])
 @example([("ask", 0, "a"), ("decide", 0, LOST), ("ask", 0, "a"), ("background", 0), ("decide", 0, ACKNOWLEDGED)])
 @example([("ask", 0, None), ("take_over", 1), ("background", 1), ("decide", 1, ANSWER_LOST), ("decide", 0, REFUSED)])
+@example(
+    [("ask", 0, None), ("take_over", 1), ("background", 1), ("take_over", 0), ("decide", 1, ANSWER_LOST),
+     ("decide", 0, REFUSED)]
+)  # fmt: skip
 def test_an_answer_stays_true(schedule):
     with TemporaryDirectory() as folder:
         harness = Harness(Path(folder))
