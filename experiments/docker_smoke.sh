@@ -8,6 +8,7 @@
 #
 # Takes: about 12 minutes by what its scripts say of themselves, and longer when images must be fetched; 38 on a busy machine
 # Usage: experiments/docker_smoke.sh
+if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

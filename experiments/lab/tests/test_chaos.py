@@ -9,7 +9,7 @@ from dataclasses import asdict
 import psutil
 import pytest
 from campus.faults import ANSWERING, CONSUMING, Faults
-from conftest import Copy
+from conftest import Copy, free_ports
 from hand_made import Raw, accepted, good, items
 from lab.checker.invariants import RunIndex
 from lab.checker.losses import duplicated, lost, unresolved
@@ -135,13 +135,13 @@ class Machine:
 
 
 @pytest.fixture
-def machine(monkeypatch, free_port) -> Machine:
+def machine(monkeypatch) -> Machine:
     """A machine on which nobody answers."""
     made = Machine()
     monkeypatch.setattr(lifecycle, "choose", lambda: made)
     monkeypatch.setattr(lifecycle, "wait_ready", lambda *_: None)
-    for name in ("ORDER", "INVENTORY", "NOTIFICATION"):
-        monkeypatch.setenv(f"A_{name}_PORT", str(free_port))
+    for name, port in zip(("ORDER", "INVENTORY", "NOTIFICATION"), free_ports(3), strict=True):
+        monkeypatch.setenv(f"A_{name}_PORT", str(port))
     return made
 
 

@@ -21,7 +21,7 @@ from lab.history.header import read_header
 from lab.history.model import HISTORY, STATE, write_lines
 from lab.paths import PARTS, RESULTS, ROOT
 from lab.report import run as run_report
-from lab.report.plot import FAULT as FAULT_COLOUR
+from lab.report.colours import FAULT as FAULT_COLOUR
 from lab.services import services_of
 
 BEGIN = 10.0  # when the load begins, in the run's time

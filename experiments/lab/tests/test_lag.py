@@ -198,7 +198,7 @@ def test_a_run_keeps_the_table(log, tmp_path, monkeypatch):
     row = line["rows"][0]
     assert row.pop("lag_seconds") >= 1
     place = {"group": GROUP, "topic": ORDERS, "partition": 0, "current": 0, "end": 1, "lag": 1}
-    assert row == place | {"state": "STALL", "client": None}
+    assert row == place | {"state": "STALL", "client": None, "consumer": None, "host": None}
 
 
 def test_what_cannot_be_shown_is_said(log, free_port, monkeypatch):

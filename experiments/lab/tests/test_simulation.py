@@ -27,6 +27,6 @@ def test_two_runs_of_a_schedule_are_equal_event_for_event(part):
 
 @pytest.mark.parametrize("part", NAMES)
 def test_a_crash_after_a_commit_loses_memory_and_keeps_the_disk(part):
-    broken, trace, _ = play(part, [["order", "burger", 2], ["crash", "inventory", "commit:after"], ["run", 4.0]])
+    broken, trace, _ = play(part, [["crash", "inventory", "commit:after"], ["order", "burger", 2], ["run", 4.0]])
     assert not broken
     assert sum("killed at commit:after" in line for line in trace) == 1

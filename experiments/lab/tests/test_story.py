@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT, Copy
+from conftest import ROOT, Copy, free_ports
 from lab.cli import experiment as script_commands
 from lab.errors import LabError
 from lab.history import model as history
@@ -173,9 +173,9 @@ def test_what_the_services_said_is_kept_for_whoever_asks_why(tmp_path, monkeypat
     assert kept == {"order.log.gz": b"why", "kafka.log.gz": b"o; the end", "kafka.log.1.gz": b"before"}
 
 
-def test_a_service_that_is_gone_is_missing_in_the_state(tmp_path, monkeypatch, free_port):
-    for name in ("ORDER", "INVENTORY", "NOTIFICATION"):
-        monkeypatch.setenv(f"A_{name}_PORT", str(free_port))
+def test_a_service_that_is_gone_is_missing_in_the_state(tmp_path, monkeypatch):
+    for name, port in zip(("ORDER", "INVENTORY", "NOTIFICATION"), free_ports(3), strict=True):
+        monkeypatch.setenv(f"A_{name}_PORT", str(port))
     lines = session._state("sync-rest")
     assert [(line["what"], line["service"]) for line in lines] == [
         ("missing", "notification"),
