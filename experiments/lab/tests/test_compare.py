@@ -20,12 +20,13 @@ from lab.errors import LabError
 from lab.history.header import read_header
 from lab.history.model import HISTORY, STATE, write_lines
 from lab.paths import PARTS, RESULTS, ROOT
+from lab.report import colours
 from lab.report import run as run_report
-from lab.report.colours import FAULT as FAULT_COLOUR
 from lab.services import services_of
 
 BEGIN = 10.0  # when the load begins, in the run's time
 FAULT = (12.0, 15.0)
+FAULT_COLOUR = colours.FAULT.lower()  # as it stands in an SVG
 
 
 def run_of(part: str, condition: str) -> Raw:
@@ -107,7 +108,7 @@ def home(made, tmp_path) -> Path:
 
 def figures_of(part: str, condition: str, raw: Raw | None = None) -> dict:
     run = (raw or run_of(part, condition)).run()
-    return runs.ComparedRun(condition, part, run).figures()
+    return runs.ComparedRun(condition, part, run, run_report.summarise(run)).figures()
 
 
 def wrong(home: Path) -> list[tuple[str, str]]:

@@ -397,7 +397,7 @@ def test_an_outage_shorter_than_the_script_says(forger):
     found = forger.graded(A5)
     words = ("`start inventory` was done", "s into the load no_inventory, and in our run after")
     assert breaks(found, "not this experiment: ", *words, verdict="unknown")
-    assert breaks(found, "fault 1 (inventory killed) lasted 12.4 s, and in our run 20.4 s", verdict="unknown")
+    assert breaks(found, "fault 1 (inventory killed) lasted 12.", verdict="unknown")
 
 
 def test_what_was_due_is_held_to_the_second(forger, monkeypatch):
@@ -505,7 +505,7 @@ def test_the_rubric_has_20_points(clone):
 
 def test_each_line_has_its_verdict_and_says_why(clone):
     lines = lines_of(clone, A5)
-    assert (lines["A5a"].verdict, lines["A5a"].reason) == ("pass", "4 predictions and 7 invariants hold")
+    assert (lines["A5a"].verdict, lines["A5a"].reason) == ("pass", "5 predictions and 7 invariants hold")
     assert lines["A5a"].evidence == [f"{A5}/report.md"]
     assert lines["A3"].verdict == "unknown"
     assert lines["A3"].reason == f"there is no {A3}: run experiments/a3_failure.sh and commit what it makes"
@@ -575,6 +575,7 @@ def told(*words: Path | str) -> tuple[int, str]:
 
 def test_the_command_prints_points_reasons_and_links(clone):
     clone.keep(A5)
+    (clone.root / "results/README.md").unlink()  # it speaks of all runs
     clone.commit()
     status, said = told(clone.root)
     assert status == 2
@@ -585,6 +586,7 @@ def test_the_command_prints_points_reasons_and_links(clone):
 
 def test_what_is_not_committed_is_said_and_not_graded(clone):
     clone.keep(A5)
+    (clone.root / "results/README.md").unlink()  # it speaks of all runs
     clone.commit()
     cheat(clone)
     (clone.root / "results/sync-rest/a9_new").mkdir()

@@ -141,13 +141,15 @@ def quicker(run, share: float) -> None:
 
 def test_a5_and_a6_answers_moved_further_than_the_clocks_allow(quick):
     run = quick.run(A5)
-    slowest = max((op for op in run.operations if op.result == "ok"), key=lambda op: op.ended - op.sent)
+    moved = [op for op in run.operations if op.result == "ok"][-1]
     for e in run.events:
-        if e["type"] == "ok" and e["op"] == slowest.op:
-            e["at"] = round(slowest.sent + 0.001, 6)
+        if e.get("op") == moved.op:
+            e["at"] = round(
+                e["at"] - 1.0, 6
+            )  # within a quarter of a second nobody can tell, as docs/instructors.md says
+    run.events.sort(key=lambda e: e["at"])
     quick.write(A5, run)
-    found = graded(quick)  # within a quarter of a second nobody can tell, as docs/instructors.md says
-    assert ("was placed at" in said(found)) == (slowest.ended - slowest.sent > 0.5)
+    assert "was placed at" in said(graded(quick))
 
 
 def test_d1_somebody_elses_runs_with_another_environment(quick, monkeypatch):
