@@ -7,6 +7,7 @@ import socket
 import time
 from pathlib import Path
 
+import psutil
 from broker import kafka_workarounds, topics
 from campus.events import Event
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -52,6 +53,8 @@ class Node(Process):
         """Send it a signal: SIGSTOP freezes it, and its port still takes connections."""
         self._stood_still |= number == signal.SIGSTOP
         os.killpg(self.process.pid, number)
+        if number == signal.SIGSTOP:
+            wait_until(self._stands_still, what="every thread of Kafka stands still", alive=self)
 
     def end(self, partition: TopicPartition) -> int:
         """Return the offset of what will be written next into a partition."""
@@ -121,6 +124,16 @@ class Node(Process):
         with contextlib.closing(KafkaConsumer(bootstrap_servers=self.bootstrap, group_id=group)) as consumer:
             consumer.assign([partition])
             consumer.commit({partition: OffsetAndMetadata(offset, "", -1)})
+
+    def _stands_still(self) -> bool:
+        """Whether all of its processes are stopped, with all their threads (which Linux shows like processes)."""
+        process = psutil.Process(self.process.pid)
+        for each in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for thread in each.threads():
+                    if psutil.Process(thread.id).status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+                        return False
+        return True
 
     def _stays(self) -> bool:
         """Whether the broker is in its own list of brokers five times in a second."""
