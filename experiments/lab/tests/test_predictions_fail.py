@@ -71,6 +71,9 @@ DOCTORED: dict[str, Change] = {
     "some answers come 40 s later": every(later(40), 7),
     "answers come later and later": of("ok, fail, info", lambda e, n: e | {"at": 1.5 * e["at"]}),
     "orders are done later and later": stretched(lambda n: n / 20),
+    "loads at even times are slow": of(
+        "ok, fail, info", lambda e, n: e | {"at": e["at"] + 0.2} if e["op"].startswith("open") else e
+    ),
     "answers come at once": of("invoke, ok, fail, info", lambda e, n: e | {"at": round(e["at"], 1)}),
     "answers are 503": answered("fail", "503"),
     "one in five is 503": every(answered("fail", "503"), 5),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hand_made import Raw, good, items
-from lab.history.model import HISTORY, STATE
+from lab.history.model import HISTORY, STATE, TRACE
 from lab.paths import RESULTS, ROOT
 from lab.report import index as results_index
 from lab.report import run as run_report
@@ -23,8 +23,9 @@ COMMITTED = sorted(file.parent for file in RESULTS.glob(f"*/*/{HISTORY}"))
 def make_anew(raw_files: Path, folder: Path) -> None:
     """Make a report from copies of the raw files in a process of its own, where sets have another order."""
     folder.mkdir()
-    for name in (HISTORY, STATE):
-        shutil.copy(raw_files / name, folder / name)
+    for name in (HISTORY, STATE, TRACE):
+        if (raw_files / name).exists():
+            shutil.copy(raw_files / name, folder / name)
     env = os.environ | {
         "PYTHONPATH": f"{ROOT}/experiments:{ROOT}/common",
         "PYTHONHASHSEED": "12345",
