@@ -125,6 +125,13 @@ class Node(Process):
             properties = {"delivery_mode": 2} | properties
             channel.basic_publish("", queue, body, pika.BasicProperties(**properties), mandatory=True)
 
+    def has(self, queue: str) -> bool:
+        """Whether there is such a queue."""
+        with self.channel() as channel, contextlib.suppress(pika.exceptions.ChannelClosedByBroker):
+            channel.queue_declare(queue, passive=True)
+            return True
+        return False
+
     def depth(self, queue: str) -> int:
         """Return how many messages of a queue wait for a consumer."""
         with self.channel() as channel:

@@ -96,6 +96,7 @@ def test_poison_after_its_dead_letter_queue_was_deleted_holds_up_nobody(chain):
         channel.queue_delete("order-placed.dlq")
     chain.node.put("order-placed", b"no JSON")
     chain.becomes(chain.place(), "notified")
+    wait_until(lambda: chain.node.has("order-placed.dlq"), what="the queue is declared again", alive=chain.node)
     ((_, body),) = chain.node.take("order-placed.dlq")
     assert body == b"no JSON"
 
