@@ -9,7 +9,7 @@
 # Without an argument it leaves out the tests that are marked `long`: faults of a minute, many tries, many orders. The
 # others take less than 20 s each; those that took more than 10 s are listed. With --all it runs the long ones, too.
 #
-# Takes: 9 minutes, and 3 more on a new machine; --all 40 minutes
+# Takes: 12 minutes, and 3 more on a new machine; --all 45 minutes
 # Usage: ./run_tests.sh
 #        ./run_tests.sh --all
 #        ./run_tests.sh ARGUMENT FOR PYTEST...        for example: ./run_tests.sh -k freeze
