@@ -16,8 +16,6 @@ from lab.trace import collect, diagram
 from lab.trace.collect import Line
 from lab.trace.one_order import Kill, entries
 
-ALL_LINES = 1_000_000
-
 
 @click.command()
 @click.argument("order")
@@ -46,7 +44,7 @@ def _found(order: str) -> tuple[str, list[Line], list[Kill]]:
     chosen = lifecycle.choose()
     for part in PARTS:
         services = services_of(part)
-        lines = collect.collect(services, lambda service: chosen.logs(service, ALL_LINES), 0.0)
+        lines = collect.collect(services, lambda service: chosen.logs(service, collect.ALL_LINES), 0.0)
         if mine := [line for line in lines if line["order_id"].startswith(order)]:
             return f"the logs of {part}", mine, []
     for folder in _runs():
@@ -71,7 +69,7 @@ def _logged(order: str) -> list[dict[str, Any]]:
     lines = []
     for part in PARTS:
         for service in services_of(part).values():
-            lines += [] if service.is_broker else list(_json_lines(chosen.logs(service, ALL_LINES)))
+            lines += [] if service.is_broker else list(_json_lines(chosen.logs(service, collect.ALL_LINES)))
     ids = {line["order_id"] for line in lines if str(line.get("order_id", "")).startswith(order)}
     requests = {line["request_id"] for line in lines if line.get("order_id") in ids and "request_id" in line}
     mine = (line for line in lines if line.get("order_id") in ids or line.get("request_id") in requests)

@@ -24,7 +24,6 @@ from lab.trace import collect as trace
 RUNS = STATE_DIR / "runs"
 RUNNING = STATE_DIR / "run" / "experiment.json"
 QUIET_SECONDS = 0.3
-ALL_LINES = 1_000_000  # of a log
 MAX_OF_A_LOG = 8 * 2**20  # bytes of each that are kept of a run that did not pass
 OPEN_STATES = ("placed", "unknown", "reserved")
 
@@ -150,7 +149,9 @@ def keep_logs(recorder: RunRecorder) -> Path | None:
 def _keep_trace(recorder: RunRecorder) -> None:
     """Keep the messages of some orders, where the services recorded any."""
     services, chosen = services_of(recorder.head["part"]), lifecycle.choose()
-    lines = trace.collect(services, lambda service: chosen.logs(service, ALL_LINES), recorder.head["began_monotonic"])
+    lines = trace.collect(
+        services, lambda service: chosen.logs(service, trace.ALL_LINES), recorder.head["began_monotonic"]
+    )
     placed: dict[str, list[str]] = defaultdict(list)
     for e in recorder.lines():
         if e["type"] in ("ok", "info") and e.get("order_id"):

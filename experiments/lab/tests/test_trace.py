@@ -4,6 +4,8 @@ import json
 import uuid
 
 import pytest
+from lab.history.model import TRACE, read
+from lab.paths import RESULTS
 from lab.services import services_of
 from lab.trace import collect
 from lab.trace.one_order import entries
@@ -88,3 +90,12 @@ def test_what_is_kept_is_small():
     kept = collect.fit(many, {})
     assert 100 < len(kept) < len(many)
     assert collect._size(kept) <= collect.MAX_BYTES
+
+
+@pytest.mark.parametrize("folder", sorted(RESULTS.glob("*/[abc][0-9]_*")), ids=lambda folder: folder.name)
+def test_each_committed_run_shows_an_order_from_the_client_to_the_notification(folder):
+    recorded = read(folder).trace
+    assert (folder / TRACE).stat().st_size <= 1.1 * collect.MAX_BYTES
+    whole = {"order", "inventory", "notification"}
+    orders = {n["order_id"] for n in recorded}
+    assert any(whole <= {n["service"] for n in recorded if n["order_id"] == order} for order in orders)

@@ -16,6 +16,7 @@ from lab.services import Service
 
 Line = dict[str, Any]
 
+ALL_LINES = 1_000_000  # of a log
 MAX_BYTES = 40_000  # of the compressed file
 FIRST = 20  # orders of each load that are kept whatever becomes of them
 LOGGED = {"trace": "kind", "what": "what", "order_id": "order_id", "to": "to", "by": "by", "event_id": "event_id"}
