@@ -52,9 +52,13 @@ class Clone:
     def graded(self, folder: str) -> Graded:
         """Commit everything, and grade one run."""
         self.commit()
-        found = HandedIn(Repository(self.root)).run(folder)
-        known = {"": ()} if found.in_history else {}  # the code of the commit that it names is ours, too
-        return grade.grade_committed_run(replace(found, other_code=found.other_code | known))
+        repository = Repository(self.root)
+        found = HandedIn(repository).run(folder)
+        head = git(self.root, "rev-parse", "HEAD")
+        # What was not changed in the clone was made by our code, also when that has changed here since.
+        untouched = [file for file in found.files if repository.changed_by.get(f"{folder}/{file}") != head]
+        made_by_us = dict.fromkeys([*untouched, *([""] if found.in_history else [])], ())
+        return grade.grade_committed_run(replace(found, other_code=found.other_code | made_by_us))
 
     def replace(self, path: str, old: str, new: str) -> None:
         text = (self.root / path).read_text()
