@@ -61,15 +61,19 @@ class Node(Process):
         with contextlib.closing(KafkaConsumer(bootstrap_servers=self.bootstrap)) as consumer:
             return consumer.end_offsets([partition])[partition]
 
-    def put(self, topic: str, *bodies: bytes | Event | None, partition: int | None = None) -> None:
-        """Write messages straight into a topic: events under their order's id, anything else under `k`."""
+    def put(self, topic: str, *bodies: bytes | Event | None, partition: int | None = None) -> list[int]:
+        """Write messages straight into a topic: events under their order's id, anything else under `k`.
+
+        Returns their offsets.
+        """
         with contextlib.closing(
             KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=2**21, partitioner=topics.ByKey())
         ) as producer:
+            sent = []
             for body in bodies:
                 key, value = (body.order_id, body.encode()) if isinstance(body, Event) else ("k", body)
-                producer.send(topic, value=value, key=key.encode(), partition=partition)
-            producer.flush(30)
+                sent.append(producer.send(topic, value=value, key=key.encode(), partition=partition))
+            return [future.get(30).offset for future in sent]
 
     def read(self, topic: str, *keys: str) -> list:
         """Return every committed record of a topic (of these keys), from its beginning."""
