@@ -1,7 +1,8 @@
 """How far Kafka's groups have read: for each group and partition the offset, the log's end and what is between them.
 
-The log's end is the last stable offset: up to there a reader of committed records gets. A transaction's marker takes an
-offset, too, and no consumer reads it: where only markers are left to read, the lag is 0.
+The log's end is the last stable offset: up to there a reader of committed records gets; what is behind it is in an open
+transaction. A transaction's marker takes an offset, too, and no consumer reads it: where only markers are left to read,
+the lag is 0. What retention has deleted cannot be read either, and is counted apart.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ class Place:
 
     `current` is None where nothing was committed yet, and `start` is where it will go on reading in any case. `oldest`
     is when the first record that it has not read was written, in seconds since 1970: None where it is not known.
+    `gone` is how many offsets the log lost before this group read them, `open` how many an open transaction holds back.
     """
 
     group: str
@@ -37,6 +39,8 @@ class Place:
     lag: int
     oldest: float | None = None
     member: Mapping[str, Any] | None = None
+    gone: int = 0
+    open: int = 0
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -99,10 +103,12 @@ class Groups:
         """Return where these groups are in each partition that they read.
 
         Whether only markers are left is looked up in the log; with `only_at_rest`, which is cheaper, only where neither
-        the group nor the log's end has moved since the last call.
+        the group nor the log's end has moved since the last call; and transactions are not looked at.
         """
+        if not only_at_rest:
+            self._partitions.clear()  # some may have been added
         with kafka_client.in_plain_words(self._service):
-            found = kafka_client.patiently(lambda: self._measured(sorted(names)))
+            found = kafka_client.patiently(lambda: self._measured(sorted(names), transactions=not only_at_rest))
             before = {place.key: (place.start, place.end) for place in self._before}
             rest = {place.key for place in found if before.get(place.key) == (place.start, place.end)}
             behind = [place for place in found if place.lag and (not only_at_rest or place.key in rest)]
@@ -117,8 +123,8 @@ class Groups:
             return replace(place, lag=0) if end == place.end else place
         return replace(place, oldest=oldest)
 
-    def _measured(self, names: Sequence[str]) -> list[Place]:
-        """Return the places by offsets alone."""
+    def _measured(self, names: Sequence[str], *, transactions: bool) -> list[Place]:
+        """Return the places by offsets alone; without `transactions` none is known to be open."""
         from kafka.admin import OffsetSpec
 
         if not names:
@@ -126,18 +132,28 @@ class Groups:
         described = self._admin.describe_groups(names)
         committed = self._admin.list_group_offsets(dict.fromkeys(names))
         read = {name: self._read_by(described[name]["members"], committed[name]) for name in names}
-        latest = {partition: OffsetSpec.LATEST for partitions in read.values() for partition in partitions}
-        ends = self._admin.list_partition_offsets(latest, "read_committed") if latest else {}
-        fresh = {p for name, partitions in read.items() for p in partitions - committed[name].keys() if ends[p].offset}
-        starts = self._admin.list_partition_offsets(dict.fromkeys(fresh, OffsetSpec.EARLIEST)) if fresh else {}
+        every = {partition for partitions in read.values() for partition in partitions}
+        offsets = self._admin.list_partition_offsets
+        ends = offsets(dict.fromkeys(every, OffsetSpec.LATEST), "read_committed") if every else {}
+        firsts = offsets(dict.fromkeys(every, OffsetSpec.EARLIEST)) if every else {}
+        written = offsets(dict.fromkeys(every, OffsetSpec.LATEST)) if every and transactions else ends
 
         def place(name: str, partition: "TopicPartition") -> Place:
-            offset = committed[name].get(partition)
-            current, end = offset.offset if offset else None, ends[partition].offset
-            start = current if current is not None else starts[partition].offset if end else 0
-            member = _assigned(described[name]["members"], partition)
+            committed_at = committed[name].get(partition)
+            current = committed_at.offset if committed_at else None
+            first, end = firsts[partition].offset, ends[partition].offset
+            start = max(first, current or 0)
             where = (name, partition.topic, partition.partition)
-            return Place(*where, current, start, end, max(0, end - start), member=member)
+            return Place(
+                *where,
+                current,
+                start,
+                end,
+                lag=max(0, end - start),
+                member=_assigned(described[name]["members"], partition),
+                gone=0 if current is None else start - current,
+                open=max(0, written[partition].offset - end),
+            )
 
         return [place(name, partition) for name in names for partition in sorted(read[name])]
 

@@ -5,6 +5,8 @@ LAG-SECONDS is the age of the oldest record that the group has not read. STATE s
     OK      nothing is left to read, or it becomes less, or it is no more than comes or is read in a second
     WARN    more and more is left to read, while the group reads
     STALL   something is left to read, and the group has not moved, or has no member
+    OPEN n  nothing is left to read, as n offsets more are in a transaction that stays open
+    LOST n  retention deleted n offsets before the group read them
 """
 
 import time
@@ -59,10 +61,13 @@ def rows(before: Look, now: Look) -> list[Row]:
 
 
 def state(before: Look, now: Look, key: tuple[str, str, int]) -> str:
-    """Return `OK`, `WARN` or `STALL` for one partition of a group."""
+    """Return `OK`, `WARN`, `STALL`, `OPEN n` or `LOST n` for one partition of a group."""
     place, was = now.places[key], before.places.get(key)
+    if place.gone:
+        return f"LOST {place.gone}"
     if place.lag == 0:
-        return "OK"
+        stays_open = place.open and was is not None and was.open and was.end == place.end
+        return f"OPEN {place.open}" if stays_open else "OK"
     if place.member is None:
         return "STALL"
     if was is None or was.lag == 0:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
+from kafka import TopicPartition
 from kafka_clients import Member, commit, put, put_aborted, put_committed, transaction
-from lab.brokers import kafka, lag_table
+from lab.brokers import kafka, kafka_client, lag_table
 from lab.brokers.lag import Groups, Place
 from lab.brokers.lag_table import Look
 from lab.cli.main import main
@@ -64,7 +65,32 @@ def test_what_is_in_an_open_transaction_is_not_behind(log):
     commit(log, GROUP, {(INVENTORY, 0): 1})
     with transaction(log, INVENTORY, b"2", b"3"):
         assert behind(log)[INVENTORY, 0] == (1, 2, 0)
+        assert states() == ["OPEN 2", "OK"]
     assert behind(log)[INVENTORY, 0] == (1, 5, 4)
+    assert states() == ["STALL", "OK"]
+
+
+def states() -> list[str]:
+    return [row["state"] for row in csv.DictReader(io.StringIO(run(GROUP, "--csv")))]
+
+
+def test_what_retention_deleted_before_it_was_read_is_lost(log):
+    put(log, ORDERS, b"1", b"2", b"3", b"4")
+    commit(log, GROUP, {(ORDERS, 0): 1, (ORDERS, 1): 0})
+    with kafka_client.asking(log) as client:
+        client.delete_records({TopicPartition(ORDERS, 0): 3})
+    assert behind(log)[ORDERS, 0] == (1, 4, 1)
+    assert states() == ["LOST 2", "OK"]
+    commit(log, GROUP, {(ORDERS, 0): 3})  # it has gone on
+    assert states() == ["STALL", "OK"]
+
+
+def test_partitions_that_are_added_are_seen(log):
+    commit(log, GROUP, {(ORDERS, 0): 0})
+    with contextlib.closing(Groups(log)) as groups, kafka_client.asking(log) as client:
+        assert len(groups.places([GROUP])) == 2
+        client.create_partitions({ORDERS: 12})
+        wait_until(lambda: len(groups.places([GROUP])) == 12)
 
 
 def test_the_oldest_unread_record_of_each_group(log):
@@ -131,6 +157,9 @@ PLACE = Place(GROUP, ORDERS, 0, 10, 10, 20, 10, oldest=90.0, member={"client_id"
         ({"lag": 0}, {"lag": 3, "oldest": 99.5}, "OK"),  # it came just now
         ({"lag": 0}, {"lag": 3, "oldest": 98.5}, "WARN"),
         (None, {"lag": 3, "oldest": 98.5}, "WARN"),
+        ({"lag": 0, "open": 2}, {"lag": 0, "open": 5}, "OPEN 5"),
+        ({"lag": 0, "open": 2, "end": 19}, {"lag": 0, "open": 2}, "OK"),  # another transaction than before
+        ({"lag": 0}, {"lag": 0, "open": 2}, "OK"),
     ],
 )
 def test_the_state_is_where_it_goes(before, now, said):

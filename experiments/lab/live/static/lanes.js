@@ -56,7 +56,7 @@ const Lanes = (() => {
         `${title("inventory-reserved", "inventory-<wbr>reserved")}<br><span class="num">${q["inventory-reserved"] == null ? "?" : n0(q["inventory-reserved"])}</span>`];
     }
     const lag = d.lag || [], of = g => lag.filter(r => r.group == g), sum = rows => rows.reduce((a, r) => a + r.lag, 0);
-    const worst = rows => ["STALL", "WARN", "OK"].find(s => rows.some(r => r.state == s)) || "";
+    const worst = rows => ["LOST", "OPEN", "STALL", "WARN", "OK"].find(s => rows.some(r => r.state.startsWith(s))) || "";
     const mine = of("inventory-consumer-group"), next = of("notification-consumer-group"), most = Math.max(400, ...mine.map(r => r.lag));
     const table = mine.length ? `<table class="parts" aria-label="Lag of inventory, by partition"><tbody>${mine.map(r => `<tr><th scope="row">${r.partition}</th><td class="w"><div class="bar"><i style="width:${r.lag / most * 100}%"></i></div></td><td>${n0(r.lag)}</td><td>${typeof r["lag-seconds"] == "number" ? r["lag-seconds"].toFixed(1) + " s" : "–"}</td><td><span class="st ${r.state}">${r.state}</span></td></tr>`).join("")}</tbody></table>` : '<span class="small">nothing read yet</span>';
     return [`${title("order-events", "order-events")}${table}`, `${title("inventory-events", "inventory-<wbr>events")}<br><span class="num">${next.length ? n0(sum(next)) : "?"}</span> <span class="st ${worst(next)} small">${worst(next)}</span>`, sum(of("analytics-consumer-group"))];
