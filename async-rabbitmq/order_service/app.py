@@ -10,7 +10,7 @@ from campus.database import Database
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, Event, order_placed
 from campus.faults import CONSUMING, Faults
 from campus.openapi import IDEMPOTENCY_KEY, takes
-from campus.orders import FAILED, Order
+from campus.orders import FAILED, IllegalTransition, Order
 from campus.retry import WorkItem
 from campus.schemas import ORDER_FORMS, read_order
 from campus.service import accepted, create_service, idempotency_key, json_body
@@ -70,7 +70,14 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
 
 
 def project(tx: Transaction, work_items: Sequence[WorkItem]) -> Sequence[Event]:
-    """Bring the orders to the states that these events report. Raises LookupError for an event that comes too early."""
+    """Bring the orders to the states that these events report.
+
+    Raises LookupError for an event that comes too early, and IllegalTransition for one of an order that is not here: an
+    order is in the store before its OrderPlaced is published, so another program has published that one.
+    """
     for early in order_projection.project(tx, [item.event for item in work_items]):
-        raise LookupError(f"{early.event_type} of order {early.order_id} came before the event that it follows")
+        what = f"{early.event_type} of order {early.order_id}"
+        if order_store.find(tx, early.order_id) is None:
+            raise IllegalTransition(f"{what}, which is not in this store: its OrderPlaced is another program's")
+        raise LookupError(f"{what} came before the event that it follows")
     return []

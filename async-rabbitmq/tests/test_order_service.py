@@ -1,7 +1,5 @@
 """The order service, its broker being fakes: what it accepts, what it tells, what it shows."""
 
-import json
-
 import pytest
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, new_event
 from conftest import Served
@@ -169,13 +167,18 @@ def test_the_order_is_brought_to_the_states_that_are_told(orders):
     assert orders.consumer.acked == [1, 2, 3]
 
 
-def test_what_is_told_of_an_unknown_order_is_tried_again_later(orders):
-    orders.take(new_event(INVENTORY_FAILED, "stranger", {"reason": "unknown_sku"}))
-    (letter,) = orders.publisher.sent
-    assert letter.key == "order-status.retry-1s"
-    assert (
-        "of order stranger came before the event that it follows" in json.loads(letter.headers["x-history"])[0]["why"]
+def test_what_is_told_of_another_programs_order_is_dead_lettered_at_once_with_its_reason(orders):
+    own = place(orders).json["order_id"]
+    orders.take(
+        new_event(INVENTORY_FAILED, "stranger", {"reason": "unknown_sku"}),
+        new_event(NOTIFICATION_SENT, "another", {"user_id": "u1"}),
+        new_event(INVENTORY_FAILED, own, {"reason": "unknown_sku"}),
     )
+    letters = orders.publisher.sent
+    assert [letter.key for letter in letters] == ["order-status.dlq"] * 2
+    why = letters[0].headers["x-reason"]
+    assert "InventoryFailed of order stranger, which is not in this store: its OrderPlaced is another program's" in why
+    assert look(orders, own)["status"] == "failed"
 
 
 def test_what_overtook_another_event_is_tried_again_later_and_harms_nobody(orders):
