@@ -39,9 +39,8 @@ def start(recorder: RunRecorder, owner: int) -> None:
         return
     command = [sys.executable, "-m", "lab", "sample", "--owner", str(owner)]
     log = STATE_DIR / "logs" / part / "sampler.log"
-    with processes.uninterrupted():
-        env = os.environ | {"LAB_RUN": str(recorder.folder)}
-        processes.save(processes.start(command, folder=ROOT, env=env, log=log), RECORD)
+    env = os.environ | {"LAB_RUN": str(recorder.folder)}
+    processes.start_recorded(command, RECORD, folder=ROOT, env=env, log=log)
 
 
 def stop(record_file: Path = RECORD) -> None:

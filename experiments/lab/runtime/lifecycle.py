@@ -18,7 +18,8 @@ from lab.runtime import docker, engine
 from lab.runtime.local import LocalRuntime
 from lab.services import Service, part_named, services_of
 
-START_SECONDS = 60.0
+START_SECONDS = 60.0  # a service may take so long to be ready, unless the variable says another number
+START_VARIABLE = "LAB_START_SECONDS"
 LOOK_SECONDS = 0.3  # between two looks whether it still runs, which costs with Docker
 
 
@@ -86,8 +87,9 @@ def down(runtime: Runtime, part: str, *, keep_brokers: bool = False) -> None:
     (STATE_DIR / "run" / part / "runtime").unlink(missing_ok=True)
 
 
-def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECONDS) -> None:
+def wait_ready(runtime: Runtime, service: Service) -> None:
     """Wait until a service says that it is ready. Raises LabError, with its last log lines, if it is not in time."""
+    seconds = _start_seconds()
     began = looked = time.monotonic()
     while (waited := time.monotonic() - began) < seconds:
         # Docker accepts for a container that does not listen yet, and may leave that call unanswered: ask anew, soon.
@@ -105,7 +107,16 @@ def wait_ready(runtime: Runtime, service: Service, seconds: float = START_SECOND
             raise LabError(f"{service.name} is frozen", f"./lab unfreeze {service.part}/{service.name}")
     missing = what_is_missing(service)
     why = f"{service.name} is not ready after {seconds:.0f} s" + (f" ({missing})" if missing else "")
-    raise LabError(f"{why}; last log lines:\n{_last_log_lines(runtime, service)}")
+    hint = f"on a slow machine give it more time: {START_VARIABLE}={2 * seconds:.0f} ./lab up {service.part}"
+    raise LabError(f"{why}; last log lines:\n{_last_log_lines(runtime, service)}", hint)
+
+
+def _start_seconds() -> float:
+    said = os.environ.get(START_VARIABLE) or str(START_SECONDS)
+    try:
+        return float(said)
+    except ValueError:
+        raise LabError(f"{START_VARIABLE} is {said}", "it must be a number of seconds") from None
 
 
 def is_ready(service: Service, timeout: float) -> bool:

@@ -69,10 +69,9 @@ class LocalRuntime:
             *words,
         ]  # a copy may have lost its run bits
         env = os.environ | self.environment(service)
-        with processes.uninterrupted():
-            record = processes.start(command, folder=folder, env=env, log=self.log_file(service))
-            processes.save(record, _record_file(service))
-            log_keeper.start()
+        log = self.log_file(service)
+        processes.start_recorded(command, _record_file(service), folder=folder, env=env, log=log)
+        log_keeper.start()
 
     def stop(self, service: Service) -> None:
         """End a service: in good order, or after 12 s by force."""

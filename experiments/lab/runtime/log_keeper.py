@@ -24,9 +24,8 @@ def start() -> None:
     if record is None or record.process() is None:
         env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "experiments"), str(ROOT / "common")])}
         command = [sys.executable, "-m", "lab.runtime.log_keeper"]
-        processes.save(
-            processes.start(command, folder=ROOT, env=env, log=STATE_DIR / "logs" / "log_keeper.log"), RECORD
-        )
+        log = STATE_DIR / "logs" / "log_keeper.log"
+        processes.start_recorded(command, RECORD, folder=ROOT, env=env, log=log)
 
 
 def rotate(folder: Path, most: int = MOST) -> None:

@@ -85,6 +85,18 @@ def start(command: Sequence[str], *, folder: Path, env: Mapping[str, str], log: 
     return record_of(child.pid)
 
 
+def start_recorded(command: Sequence[str], record: Path, *, folder: Path, env: Mapping[str, str], log: Path) -> None:
+    """Start a process in a group of its own and record it in a file; one that cannot be recorded is ended again."""
+    with uninterrupted():
+        started = start(command, folder=folder, env=env, log=log)
+        try:
+            save(started, record)
+        except OSError:  # the disk is full: nobody would find it
+            started.stop()
+            record.unlink(missing_ok=True)
+            raise
+
+
 def finished(command: Sequence[str | Path], seconds: float, **options: Any) -> subprocess.CompletedProcess[Any]:
     """Run a command to its end, as `subprocess.run` does. Raises LabError when it does not come to it in time."""
     try:

@@ -287,9 +287,14 @@ def test_a_service_that_does_not_become_ready_says_what_it_waits_for(monkeypatch
     monkeypatch.setattr(client, "try_get", lambda *_, **__: answer)
     log = 'it began\n{"message":"request","method":"GET","path":"/ready"}\n'
     local = SimpleNamespace(state=lambda _: "running", logs=lambda *_: log)
+    monkeypatch.setenv("LAB_START_SECONDS", "0.01")
     with pytest.raises(LabError) as refused:
-        lifecycle.wait_ready(local, services_of("sync-rest")["order"], seconds=0.01)
+        lifecycle.wait_ready(local, services_of("sync-rest")["order"])
     assert str(refused.value) == "order is not ready after 0 s (kafka: no broker); last log lines:\n  | it began"
+    assert "more time: LAB_START_SECONDS=" in refused.value.hint
+    monkeypatch.setenv("LAB_START_SECONDS", "long")
+    with pytest.raises(LabError, match="LAB_START_SECONDS is long"):
+        lifecycle.wait_ready(local, services_of("sync-rest")["order"])
 
 
 def test_stock_is_handed_on_as_it_was_given(copy: Copy):

@@ -1,5 +1,6 @@
 """Processes by id and start time: only the very process that was started is ever signalled."""
 
+import errno
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -120,6 +122,20 @@ def test_records_are_kept_in_files(tmp_path):
     processes.save(record, tmp_path / "run/x.json")
     assert processes.load(tmp_path / "run/x.json") == record
     assert record.process().pid == os.getpid()
+
+
+def test_a_process_that_cannot_be_recorded_is_not_left_running(tmp_path, monkeypatch):
+    started = []
+
+    def full(record: Record, path: Path) -> None:
+        started.append(record)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(processes, "save", full)
+    log = tmp_path / "out.log"
+    with pytest.raises(OSError, match="No space left"):
+        processes.start_recorded(["sleep", "60"], tmp_path / "x.json", folder=tmp_path, env=os.environ, log=log)
+    assert [record.state() for record in started] == ["exited"]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"pid": 1}', "nonsense"])
