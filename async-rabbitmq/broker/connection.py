@@ -1,10 +1,12 @@
-"""One connection to RabbitMQ in a thread of its own, which comes back whenever it is lost.
+"""One connection to RabbitMQ in a thread of its own. It comes back whenever it is lost: in a cluster to another node.
 
 pika's connections belong to one thread. Here it is this one: it answers heartbeats however long the service is busy
 elsewhere, and other threads hand it work with `call`.
 """
 
+import itertools
 import logging
+import random
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +24,7 @@ log = logging.getLogger("campus")
 MAX_BACKOFF, MAX_BACKOFF_REFUSED = 1.0, 5.0  # between two attempts to connect; what was refused once will be again
 OPEN_SECONDS = 10.0  # for the name, the connection, and the topology together
 ASK_SECONDS, ANSWER_SECONDS = 2.0, 5.0  # how often RabbitMQ is asked something, and how long its answer may take
-HEARTBEAT = 20  # a connection that was silent for this long is closed
+HEARTBEAT = 20  # a connection that was silent for this long is closed; in a cluster, after ANSWER_SECONDS
 
 
 class BrokerDown(ConnectionError):
@@ -31,6 +33,9 @@ class BrokerDown(ConnectionError):
 
 class BrokerConnection(Part):
     """Keeps a channel open on which the topology is declared, and declares it again every other second.
+
+    `url` is the address of RabbitMQ, or those of all nodes of a cluster, with commas between them: each attempt to
+    connect takes the next.
 
     So a deleted queue or binding is there again soon; and a broker that does not answer is noticed, though its port
     accepts. In the connection's thread, `on_opened(channel)` is called for each new channel, and
@@ -41,11 +46,9 @@ class BrokerConnection(Part):
         self, url: str, name: str, *, on_opened: Callable[[Channel], None], on_lost: Callable[[str], None]
     ) -> None:
         headers.accept_all()
-        self._parameters = pika.URLParameters(url)
-        self._parameters.client_properties = {"connection_name": name}
-        self._parameters.socket_timeout = self._parameters.stack_timeout = 5
-        if self._parameters.heartbeat is None:
-            self._parameters.heartbeat = HEARTBEAT
+        nodes = [_parameters(address.strip(), name) for address in url.split(",")]
+        self._nodes = itertools.cycle(random.sample(nodes, len(nodes)))  # shuffled, so that clients do not crowd on one
+        self._is_cluster = len(nodes) > 1
         self._name, self._notify_opened, self._notify_lost = name, on_opened, on_lost
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
@@ -98,7 +101,7 @@ class BrokerConnection(Part):
     def connect(self) -> SelectConnection:
         """Begin one connection, and return it: it works while its event loop runs."""
         connection = SelectConnection(
-            self._parameters,
+            next(self._nodes),
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_closed,
             on_close_callback=self._on_closed,
@@ -150,7 +153,9 @@ class BrokerConnection(Part):
     def _ask(self, channel: Channel) -> None:
         """Declare everything. RabbitMQ answers the last question when it has done all that came before."""
         if channel.is_open:
-            self._asked = clock.monotonic()
+            self._asked = asked = clock.monotonic()
+            if self._is_cluster:
+                channel.connection.ioloop.call_later(ANSWER_SECONDS, lambda: self._leave_silent_node(channel, asked))
             topology.declare(channel)
             channel.exchange_declare(topology.EXCHANGE, passive=True, callback=lambda _: self._answered(channel))
 
@@ -178,6 +183,12 @@ class BrokerConnection(Part):
             self._say(f"RabbitMQ cannot be reached: no connection within {OPEN_SECONDS:.0f} s")
             self._connection.ioloop.stop()
 
+    def _leave_silent_node(self, channel: Channel, asked: float) -> None:
+        """Go to another node if this one has not answered since: a frozen one would hold the connection for long."""
+        if self._asked == asked:
+            self._say(f"RabbitMQ has not answered for {ANSWER_SECONDS:.0f} s")
+            channel.connection.ioloop.stop()
+
     def _say(self, why: str) -> None:
         if why != self._why and not self._stopping.is_set():
             log.warning("%s: %s", self._name, why)
@@ -202,6 +213,16 @@ class BrokerConnection(Part):
         if self._channel is not None:
             self._channel = None
             self._notify_lost(self._why)
+
+
+def _parameters(address: str, name: str) -> pika.URLParameters:
+    """Return how to connect to one node."""
+    parameters = pika.URLParameters(address)
+    parameters.client_properties = {"connection_name": name}
+    parameters.socket_timeout = parameters.stack_timeout = 5
+    if parameters.heartbeat is None:
+        parameters.heartbeat = HEARTBEAT
+    return parameters
 
 
 def _refusal(reason: Exception) -> str:

@@ -51,4 +51,5 @@ def reserve(tx: Transaction, work_items: Sequence[WorkItem]) -> Sequence[Event]:
         event = item.event
         return verdict(event, stock.reserve(tx, event.order_id, event.data["items"], refuse=item.refusal))
 
+    stock.lock(tx, (item.event.data["items"] for item in work_items))
     return inbox.process_once(tx, work_items, work)

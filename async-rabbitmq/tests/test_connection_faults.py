@@ -13,7 +13,7 @@ from broker.consumer import Consumer
 from broker.publisher import Outgoing, Publisher
 from pika.adapters.utils import selector_ioloop_adapter
 from test_connection import QUEUE, bodies, fails, letter, publish, take, take_and_ack, works
-from testing import wait_until
+from testing import free_port, wait_until
 
 IN_MILLISECONDS = b"T" + struct.pack(">Q", 1_772_000_000_000)  # AMQP's times are in seconds: this is the year 58121
 SILENT = "RabbitMQ has not answered for"
@@ -95,6 +95,25 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up(start, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         publisher = start(Publisher, url=f"amqp://guest:guest@127.0.0.1:{server.getsockname()[1]}/%2f")
         wait_until(lambda: fails(publisher.check, "no connection within"))
+
+
+def test_of_several_nodes_each_is_tried_until_one_answers(broker, start):
+    nobody = [f"amqp://guest:guest@127.0.0.1:{free_port()}/%2f" for _ in range(2)]
+    publisher = start(Publisher, url=f"{nobody[0]},{broker.url}, {nobody[1]}")
+    assert publish(publisher, letter("x")) == [None]
+    broker.close_connections()
+    assert publish(publisher, letter("y")) == [None]
+
+
+def test_a_node_that_stands_still_is_left_where_there_are_others(broker, start, monkeypatch):
+    monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.5)
+    publisher = start(Publisher, url=f"{broker.url},{broker.url}")
+    wait_until(lambda: works(publisher.check))
+    silent = publisher._connection._connection
+    with broker.frozen():
+        wait_until(lambda: publisher._connection._connection is not silent)
+        assert fails(publisher.check, "RabbitMQ has not answered for")
+    assert publish(publisher, letter("after")) == [None]
 
 
 @pytest.mark.parametrize(

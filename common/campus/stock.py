@@ -5,7 +5,7 @@ A reservation is `{order_id, items, status, reason?, at}`, its status `reserved`
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, MetaData, String, Table, Text
@@ -43,6 +43,7 @@ sequence.index(reservations)
 
 # The guard and the change are one statement: between a check and an update another thread could take the last one.
 _TAKE = "UPDATE stock SET on_hand = on_hand - :qty, reserved = reserved + :qty WHERE sku = :sku AND on_hand >= :qty"
+_LOCK = "SELECT sku FROM stock WHERE sku IN :skus ORDER BY sku FOR UPDATE"
 _PUT_BACK = "UPDATE stock SET on_hand = on_hand + :qty, reserved = reserved - :qty WHERE sku = :sku"
 _ADD_SKU = "INSERT INTO stock (sku, initial, on_hand, reserved) VALUES (:sku, :n, :n, 0) ON CONFLICT DO NOTHING"
 _ADD = "UPDATE stock SET initial = initial + :qty, on_hand = on_hand + :qty WHERE sku = :sku"
@@ -71,6 +72,15 @@ def reserve(tx: Transaction, order_id: str, items: list[Item], *, refuse: str | 
         tx.execute(_REFUSE, {"order_id": order_id, "reason": reason})
         reservation |= {"status": FAILED, "reason": reason}
     return reservation
+
+
+def lock(tx: Transaction, orders: Iterable[list[Item]]) -> None:
+    """Take the rows that the items of all these orders need, in sku order, before the first of them is reserved.
+
+    Replicas that each reserve many orders in one transaction would else wait for each other's rows, in a circle.
+    """
+    if tx.kind == "postgresql":  # SQLite has one writer at a time
+        tx.execute(_LOCK, {"skus": sorted({item["sku"] for items in orders for item in items})}).fetchall()
 
 
 def release(tx: Transaction, order_id: str) -> dict[str, Any]:

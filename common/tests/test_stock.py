@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from campus import stock
@@ -320,3 +321,23 @@ def test_concurrent_reserve_and_release_leave_nothing_half_done(database):
 
     assert set(in_threads(16, both)) <= {stock.RESERVED, stock.RELEASED}
     assert levels(database) == {"a": (100, 100, 0), "b": (100, 100, 0)}
+
+
+def test_replicas_that_reserve_in_batches_do_not_wait_for_each_other_in_a_circle(cluster):
+    def work(replica: int) -> None:
+        """Reserve in batches of all skus, the one replica in this order, the other in that."""
+        for n in range(20):
+            orders = [[{"sku": sku, "qty": 1}] for sku in MENU[:: (1, -1)[replica]]]
+            with databases[replica].transaction() as tx:
+                stock.lock(tx, orders)
+                for sku, items in enumerate(orders):
+                    stock.reserve(tx, f"o{replica}-{n}-{sku}", items)
+
+    with cluster.database() as url:
+        databases = [Database(url, stock.metadata) for _ in range(2)]
+        fill(databases[0], None)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(work, range(2)))
+        assert levels(databases[0]) == dict.fromkeys(MENU, (100_000, 99_960, 40))
+        for database in databases:
+            database.close()

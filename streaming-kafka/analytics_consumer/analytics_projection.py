@@ -19,7 +19,7 @@ from campus.database import Database
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Event, InvalidEvent
 from campus.faults import Drop, Faults, Hang
 from campus.lifecycle import PartGroup
-from campus.loop import Loop
+from campus.loop import Loop, end_service
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
@@ -41,7 +41,7 @@ Found = dict[TopicPartition, list[Any]]
 
 
 class AnalyticsProjection(PartGroup):
-    """Counts as the only member of its group. `step` is one round of its loop.
+    """Counts as the only member of its group: a second one refuses to start. `step` is one round of its loop.
 
     `show` is called after work was done: when there is no more of it, and about once a second while there is.
     """
@@ -57,7 +57,16 @@ class AnalyticsProjection(PartGroup):
     ) -> None:
         self._database, self._faults, self._show = database, faults, show
         # A dynamic member: joining must be seen, as each time the positions are checked.
-        self._membership = Membership(bootstrap, GROUP, list(EXPECTED), batch_fetches=True, fetch_bytes=FETCH_BYTES)
+        self._membership = Membership(
+            bootstrap,
+            GROUP,
+            list(EXPECTED),
+            alone=True,
+            refuse=end_service,
+            why_alone="the counts are those of one process, on any database: stop one",
+            batch_fetches=True,
+            fetch_bytes=FETCH_BYTES,
+        )
         self._loop = Loop("analytics", self.step, idle=0.0, waits_until=faults.waits_until)
         super().__init__(self._membership, self._loop)
         self._checked: tuple | None = None  # the membership whose positions were checked

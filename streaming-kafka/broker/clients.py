@@ -165,20 +165,22 @@ def parse(record: Any) -> Event:
 
 
 def trouble(bootstrap: str) -> str | None:
-    """Return why no broker of this list answers, None when one does. It takes a second at most.
+    """Return why Kafka can do nothing, None when at least half of the nodes in this list answer.
 
-    A broker that is frozen accepts connections, and its client waits for it and says nothing; so it is really asked.
+    With fewer of a cluster nothing can be written: its controllers have no majority, and a write no second copy
+    (`min.insync.replicas`). A node that is frozen accepts connections, and its client waits for it and says nothing;
+    so each is really asked. It takes a second at most.
     """
-    why = ""
-    brokers = collect_hosts(bootstrap, randomize=False)
-    for host, port, _ in brokers:
+    nodes = collect_hosts(bootstrap, randomize=False)
+    answered, silent = 0, []
+    while 2 * answered < len(nodes) and 2 * len(silent) <= len(nodes):
+        host, port, _ = nodes[answered + len(silent)]
         try:
-            _ask(host, port, ANSWER_SECONDS / len(brokers))
+            _ask(host, port, ANSWER_SECONDS if len(nodes) == 1 else ANSWER_SECONDS / 2)
+            answered += 1
         except OSError as error:
-            why = why or f"Kafka cannot be reached at {host}:{port}: {error}"
-        else:
-            return None
-    return why
+            silent.append(f"{host}:{port}: {error}")
+    return f"Kafka cannot be reached at {'; '.join(silent)}" if 2 * answered < len(nodes) else None
 
 
 # ApiVersions, version 0, with the correlation id 1: which any client may ask of any broker.

@@ -36,7 +36,8 @@ class Membership(Part):
     A static member that was killed has its partitions back as soon as it starts again: it need not wait until the
     session of the one that died has ended. One without a name that lost the broker takes its old place out of the group
     before it joins again. With `alone` it stands by while the group has another member; one that may
-    not stand by calls `refuse` with the reason when the other has outlasted the session of a member that died.
+    not stand by calls `refuse` with the reason when the other has outlasted the session of a member that died:
+    `why_alone` is what it must not share, and what to do.
     """
 
     def __init__(
@@ -48,11 +49,12 @@ class Membership(Part):
         name: str | None = None,
         alone: bool = False,
         refuse: Callable[[str], None] | None = None,
+        why_alone: str = "each has a database of its own: stop one, or give both the same PostgreSQL as DATABASE_URL",
         batch_fetches: bool = False,
         fetch_bytes: int = clients.FETCH_BYTES,
     ) -> None:
         self._bootstrap, self._group, self._reads = bootstrap, group, reads
-        self._name, self._alone, self._refuse = name, alone, refuse
+        self._name, self._alone, self._refuse, self._why_alone = name, alone, refuse, why_alone
         self._reading: dict[str, Any] = {"batch_fetches": batch_fetches, "fetch_bytes": fetch_bytes, "name": name}
         self.consumer: KafkaConsumer | None = None
         self.producer: KafkaProducer | None = None
@@ -134,7 +136,7 @@ class Membership(Part):
         with clients.admin(self._bootstrap) as admin:
             topics.ensure(admin)
             members = admin.describe_groups([self._group])[self._group]["members"]
-            others = [member for member in members if member["group_instance_id"] != self._name]
+            others = [member for member in members if not self._is_own(member)]
             if self._alone and others:
                 self._stand_by([member["group_instance_id"] or member["client_id"] for member in others])
                 return False
@@ -144,6 +146,10 @@ class Membership(Part):
                 admin.remove_group_members(self._group, [MemberToRemove(member_id=self._was)])
         self._stands_by_since = None
         return True
+
+    def _is_own(self, member: dict[str, Any]) -> bool:
+        """Whether this is the place of this process, from before."""
+        return member["group_instance_id"] == self._name if self._name else member["member_id"] == self._was
 
     def _covers(self, members: list[dict[str, Any]]) -> bool:
         """Whether all partitions have an owner.
@@ -160,10 +166,10 @@ class Membership(Part):
         now = clock.monotonic()
         self._stands_by_since = since = self._stands_by_since or now
         if self._refuse:
-            why = f"{self._group} has another member, {', '.join(others)}, and each has a database of its own"
+            why = f"{self._group} has another member, {', '.join(others)}, and {self._why_alone}"
             if now - since > clients.SESSION_MS / 1000 + WAIT_SECONDS:
-                self._refuse(f"{why}: stop one, or give both the same PostgreSQL as DATABASE_URL")
-            raise ConnectionError(f"{why}: waiting for it to leave")
+                self._refuse(why)
+            raise ConnectionError(f"{why} (waiting for it to leave)")
         clock.sleep(STAND_BY_SECONDS)
 
 
@@ -173,10 +179,11 @@ def _is_fenced(error: Exception) -> bool:
 
 
 def instance(group: str) -> str:
-    """Return a name in this group that no other replica has and a restart keeps.
+    """Return a name in this group that no other replica has and a restart keeps: by INSTANCE, where that is given.
 
     Under it Kafka aborts, at the next start, what a killed process had begun; else readers would wait for the
     transaction's time-out. Under it, too, a member has its partitions back.
     """
-    name = f"{group}-{socket.gethostname()}-{os.environ.get('PORT', os.getpid())}"
+    machine = f"{socket.gethostname()}-{os.environ.get('PORT', os.getpid())}"
+    name = f"{group}-{os.environ.get('INSTANCE') or machine}"
     return re.sub("[^A-Za-z0-9._-]", "_", name)[-249:]

@@ -43,7 +43,8 @@ def ensure(admin: KafkaAdminClient) -> None:
     """Make the topics that are not there yet. Raises WrongPartitions when one has fewer partitions; more do no harm."""
     there = set(admin.list_topics())
     for name in PARTITIONS.keys() - there:
-        shape = {"num_partitions": PARTITIONS[name], "replication_factor": 1, "configs": {}}
+        # -1: as many copies as the brokers' settings say, one on a single node and three on three.
+        shape = {"num_partitions": PARTITIONS[name], "replication_factor": -1, "configs": {}}
         with contextlib.suppress(TopicAlreadyExistsError):  # another service was quicker
             admin.create_topics({name: shape}, wait_for_metadata=True)
     for topic in admin.describe_topics(list(PARTITIONS)):

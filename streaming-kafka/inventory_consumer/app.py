@@ -50,4 +50,5 @@ def reserve(tx: Transaction, work_items: Sequence[WorkItem]) -> Sequence[Event]:
         event = item.event
         return verdict(event, stock.reserve(tx, event.order_id, event.data["items"], refuse=item.refusal))
 
+    stock.lock(tx, (item.event.data["items"] for item in work_items))
     return [work(item) for item in work_items]

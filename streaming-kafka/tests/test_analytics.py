@@ -11,8 +11,9 @@ from pathlib import Path
 import analytics_consumer.app
 import pytest
 import urllib3
+from analytics_consumer import analytics_projection
 from analytics_consumer.analytics_projection import GROUP
-from broker import topics
+from broker import clients, membership, topics
 from campus import logs
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, ORDER_PLACED, Event, new_event
 from campus.faults import Faults
@@ -84,12 +85,17 @@ class Harness:
         self._admin = KafkaAdminClient(bootstrap_servers=node.bootstrap)
 
     def start(self, database: str = "analytics.db") -> Analytics:
-        """Start analytics on this database, with death and sleeping made harmless, until it has its partitions."""
+        """Start analytics on this database until it has its partitions."""
+        made = self.make(database)
+        wait_until(lambda: made.step() or made.ready())
+        return made
+
+    def make(self, database: str) -> Analytics:
+        """Make an analytics on this database, with death and sleeping made harmless."""
         url = f"sqlite:///{self.folder / database}"
         env = {"DATABASE_URL": url, "KAFKA_BOOTSTRAP": self.node.bootstrap, "METRICS_FILE": str(self.metrics_file)}
         made = Analytics(analytics_consumer.app.create_app(env))
         self._running.append(made)
-        wait_until(lambda: made.step() or made.ready())
         return made
 
     @property
@@ -312,6 +318,20 @@ def test_on_another_database_it_counts_everything(harness, analytics, caplog):
     assert "rebuilding from the beginning" in caplog.text
     other.close()
     assert harness.catch_up(harness.start())["digest"] == COUNTED
+
+
+def test_a_second_one_refuses_to_start(harness, analytics, monkeypatch):
+    refused = []
+    monkeypatch.setattr(analytics_projection, "end_service", refused.append)
+    second = harness.make("other.db")
+    with pytest.raises(RuntimeError, match=f"{GROUP} has another member, analytics-consumer, and the counts are those"):
+        second.step()
+    assert refused == []
+    monkeypatch.setattr(membership, "WAIT_SECONDS", -clients.SESSION_MS / 1000)  # the session of a dead one has passed
+    with pytest.raises(RuntimeError):
+        second.step()
+    assert refused[0].endswith("of one process, on any database: stop one")
+    assert analytics.ready()
 
 
 def test_after_a_reset_in_its_sleep_it_rebuilds(harness, analytics):

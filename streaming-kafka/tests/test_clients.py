@@ -23,6 +23,17 @@ def test_a_list_of_brokers_is_there_when_one_of_them_is(node):
     clients.close(clients.connect(KafkaAdminClient, f"{gone}, {node.bootstrap}"))
 
 
+@pytest.mark.parametrize(("silent", "works"), [("", True), ("1", True), ("3", True), ("12", False), ("123", False)])
+def test_of_three_nodes_two_must_answer(silent, works, monkeypatch):
+    def ask(host: str, *_) -> None:
+        if host[-1] in silent:
+            raise ConnectionRefusedError("refused")
+
+    monkeypatch.setattr(clients, "_ask", ask)
+    why = clients.trouble("kafka1:1, kafka2:2, kafka3:3")
+    assert why == (None if works else "Kafka cannot be reached at kafka1:1: refused; kafka2:2: refused")
+
+
 @pytest.mark.parametrize("nobody", ["127.0.0.1:{}", "[::1]:{}", "localhost:{}", "127.0.0.1:{0}, [::1]:{0}"])
 def test_who_is_not_there_is_named(nobody):
     port = free_port()

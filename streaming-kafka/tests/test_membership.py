@@ -159,6 +159,13 @@ def test_one_that_may_not_stand_by_is_ended_when_the_other_outlasts_a_session(jo
     joined(second)
 
 
+def test_a_name_is_that_of_the_instance_where_one_is_given(monkeypatch):
+    monkeypatch.setenv("PORT", "8021")
+    assert membership.instance("group").endswith("-8021")
+    monkeypatch.setenv("INSTANCE", "2")
+    assert membership.instance("group") == "group-2"
+
+
 def read_one_round(member: Membership) -> list[bytes]:
     """Do a round as a service does it, and return what was read."""
     try:
