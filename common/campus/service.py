@@ -14,7 +14,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Request, Response, g, jsonify, request
 from flask.json.provider import JSONProvider
 from gunicorn.http.errors import ParseException
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -136,19 +136,24 @@ def _watch_requests(app: Flask, registry: CollectorRegistry) -> None:
     def meters(method: str, endpoint: str, status: int) -> tuple[Counter, Histogram]:
         return requests.labels(method, endpoint, status), seconds.labels(endpoint)
 
+    def current() -> tuple[Request, Any]:
+        """Return what `request` and `g` stand for: each use of one of them looks it up again."""
+        proxies: tuple[Any, Any] = (request, g)
+        return proxies[0]._get_current_object(), proxies[1]._get_current_object()
+
     @app.before_request
     def begin() -> None:
-        g.began = clock.monotonic()
-        given = request.environ.get("HTTP_X_REQUEST_ID", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else ids.new_request_id()
-        if "\0" in request.path or b"%00" in request.query_string:  # PostgreSQL knows no such text
+        asked, noted = current()
+        noted.began = clock.monotonic()
+        given = asked.environ.get("HTTP_X_REQUEST_ID", "")
+        noted.request_id = given if _REQUEST_ID.fullmatch(given) else ids.new_request_id()
+        if "\0" in asked.path or b"%00" in asked.query_string:  # PostgreSQL knows no such text
             raise bad_request([{"field": "(address)", "why": "must not contain NUL"}])
-        check_origin()
+        check_origin(asked)
 
     @app.after_request
     def end(response: Response) -> Response:
-        proxies: tuple[Any, Any] = (request, g)
-        asked, noted = (proxy._get_current_object() for proxy in proxies)
+        asked, noted = current()
         response.headers["X-Request-ID"] = noted.request_id
         took = clock.monotonic() - noted.began
         method = asked.method if asked.method in METHODS else "other"  # a label must not take any text of a client

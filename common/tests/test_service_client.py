@@ -105,6 +105,18 @@ def test_get_sends_the_request_id_and_no_body(connect):
     assert (line, headers["x-request-id"], body) == ("GET /reservations/o1 HTTP/1.1", "r1", b"")
 
 
+@pytest.mark.skipif(not hasattr(socket, "MSG_MORE"), reason="only Linux can hold a packet back")
+def test_the_head_of_a_request_arrives_together_with_its_body():
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+        client = ServiceClient(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        for _ in range(5):
+            reply = pool.submit(post, client)
+            with listening.accept()[0] as connection:
+                assert connection.recv(65536).endswith(b'\r\n\r\n{"order_id":"o1"}')
+                connection.sendall(answer("200 OK", b"{}", "Connection: close"))
+            assert reply.result().status == 200
+
+
 @pytest.mark.parametrize(
     "status", ["404 Not Found", "409 Conflict", "500 Internal Server Error", "503 Service Unavailable"]
 )
