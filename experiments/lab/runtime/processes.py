@@ -91,7 +91,7 @@ def start_recorded(command: Sequence[str], record: Path, *, folder: Path, env: M
         started = start(command, folder=folder, env=env, log=log)
         try:
             save(started, record)
-        except OSError:  # the disk is full: nobody would find it
+        except OSError:  # the disk is full: no command would find it
             started.stop()
             record.unlink(missing_ok=True)
             raise
