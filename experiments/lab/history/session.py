@@ -132,7 +132,7 @@ def publish(recorder: RunRecorder) -> Path:
 def keep_logs(recorder: RunRecorder) -> Path | None:
     """Keep the end of what the services and the broker of a run said, until its script runs again; return where.
 
-    The next `up` begins anew. With Docker there is nothing to keep: the containers are gone by now.
+    The next `up` begins anew.
     """
     logs = sorted((STATE_DIR / "logs" / recorder.head["part"]).glob("*.log*"))
     if not logs:

@@ -14,6 +14,7 @@ from lab.runtime.connections import ContainerConnections
 from lab.runtime.processes import Seen
 from lab.services import DATA_FORMAT, Service, data_format, services_of
 
+SAVED_LINES = 20_000  # of each container, when it goes
 AFTER = {"kill": "exited", "pause": "paused", "unpause": "running"}
 
 
@@ -92,9 +93,10 @@ class DockerRuntime:
     def remove(self, part: str, *, keep_brokers: bool = False) -> None:
         """Stop every service of a part, brokers last, and remove its containers; the data stays in its volumes.
 
-        A broker goes on where it is to be kept.
+        What they said stays, too, where the local runtime has it. A broker goes on where it is to be kept.
         """
         services = [*services_of(part).values()]
+        self._save_logs(services)
         for service, seen in zip(services, self.look(services), strict=True):
             if seen.state == "paused":
                 self.signal(service, "unpause")
@@ -103,6 +105,14 @@ class DockerRuntime:
             engine.compose(part, "rm", "--stop", "--force", *names)
         else:
             engine.compose(part, "down", "--remove-orphans")
+
+    def _save_logs(self, services: Iterable[Service]) -> None:
+        found = _inspect(services)
+        for service in services:
+            if _container(service) in found:
+                log = STATE_DIR / "logs" / service.part / f"{service.name}.log"
+                log.parent.mkdir(parents=True, exist_ok=True)
+                log.write_text(self.logs(service, SAVED_LINES) + "\n")
 
     def look(self, services: Iterable[Service]) -> list[Seen]:
         """Return the state of each service, and its container, by one question."""

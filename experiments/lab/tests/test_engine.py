@@ -73,6 +73,18 @@ def test_only_an_old_docker_compose_is_named(installed):
     assert engine.fault().endswith("/docker-compose, but no `docker`: the lab needs `docker compose`")
 
 
+def test_what_a_container_said_stays_when_it_goes(installed, asked, tmp_path, monkeypatch):
+    monkeypatch.setattr(docker, "STATE_DIR", tmp_path)
+    name = engine.container("sync-rest", "order")
+    found = [{"Name": f"/{name}", "Id": "c0ffee", "State": {"Status": "exited"}}]
+    installed(**GOOD, container=json.dumps(found), logs="it said this")
+    docker.DockerRuntime().remove("sync-rest")
+    assert [(log.name, log.read_text()) for log in (tmp_path / "logs/sync-rest").iterdir()] == [
+        ("order.log", "it said this\n")
+    ]
+    assert asked()[-1].endswith("down --remove-orphans")
+
+
 @pytest.fixture
 def nothing_up(monkeypatch, tmp_path):
     """No part is up."""
