@@ -57,24 +57,18 @@ class Prediction:
 
     def bounds(self) -> dict[str, float]:
         """Return what would pass: `predicted`, and the `low` and the `high` end of it, where there is one."""
-        predicted = float(self.predicted)
-        room = 0.0
-        if self.rule == "equals":
-            number = float(self.within.rstrip("%"))
-            room = abs(predicted) * number / 100 if self.within.endswith("%") else number
+        predicted, number = float(self.predicted), float(self.within.rstrip("%"))
+        room = abs(predicted) * number / 100 if self.within.endswith("%") else number
         ends = {"low": predicted - room, "high": predicted + room}
         left_out = {"at least": "high", "at most": "low"}.get(self.rule)
         return {"predicted": predicted} | {name: end for name, end in ends.items() if name != left_out}
 
     def verdict(self) -> str:
         """Return `pass` or `fail`, and `unknown` where the run does not have one of the numbers."""
-        measured, predicted = float(self.measured), float(self.predicted)
-        if math.isnan(measured) or math.isnan(predicted):
+        measured, ends = float(self.measured), self.bounds()
+        if math.isnan(measured) or math.isnan(ends["predicted"]):
             return UNKNOWN
-        if self.rule == "equals":
-            share, number = self.within.endswith("%"), float(self.within.rstrip("%"))
-            return PASS if abs(measured - predicted) <= (abs(predicted) * number / 100 if share else number) else FAIL
-        return PASS if (measured <= predicted if self.rule == "at most" else measured >= predicted) else FAIL
+        return PASS if ends.get("low", -math.inf) <= measured <= ends.get("high", math.inf) else FAIL
 
 
 def equals(

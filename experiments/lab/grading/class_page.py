@@ -9,8 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lab.grading.classroom import Grade
-from lab.grading.findings import Graded
+from lab.grading.findings import Grade, Graded
 from lab.verdict import FAIL, MARK_IN_A_GRADE, PASS, UNKNOWN
 
 PAGE = "index.html"

@@ -6,7 +6,7 @@ import zlib
 from collections import Counter, defaultdict
 from functools import cache
 
-from lab.grading.evidence import CommittedRun
+from lab.grading.evidence import CommittedRun, Notice
 from lab.grading.ours import is_code, ours
 from lab.grading.repository import MAX_FILE, Repository
 from lab.grading.text import listed, plain
@@ -99,20 +99,29 @@ class HandedIn:
         times = [self.repository.commits.get(commit, 0) for commit in runs]
         return bool(self._differing(made)) or self.repository.commits.get(made, 0) < max(times, default=0)
 
-    def complaints(self) -> list[tuple[bool, str]]:
-        """Return what is said of folders and files that are not graded, and whether it is wrong to have them."""
+    def complaints(self) -> list[str]:
+        """Return what is said of folders and files that are not graded; a notice where nothing is wrong with them."""
         strange = [plain(name, 80) for name in self.odd if not re.fullmatch(r"[\w./-]+", name, re.ASCII)]
         others = [name for name in self.odd if re.fullmatch(r"[\w./-]+", name, re.ASCII)]
         said = []
         if self.links:
             names = listed([plain(name, 80) for name in self.links])
-            said.append((True, f"{len(self.links)} files below results are links, which are not followed: {names}"))
+            said.append(f"{len(self.links)} files below results are links, which are not followed: {names}")
         if strange:
-            said.append((True, f"{len(strange)} folders have names of no experiment: {listed(strange)}"))
+            said.append(f"{len(strange)} folders have names of no experiment: {listed(strange)}")
         if others:
             some = "1 folder is" if len(others) == 1 else f"{len(others)} folders are"
-            said.append((False, f"{some} of no experiment of ours, and not graded: {listed(others)}"))
+            said.append(Notice(f"{some} of no experiment of ours, and not graded: {listed(others)}"))
         return said
+
+
+def command_of(folder: str) -> str:
+    """Return the command that makes the run in a folder of results."""
+    kind, name = folder.split("/")[1], folder.rpartition("/")[2]
+    if kind == "bench":
+        return f"./lab bench {name}"
+    scripts = {"comparison": "compare", "chaos": "chaos", "broken": "broken"}
+    return f"experiments/{scripts.get(kind, name)}.sh"
 
 
 @cache

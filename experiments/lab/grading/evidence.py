@@ -35,10 +35,9 @@ Wrong = Iterator[str]  # a plain string says what is wrong
 class CommittedRun:
     """The committed files of one run, its script and predictions, and what git knows of how it was made.
 
-    `script_then` is the script as it was at the commit that the run names. `older` are the git ids of versions that
-    this repository had of scripts and predictions. `links` are files that are none. `changed_by` says when each file
-    was committed, `other_code` which files of the code then differed from ours. The time of the named commit is
-    `named_at`, the one of the commit that added the raw files `added_at`.
+    `script_then` is the script as it was at the commit that the run names. `links` are files that are none. `ids` are
+    the files' git ids; `other_code` says which files of the code differed from ours when each was committed. The time
+    of the named commit is `named_at`, the one of the commit that added the raw files `added_at`.
     """
 
     folder: str
@@ -47,7 +46,6 @@ class CommittedRun:
     script_then: bytes | None = None
     predictions: bytes | None = None
     in_history: bool = False
-    of_ours: bool = False
     shallow: bool = False
     own: bool = False  # of this very repository
     links: tuple[str, ...] = ()

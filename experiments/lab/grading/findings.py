@@ -1,19 +1,21 @@
-"""What grading finds: sentences, runs, and what one process says of its share of a clone."""
+"""What grading finds: sentences, runs, lines of the rubric, and all of them together: the grade of a clone."""
 
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from lab.grading.evidence import Notice, Unsure
+from lab.grading.likeness import Pair
 from lab.grading.text import plain
 from lab.history.model import Run
-from lab.verdict import FAIL, PASS, UNKNOWN, overall
+from lab.verdict import EXIT_STATUS, FAIL, PASS, UNKNOWN, overall
 
 NOTICE = "notice"
-SHOWN = 100
+BY_WEIGHT = (FAIL, UNKNOWN, NOTICE)
+MAX_TOLD = 5  # sentences of one rule about one run
 PAGES = "Every page over many runs is what these runs give."
 CAME = "It is a run of the student who hands it in."
 
@@ -28,11 +30,14 @@ class Finding:
 
     @classmethod
     def of(cls, rule: str, wrong: Iterable[str]) -> "Finding":
-        """Return what a rule found, with the worst verdict of its sentences."""
-        wrong = list(wrong)
-        kinds = {NOTICE if isinstance(w, Notice) else UNKNOWN if isinstance(w, Unsure) else FAIL for w in wrong}
-        verdict = NOTICE if kinds == {NOTICE} else overall(kinds - {NOTICE})
-        return cls(rule, verdict, [plain(sentence) for sentence in wrong])
+        """Return what a rule found: the worst sentences first, and with their verdict."""
+        told = sorted(wrong, key=lambda sentence: BY_WEIGHT.index(_verdict(sentence)))
+        more = [f"and {len(told) - MAX_TOLD:,} more like these"] if told[MAX_TOLD:] else []
+        return cls(rule, _verdict(told[0]), [*map(plain, told[:MAX_TOLD]), *more])
+
+
+def _verdict(sentence: str) -> str:
+    return NOTICE if isinstance(sentence, Notice) else UNKNOWN if isinstance(sentence, Unsure) else FAIL
 
 
 @dataclass
@@ -44,7 +49,6 @@ class Graded:
     """
 
     folder: str
-    rules: int
     findings: list[Finding] = field(default_factory=list)
     summary: dict[str, Any] | None = field(default=None, repr=False)
     made: dict[str, bytes] = field(default_factory=dict, repr=False)
@@ -63,11 +67,6 @@ class Graded:
         return any(finding.rule == CAME for finding in self.findings)
 
     @property
-    def notices(self) -> list[str]:
-        """What changes no verdict."""
-        return [sentence for f in self.findings if f.verdict == NOTICE for sentence in f.sentences]
-
-    @property
     def verdict(self) -> str:
         """`pass` if it is what its script and its raw files make, whatever it found."""
         return overall([PASS, *(b.verdict for b in self.broken)])
@@ -80,6 +79,19 @@ class Graded:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return {"folder": self.folder, "verdict": self.verdict, "rules": [asdict(f) for f in self.findings]}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One line of the rubric with its verdict, the reason in a sentence, and where to look."""
+
+    id: str
+    part: str
+    says: str
+    points: float
+    verdict: str
+    reason: str
+    evidence: list[str]
 
 
 @dataclass(frozen=True)
@@ -97,39 +109,56 @@ class Share:
 
 
 @dataclass
-class Part:
-    """What came of a task. Headings are those of the pages that the rubric names."""
+class Grade:
+    """What was found in one repository; `fault` says why it could not be graded.
 
-    runs: list[Graded]
+    `headings` are those of the pages that the rubric names, `words` what the student wrote in the hand-in page.
+    """
+
+    folder: str
     commit: str = ""
-    pages: list[Finding] = field(default_factory=list)
+    runs: list[Graded] = field(default_factory=list)
+    lines: list[Judged] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
+    pages: list[Finding] = field(default_factory=list)
+    similar: list[Pair] = field(default_factory=list)
     headings: dict[str, list[str]] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    fault: str = ""
 
+    def add(self, share: "Grade") -> None:
+        """Add what another process found in the same repository."""
+        self.commit = share.commit
+        self.runs = sorted([*self.runs, *share.runs], key=lambda run: run.folder)
+        self.pages += share.pages
+        self.changes += share.changes
+        self.headings |= share.headings
+        self.words |= share.words
 
-def differs(name: str, was: bytes | None, made: bytes | None) -> str:
-    """Return in a sentence how a file differs from what is made of the raw files; nothing if it does not."""
-    if was is None:
-        return f"{name} is missing"
-    if made is None:
-        return f"{name} is not made from the raw files"
-    return "" if was == made else f"{name} {_first_difference(was, made)}"
+    def points(self, *verdicts: str, part: str = "") -> float:
+        """Return the points of the lines with these verdicts, or with any; of one part, or of all."""
+        return sum(r.points for r in self.lines if r.verdict in (verdicts or EXIT_STATUS) and part in ("", r.part))
 
+    @property
+    def status(self) -> int:
+        """0 if every line passes, 1 if a line failed, 2 if a line cannot be told and none failed."""
+        pages = [page.verdict for page in self.pages if page.verdict in EXIT_STATUS]
+        found = [*(line.verdict for line in self.lines), *(r.verdict for r in self.runs), *pages]
+        return EXIT_STATUS[UNKNOWN if self.fault else overall(found)]
 
-def _first_difference(committed: bytes, made: bytes) -> str:
-    """Return where two files differ first: the line, as it is and as it should be."""
-    pairs = zip_longest(*(content.decode(errors="replace").split("\n") for content in (committed, made)))
-    for n, (is_, should) in enumerate(pairs, start=1):
-        if is_ != should:
-            return f"line {n} is `{_cut(is_, should)}`, and the raw files give `{_cut(should, is_)}`"
-    return "has bytes that are no text"
-
-
-def _cut(line: str | None, other: str | None) -> str:
-    """Return a line, without what comes long before its difference to the other."""
-    if line is None:
-        return "the end"
-    same = next((n for n, (a, b) in enumerate(zip(line, other or "", strict=False)) if a != b), 0)
-    start = max(0, same - SHOWN // 2)
-    cut = line[start : start + SHOWN].strip()
-    return f"{'…' if start else ''}{cut}{'…' if start + SHOWN < len(line) else ''}"
+    @property
+    def notices(self) -> list[str]:
+        """What an instructor should look at, in a sentence each: what is wrong, the same runs, what is uncommitted."""
+        said = [self.fault] if self.fault else []
+        said += [f"{run.folder}: {run.why}" for run in self.runs if run.verdict == FAIL]
+        said += [sentence for page in self.pages if page.verdict == FAIL for sentence in page.sentences]
+        others: dict[str, set[str]] = defaultdict(set)  # the runs that are the same in each other clone
+        for pair in self.similar:
+            others[pair.other if pair.one == self.folder else pair.one].add(pair.folder)
+        if came := sum(run.came for run in self.runs) - len(set().union(*others.values())):
+            said.append(f"{came} runs came with the hand-out, or are copies of ours: they earn nothing")
+        said += [f"{len(of)} runs are the same as in {name}" for name, of in others.items()]
+        if self.changes:
+            more = f" and {len(self.changes) - 1} more" if self.changes[1:] else ""
+            said.append(f"not committed, so not graded: {self.changes[0]}{more}")
+        return said

@@ -1,5 +1,6 @@
 """Grades one run or one benchmark: every rule, from its committed files."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -10,10 +11,11 @@ from benchmarks import report as bench_report
 
 from lab.checker import predictions
 from lab.grading import likeness, provenance, raw, reference, rules
+from lab.grading.committed import command_of
 from lab.grading.evidence import CannotTell, CommittedRun, Evidence, Notice, Unsure, Wrong
-from lab.grading.findings import CAME, Finding, Graded, differs
+from lab.grading.findings import CAME, Finding, Graded
 from lab.grading.ours import id_of, ours
-from lab.grading.text import plain
+from lab.grading.text import differs, plain
 from lab.history.model import HISTORY, SAMPLES, STATE, TRACE, Run
 from lab.report import run as run_report
 from lab.report.run import PLOT
@@ -38,38 +40,29 @@ def grade_committed_run(committed: CommittedRun, *, picture: Path | None = None,
     except Exception as error:  # raw files that were tampered with can break anything
         return _unreadable(committed, f"its raw files cannot be read: {error or type(error).__name__}")
     evidence = Evidence(committed, run, made, summary)
-    checked = _rules(committed)
-    found = [*_came_with_the_hand_out(committed), *_findings(checked, evidence)]
-    kept = {name: content for name, content in made.items() if name in ("report.md", "summary.json")}
-    print = _print(run, committed)
-    return Graded(committed.folder, len(checked), found, summary, kept, _times(run), print, run)
+    found = [*_came_with_the_hand_out(committed), *_findings(_rules(committed), evidence)]
+    graded = Graded(committed.folder, found, summary, _pages(made), _times(run), run=run)
+    if not committed.of_many:
+        with contextlib.suppress(Exception):  # see above
+            graded.print = likeness.print_of(run, benchmark=committed.benchmark)
+    return graded
 
 
 def as_ours(folder: str, files: dict[str, bytes]) -> Graded:
     """Return a run that is ours byte for byte: nothing of it has to be made again."""
-    finding = Finding(CAME, UNKNOWN, [THE_SAME.format(_command(folder))])
+    finding = Finding(CAME, UNKNOWN, [THE_SAME.format(command_of(folder))])
     summary = json.loads(files["summary.json"]) if "summary.json" in files else None
-    pages = {name: files[name] for name in ("report.md", "summary.json") if name in files}
-    return Graded(folder, 1, [finding], summary, pages)
+    return Graded(folder, [finding], summary, _pages(files))
+
+
+def _pages(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {name: files[name] for name in ("report.md", "summary.json") if name in files}
 
 
 def _came_with_the_hand_out(committed: CommittedRun) -> Iterator[Finding]:
     raw_file = SAMPLES if committed.benchmark else HISTORY
     if not committed.own and ours().had(committed.ids.get(raw_file, "")):
-        yield Finding(CAME, UNKNOWN, [THE_SAME.format(_command(committed.folder))])
-
-
-def _command(folder: str) -> str:
-    name = folder.rpartition("/")[2]
-    if folder.startswith("results/bench/"):
-        return f"./lab bench {name}"
-    kind = folder.split("/")[1]
-    scripts = {
-        "comparison": "experiments/compare.sh",
-        "chaos": "experiments/chaos.sh",
-        "broken": "experiments/broken.sh",
-    }
-    return scripts.get(kind, f"experiments/{name}.sh")
+        yield Finding(CAME, UNKNOWN, [THE_SAME.format(command_of(committed.folder))])
 
 
 def _rules(committed: CommittedRun) -> Sequence[Callable[[Evidence], Wrong]]:
@@ -79,15 +72,7 @@ def _rules(committed: CommittedRun) -> Sequence[Callable[[Evidence], Wrong]]:
 
 
 def _unreadable(committed: CommittedRun, why: str) -> Graded:
-    return Graded(committed.folder, 1, [Finding("There are raw files, and they can be read.", FAIL, [plain(why)])])
-
-
-def _print(run: Run, committed: CommittedRun) -> likeness.Print | None:
-    """Return what shows whether the run is the same as another; None of one that is never compared, or is damaged."""
-    try:
-        return None if committed.of_many else likeness.print_of(run, benchmark=committed.benchmark)
-    except Exception:  # see _make
-        return None
+    return Graded(committed.folder, [Finding("There are raw files, and they can be read.", FAIL, [plain(why)])])
 
 
 def _times(run: Run) -> tuple[float, float] | None:
@@ -126,7 +111,7 @@ def _findings(checked: Iterable[Callable[[Evidence], Wrong]], e: Evidence) -> It
             wrong = list(rule(e))
         except CannotTell as doubt:
             wrong = [Unsure(doubt)]
-        except Exception as error:  # see _make
+        except Exception as error:  # see above
             wrong = [f"the raw files do not fit together: {type(error).__name__} {error}"]
         if wrong:
             yield Finding.of(says, wrong)

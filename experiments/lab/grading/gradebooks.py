@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
-from lab.grading.classroom import Grade
+from lab.grading.findings import Grade
 from lab.verdict import FAIL, MARK_IN_A_GRADE, PASS, UNKNOWN
 
 PLAIN = ("folder", "points", "of", "failed", "cannot tell", "notices")

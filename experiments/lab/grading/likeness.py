@@ -62,36 +62,26 @@ def of_ours() -> list[tuple[str, str, Print]]:
     return found
 
 
-def pairs(prints: Iterable[Printed], mine: Iterable[Printed] | None = None) -> list[Pair]:
-    """Return the pairs of places whose runs are the same; with ours, only those with ours."""
-    others, known = _by_folder(prints), _by_folder(mine or ())
-    if mine is None:
-        return [pair for folder, of in sorted(others.items()) for pair in _pairs(folder, of)]
-    found = (pair for folder, of in others.items() for pair in _pairs(folder, of, known.get(folder, [])))
-    return sorted(found, key=lambda pair: (pair.folder, pair.one))
-
-
-def _by_folder(prints: Iterable[Printed]) -> dict[str, list[tuple[str, Print]]]:
-    found: dict[str, list[tuple[str, Print]]] = defaultdict(list)
+def pairs(prints: Iterable[Printed]) -> list[Pair]:
+    """Return the pairs of places whose runs are the same. The last place of all is `other`, never `one`."""
+    by_folder: dict[str, list[tuple[str, Print]]] = defaultdict(list)
     for place, folder, print in prints:
-        found[folder].append((place, print))
-    return found
+        by_folder[folder].append((place, print))
+    return [pair for folder, of in sorted(by_folder.items()) for pair in _pairs(folder, of)]
 
 
-def _pairs(folder: str, of: list[tuple[str, Print]], mine: list[tuple[str, Print]] | None = None) -> list[Pair]:
+def _pairs(folder: str, of: list[tuple[str, Print]]) -> list[Pair]:
     import numpy as np  # here, as a process with its threads cannot be divided safely
 
-    all_ = [*of, *(mine or [])]
-    keys = np.unique(np.concatenate([np.frombuffer(keys, dtype=np.uint32) for _, (keys, _) in all_]))
-    table = np.full((len(all_), len(keys)), -1, dtype=np.int64)
-    for row, (_, (names, values)) in zip(table, all_, strict=True):
+    keys = np.unique(np.concatenate([np.frombuffer(keys, dtype=np.uint32) for _, (keys, _) in of]))
+    table = np.full((len(of), len(keys)), -1, dtype=np.int64)
+    for row, (_, (names, values)) in zip(table, of, strict=True):
         row[np.searchsorted(keys, np.frombuffer(names, dtype=np.uint32))] = np.frombuffer(values, dtype=np.uint32)
     found = []
     for n, (place, _) in enumerate(of):
-        first = n + 1 if mine is None else len(of)
-        both = (table[n] >= 0) & (table[first:] >= 0)
-        same = ((table[n] == table[first:]) & both).sum(axis=1)
-        for (other, _), count, common in zip(all_[first:], same, both.sum(axis=1), strict=True):
+        both = (table[n] >= 0) & (table[n + 1 :] >= 0)
+        same = ((table[n] == table[n + 1 :]) & both).sum(axis=1)
+        for (other, _), count, common in zip(of[n + 1 :], same, both.sum(axis=1), strict=True):
             if common >= FEWEST and count >= SAME * common:
                 found.append(Pair(folder, place, other, float(count / common)))
     return found

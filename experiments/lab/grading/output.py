@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from lab.grading.classroom import Grade
-from lab.grading.findings import NOTICE, Finding
-from lab.grading.text import listed
+from lab.grading.findings import NOTICE, Finding, Grade
+from lab.grading.text import listed, plain
 from lab.verdict import MARK_IN_A_GRADE, PASS, UNKNOWN
 
 MARK = MARK_IN_A_GRADE | {NOTICE: "notice"}
@@ -26,6 +25,7 @@ def as_dict(grade: Grade) -> dict[str, Any]:
         "pages": [asdict(page) for page in grade.pages],
         "same": [asdict(pair) for pair in grade.similar],
         "uncommitted": grade.changes,
+        "words": grade.words,
         **({"fault": grade.fault} if grade.fault else {}),
     }
 
@@ -55,6 +55,8 @@ def as_text(grade: Grade) -> Iterator[str]:
     for line in grade.lines:
         yield f"{line.id:4} {line.points:>4g}  {MARK[line.verdict]:11}  {line.says}"
         yield f"{'':24}{line.reason}\n{'':24}→ {', '.join(line.evidence)}"
+    for id, words in grade.words.items():
+        yield f"  in the student's words, {id}:\n        {plain(words)}"
     parts = dict.fromkeys(line.part for line in grade.lines)
     each = ", ".join(f"{part} {grade.points(PASS, part=part):g} of {grade.points(part=part):g}" for part in parts)
     open_ = grade.points(UNKNOWN)

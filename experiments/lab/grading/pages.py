@@ -10,8 +10,9 @@ from lab.comparison import compare
 from lab.comparison.runs import ComparedRun
 from lab.grading.committed import HandedIn
 from lab.grading.evidence import Notice
-from lab.grading.findings import PAGES, Finding, Graded, differs
+from lab.grading.findings import PAGES, Finding, Graded
 from lab.grading.ours import ours
+from lab.grading.text import differs
 from lab.history.model import HISTORY, SAMPLES
 from lab.report import chaos, index
 from lab.runtime import broken

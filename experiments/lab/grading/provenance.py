@@ -1,18 +1,17 @@
 """Whether raw files can have been written by a run: each order drawn by its seed, sent once, answered once, in time."""
 
-import functools
 import gzip
 import json
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 from campus.orders import drawn
 
 from lab.checker.predictions import text_of
-from lab.grading.evidence import LATE_SECONDS, MAX_TOLD, CannotTell, Evidence, Notice, Wrong
+from lab.grading.evidence import LATE_SECONDS, CannotTell, Evidence, Notice, Wrong
 from lab.history.model import HISTORY, SAMPLES, STATE, Run, seconds_at
 from lab.load import generator
 from lab.load.generator import Plan
@@ -22,19 +21,6 @@ TOLERANCE = 0.25  # s, between the clock of the run and those of the services, a
 MAX_SKEW = 300.0  # s
 ROUNDING = 2e-6
 Event = dict[str, Any]
-
-
-def first_few(rule: Callable[..., Wrong]) -> Callable[..., Wrong]:
-    """Let a rule yield the first of what is wrong, and how many more there are."""
-
-    @functools.wraps(rule)
-    def few(*args: Any) -> Wrong:
-        wrong = list(rule(*args))
-        yield from wrong[:MAX_TOLD]
-        if len(wrong) > MAX_TOLD:
-            yield f"and {len(wrong) - MAX_TOLD:,} more like these"
-
-    return few
 
 
 def raw_as_written(e: Evidence) -> Wrong:
@@ -76,7 +62,6 @@ def loads_are_seeded(e: Evidence) -> Wrong:
         yield f"{len(events)} orders of a load {name}, which the history does not have"
 
 
-@first_few
 def _of_load(phase: Event, sent: list[Event]) -> Wrong:
     """Yield what is wrong with the orders of one load."""
     wanted = {op: (due, items) for op, due, items in _drawn(phase, len(sent))}
@@ -115,7 +100,6 @@ def _drawn(phase: Event, sent: int) -> Iterator[tuple[str, float | None, list[Ev
     return ((op, None, items) for op, items in islice(generator.orders(plan), plan.count or sent))
 
 
-@first_few
 def one_end_each(e: Evidence) -> Wrong:
     """Every order that was sent has one result, which fits its kind of answer and comes in time."""
     sent = {event["op"]: event for event in e.run.events if event["type"] == "invoke"}
@@ -139,7 +123,6 @@ def one_end_each(e: Evidence) -> Wrong:
             yield f"order {op} was sent and has {ends[op] or 'no'} end{'s' if ends[op] else ''}"
 
 
-@first_few
 def clocks_agree(e: Evidence) -> Wrong:
     """An order was placed, by its service's clock, between its sending and its answer, and its id is of that time."""
     began = -seconds_at(e.run, "1970-01-01T00:00:00Z")
@@ -181,7 +164,6 @@ def _skew(run: Run) -> float:
     return skew if TOLERANCE / 2 < abs(skew) <= MAX_SKEW else 0.0
 
 
-@first_few
 def services_agree(e: Evidence) -> Wrong:
     """Inventory and notification did their work, by their own clocks, before the order's state says so."""
     if "broken" in e.run.head:  # a mistake may be just that
@@ -213,7 +195,6 @@ def log_agrees(e: Evidence) -> Wrong:
     yield from map(say, _unsaid(e.run, e.summary, lines))
 
 
-@first_few
 def _unsaid(run: Run, summary: dict[str, Any], lines: list[str]) -> Wrong:
     """Yield what a log should say of a run and does not; sentences may have been improved since."""
     last = f"{summary['verdict']}: {verdict_sentence(summary)}"

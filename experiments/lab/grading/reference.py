@@ -4,7 +4,6 @@ Where it did not, nothing is wrong with the evidence: it is evidence of another 
 """
 
 import difflib
-import re
 
 from lab.grading.evidence import LATE_SECONDS, MAX_TOLD, CannotTell, Evidence, Unsure, Wrong, short
 from lab.history.model import Run, Window
@@ -14,7 +13,6 @@ START_SECONDS = 30.0  # what a command may take that starts something, or looks 
 EARLY_SECONDS = 0.05
 SHORTEST = 0.75  # of our own fault window
 AT_ONCE = ("kill", "stop", "pause", "configure", "reset", "unpause")
-OUTAGE = ("kill", "stop", "pause", "start", "unpause")
 NOT_OURS = "not this experiment:"
 
 
@@ -42,34 +40,17 @@ def waited_as_ours(e: Evidence) -> Wrong:
         raise CannotTell("its steps are not those of our run, so its times cannot be compared")
     before, begun = 0.0, {step.name: step.at for step in e.steps if step.kind == "load"}
     for step, was in zip(e.ours, e.steps, strict=False):
-        if planned := _planned(step, e.ours):
-            phase, seconds = planned
+        if step.due:
+            phase, seconds = step.due
             due = max(begun[phase] + seconds, before)
-            early = EARLY_SECONDS if step.due else LATE_SECONDS
             late = LATE_SECONDS if step.kind in AT_ONCE else START_SECONDS
-            if not due - early <= was.at <= due + late:
+            if not due - EARLY_SECONDS <= was.at <= due + late:
                 after = was.at - begun[phase]
                 yield Unsure(
                     f"{NOT_OURS} `{step}` was done {after:.1f} s into the load {phase}, and in our run after "
                     f"{seconds:.3g} s"
                 )
         before = was.at
-
-
-def _planned(step: Step, ours: list[Step]) -> tuple[str, float] | None:
-    """Return when our run was to do a step: so many seconds into a load.
-
-    A run that was made before `due` was noted tells by when it did it. That can go when the runs are made anew.
-    """
-    if step.kind not in OUTAGE or any(other.due for other in ours):
-        return step.due
-    during = [load for load in ours if load.kind == "load" and 0 < step.at - load.at < _seconds(load)]
-    return (during[-1].name, step.at - during[-1].at) if during else None
-
-
-def _seconds(step: Step) -> float:
-    found = re.search(r"\bseconds=([\d.]+)", step.detail)
-    return float(found[1]) if found else 0.0
 
 
 def windows_as_long(e: Evidence) -> Wrong:

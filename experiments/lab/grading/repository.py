@@ -39,14 +39,14 @@ class Repository:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        git_dir, self._objects = _own() if folder.resolve() == ROOT else _found(folder)
-        self.id = _head(git_dir)
+        git_dir, home = _places(folder)
+        self._objects, self.id = home / "objects", _head(git_dir, home)
         self._place = tempfile.TemporaryDirectory(prefix="grade-")  # what git takes for its folder
         place = Path(self._place.name)
         (place / "refs").mkdir()
         (place / "HEAD").write_text(f"{self.id}\n")
         (place / "config").write_text("[core]\nrepositoryformatversion = 0\nbare = false\n")
-        shallow = git_dir / "shallow"
+        shallow = home / "shallow"
         self.shallow = shallow.is_file()
         if self.shallow:
             (place / "shallow").write_bytes(shallow.read_bytes()[:MAX_FILE])
@@ -152,36 +152,22 @@ class Repository:
         return said
 
 
-def _own() -> tuple[Path, Path]:
-    """Return the git folder and the objects of this repository, which may be a work tree of another."""
-    words = ("rev-parse", "--show-toplevel", "--absolute-git-dir", "--path-format=absolute", "--git-path", "objects")
-    try:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        command = ["git", "-c", "core.fsmonitor=false", "-C", str(ROOT), *words]
-        said = subprocess.run(command, env=env, capture_output=True, text=True, timeout=SECONDS, check=True)
-        top, git_dir, objects = said.stdout.splitlines()
-    except (OSError, ValueError, subprocess.SubprocessError):
-        raise _none(ROOT) from None
-    if Path(top) != ROOT:
-        raise _none(ROOT)
-    return Path(git_dir), Path(objects)
+def _places(folder: Path) -> tuple[Path, Path]:
+    """Return the git folder of a repository, and the one of its objects and branches. Raises LabError.
+
+    These differ in a work tree of another repository, which only this very repository may be.
+    """
+    git_dir = home = folder.resolve() / ".git"
+    if git_dir.is_file() and folder.resolve() == ROOT:
+        git_dir = folder / _text(git_dir).removeprefix("gitdir: ")
+        home = git_dir / _text(git_dir / "commondir")
+    if git_dir.is_symlink() or not (home / "objects").is_dir():
+        raise LabError(f"{folder} is not the root of a git repository", HINT)
+    return git_dir, home
 
 
-def _found(folder: Path) -> tuple[Path, Path]:
-    git_dir = folder.resolve() / ".git"
-    if git_dir.is_symlink() or not (git_dir / "objects").is_dir():
-        raise _none(folder)
-    return git_dir, git_dir / "objects"
-
-
-def _none(folder: Path) -> LabError:
-    return LabError(f"{folder} is not the root of a git repository", HINT)
-
-
-def _head(git_dir: Path) -> str:
+def _head(git_dir: Path, home: Path) -> str:
     """Return the id of the commit that is checked out. Raises LabError."""
-    common = git_dir / "commondir"
-    home = git_dir / common.read_text().strip() if common.is_file() else git_dir
     said = _text(git_dir / "HEAD")
     branch = said.removeprefix("ref: ")
     if branch != said and BRANCH.fullmatch(branch) and ".." not in branch:

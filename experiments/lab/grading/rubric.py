@@ -11,29 +11,16 @@ The lines are in `experiments/rubric.toml`. A line needs one or more of these, a
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from lab.grading.findings import Graded
+from lab.grading.committed import command_of
+from lab.grading.findings import Graded, Judged
 from lab.paths import PARTS, ROOT
 from lab.report.format import prediction_row
 from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 RUBRIC = ROOT / "experiments/rubric.toml"
 Said = Iterator[tuple[str, str]]  # (verdict, reason) of each thing that a line needs
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One line of the rubric with its verdict, the reason in a sentence, and where to look."""
-
-    id: str
-    part: str
-    says: str
-    points: float
-    verdict: str
-    reason: str
-    evidence: list[str]
 
 
 def lines() -> list[dict[str, Any]]:
@@ -60,26 +47,22 @@ def judge(found: list[Graded], pages: Mapping[str, list[str]]) -> list[Judged]:
 def _judged(line: dict[str, Any], said: list[tuple[str, str]]) -> Judged:
     worst = overall([verdict for verdict, _ in said])
     reasons = [reason for verdict, reason in said if verdict == worst]
-    links = [f"{folder}/report.md" for folder in _folders(line).values()] + ([line["file"]] if "file" in line else [])
+    links = [f"{folder}/report.md" for folder in _folders(line)] + ([line["file"]] if "file" in line else [])
     reason = "; ".join(reasons) if worst == PASS else reasons[0]
     return Judged(line["id"], line["part"], line["says"], line["points"], worst, reason, links)
 
 
-def _folders(line: dict[str, Any]) -> dict[str, str]:
-    """Return where the evidence is that a line needs, by the command that makes it."""
-    folders = {}
-    if name := line.get("experiment"):
-        folders[f"experiments/{name}.sh"] = f"results/{PARTS['ABC'.index(line['part'])]}/{name}"
-    if name := line.get("benchmark"):
-        folders[f"./lab bench {name}"] = f"results/bench/{name}"
-    return folders
+def _folders(line: dict[str, Any]) -> list[str]:
+    """Return where the evidence is that a line needs."""
+    place = {"experiment": PARTS["ABC".index(line["part"])], "benchmark": "bench"}
+    return [f"results/{folder}/{line[kind]}" for kind, folder in place.items() if kind in line]
 
 
 def _needs(line: dict[str, Any], found: Mapping[str, Graded], pages: Mapping[str, list[str]]) -> Said:
-    for command, folder in _folders(line).items():
+    for folder in _folders(line):
         graded = found.get(folder)
         if graded is None:
-            yield UNKNOWN, f"there is no {folder}: run {command} and commit what it makes"
+            yield UNKNOWN, f"there is no {folder}: run {command_of(folder)} and commit what it makes"
             continue
         if graded.verdict != PASS:
             yield graded.verdict, graded.why

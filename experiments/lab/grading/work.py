@@ -1,38 +1,40 @@
 """What is done for one clone, in a process of its own: every run is graded, and the pages over them are compared."""
 
 import gc
-import itertools
 from collections import defaultdict
 from pathlib import Path
 
 from lab.grading import grade, pages, rubric
 from lab.grading.committed import HandedIn
-from lab.grading.findings import NOTICE, PAGES, Finding, Graded, Part, Share
+from lab.grading.findings import PAGES, Finding, Grade, Graded, Share
 from lab.grading.repository import Repository
-from lab.verdict import FAIL
+from lab.grading.text import plain
+from lab.report import handin
 
+HANDIN = f"results/{handin.NAME}"
+MAX_HANDIN, MAX_WORDS = 100_000, 2_000  # bytes of the page, letters of each answer
 TOGETHER = {"comparison": pages.of_comparison, "broken": pages.of_broken}
 
 
-def do(task: Share) -> Part:
+def do(task: Share) -> Grade:
     """Grade the runs of a task. Raises LabError."""
     gc.disable()  # a process lives for a few runs: looking for garbage among their lines finds little
     handed_in = HandedIn(Repository(task.folder))
-    part = Part([], handed_in.repository.commit)
+    found = Grade(plain(str(task.folder)), handed_in.repository.commit)
     for kind, folders in _share(handed_in, task):
-        runs = _graded(handed_in, folders, task, keep=kind in TOGETHER)
+        runs = _graded(handed_in, folders, task)
         if kind in TOGETHER:
-            part.pages += _over_many(handed_in, kind, runs)
-        part.runs += runs
-    for graded in part.runs:
-        graded.run = None
+            found.pages += _over_many(handed_in, kind, runs)
+        for graded in runs:
+            graded.run = None
+        found.runs += runs
     if task.of == 1:
-        part.pages += over_all(task.folder, part.runs, handed_in)
-        for graded in part.runs:
+        found.pages += over_all(task.folder, found.runs, handed_in)
+        for graded in found.runs:
             graded.made = {}
     if task.share == 0:
-        _add_facts(part, handed_in)
-    return part
+        _add_facts(found, handed_in)
+    return found
 
 
 def over_all(folder: Path, runs: list[Graded], handed_in: HandedIn | None = None) -> list[Finding]:
@@ -53,17 +55,15 @@ def _share(handed_in: HandedIn, task: Share) -> list[tuple[str, list[str]]]:
     return [(name, groups[name]) for name in shares[task.share]]
 
 
-def _graded(handed_in: HandedIn, folders: list[str], task: Share, *, keep: bool) -> list[Graded]:
+def _graded(handed_in: HandedIn, folders: list[str], task: Share) -> list[Graded]:
     """Grade some runs; those that are ours, byte for byte, are not made again."""
     if not handed_in.own and all(map(handed_in.as_ours, folders)):
         return [grade.as_ours(folder, _pages(handed_in, folder)) for folder in folders]
-    found = []
-    for folder in folders:
-        picture = _picture(task, folder)
-        graded = grade.grade_committed_run(handed_in.run(folder), picture=picture, redraw=task.redraw)
-        graded.run = graded.run if keep else None
-        found.append(graded)
-    return found
+    pictures = [_picture(task, folder) for folder in folders]
+    return [
+        grade.grade_committed_run(handed_in.run(folder), picture=picture, redraw=task.redraw)
+        for folder, picture in zip(folders, pictures, strict=True)
+    ]
 
 
 def _pages(handed_in: HandedIn, folder: str) -> dict[str, bytes]:
@@ -86,12 +86,12 @@ def _over_many(handed_in: HandedIn, kind: str, runs: list[Graded]) -> list[Findi
         return [Finding.of(PAGES, [f"results/{kind} cannot be made again: {error or type(error).__name__}"])]
 
 
-def _add_facts(part: Part, handed_in: HandedIn) -> None:
+def _add_facts(found: Grade, handed_in: HandedIn) -> None:
     repository = handed_in.repository
-    said = sorted(handed_in.complaints())
-    for is_wrong, of in itertools.groupby(said, key=lambda each: each[0]):
-        rule = "Below results there are files and folders of runs, and nothing else."
-        part.pages.append(Finding(rule, FAIL if is_wrong else NOTICE, [sentence for _, sentence in of]))
-    part.changes = repository.changes()
-    read = repository.read(rubric.pages())
-    part.headings = {path: rubric.headings(content) for path, content in read.items()}
+    if said := handed_in.complaints():
+        found.pages.append(Finding.of("Below results there are files and folders of runs, and nothing else.", said))
+    found.changes = repository.changes()
+    pages = repository.read({*rubric.pages(), HANDIN})
+    found.headings = {path: rubric.headings(content) for path, content in pages.items()}
+    text = pages.get(HANDIN, b"")[:MAX_HANDIN].decode(errors="replace")
+    found.words = {id: plain(" ".join(said.split()), MAX_WORDS) for id, said in handin.words(text).items()}

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from lab.grading import classroom, committed, grade, likeness, pages, rules
 from lab.grading.committed import HandedIn
-from lab.grading.grade import Graded
+from lab.grading.findings import NOTICE, Graded
 from lab.grading.ours import Ours, is_code
 from lab.grading.repository import Repository
 from lab.history import model as history
 from lab.history.model import HISTORY, STATE
+from lab.paths import ROOT
 from lab.report import run as run_report
 from lab.report.format import prediction_row, verdict_sentence
 
@@ -36,6 +37,28 @@ def git(folder: Path, *words: str, at: datetime | None = None) -> str:
     who = ("-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false")
     done = subprocess.run(["git", "-C", str(folder), *who, *words], capture_output=True, text=True, check=True, env=env)
     return done.stdout.strip()
+
+
+def cloned(tmp_path_factory) -> Path:
+    """Clone this repository, for the tests of a module."""
+    root = tmp_path_factory.mktemp("clones") / "student"
+    subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(root)], check=True)
+    git(root, "tag", "as-cloned")
+    return root
+
+
+def as_cloned(root: Path, monkeypatch) -> "Clone":
+    """Bring a clone back to how it was cloned; its runs are the student's own."""
+    git(root, "reset", "--quiet", "--hard", "as-cloned")
+    git(root, "clean", "--quiet", "-dfx")
+    the_student_s(monkeypatch, root)
+    return Clone(root)
+
+
+def draw_quickly(clone: "Clone", monkeypatch) -> "Clone":
+    """Let pictures cost no time."""
+    monkeypatch.setattr(run_report.plot, "draw", lambda run, path, *_: path.write_text(f"{len(run.events)} events\n"))
+    return clone
 
 
 @dataclass
@@ -101,6 +124,10 @@ class Clone:
 
 def reasons(found: Graded) -> list[str]:
     return [sentence for broken in found.broken for sentence in broken.sentences]
+
+
+def notices(found: Graded) -> list[str]:
+    return [sentence for finding in found.findings if finding.verdict == NOTICE for sentence in finding.sentences]
 
 
 def breaks(found: Graded, *words: str, verdict: str = "fail") -> bool:

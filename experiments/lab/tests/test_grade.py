@@ -20,19 +20,19 @@ from typing import Any
 import pytest
 from campus.orders import drawn
 from click.testing import CliRunner
-from clones import Clone, breaks, git, reasons, the_student_s
+from clones import Clone, as_cloned, breaks, cloned, draw_quickly, git, notices, reasons
 from lab.cli.grade import grade as command
 from lab.errors import LabError
 from lab.grading import grade, provenance, rubric
 from lab.grading.committed import HandedIn
 from lab.grading.evidence import CommittedRun, Evidence
+from lab.grading.findings import Judged
 from lab.grading.repository import Repository
 from lab.history import model as history
 from lab.history import steps as reference
 from lab.history.model import HISTORY, STATE
 from lab.load import generator
 from lab.paths import ROOT
-from lab.report import run as run_report
 
 A5, A3, B4 = "results/sync-rest/a5_outage", "results/sync-rest/a3_failure", "results/async-rabbitmq/b4_poison"
 BENCH = "results/bench/sync-rest"
@@ -42,26 +42,19 @@ Line = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("clones") / "student"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(root)], check=True)
-    git(root, "tag", "as-cloned")
-    return root
+    return cloned(tmp_path_factory)
 
 
 @pytest.fixture
 def clone(origin, monkeypatch) -> Clone:
     """The clone as it was cloned."""
-    git(origin, "reset", "--quiet", "--hard", "as-cloned")
-    git(origin, "clean", "--quiet", "-dfx")
-    the_student_s(monkeypatch, origin)
-    return Clone(origin)
+    return as_cloned(origin, monkeypatch)
 
 
 @pytest.fixture
 def forger(clone, monkeypatch) -> Clone:
     """The same, with pictures that cost no time: whoever makes the reports anew gets them right."""
-    monkeypatch.setattr(run_report.plot, "draw", lambda run, path, *_: path.write_text(f"{len(run.events)} events\n"))
-    return clone
+    return draw_quickly(clone, monkeypatch)
 
 
 @pytest.mark.parametrize("folder", [A5, A3, B4, BENCH])
@@ -295,7 +288,7 @@ def test_a_script_changed_after_the_run_is_a_notice(clone):
     clone.replace("experiments/a5_outage.sh", "down=$(full_or_quick 20 1)", "down=$(full_or_quick 60 1)")
     found = clone.graded(A5)
     assert found.verdict == "pass"
-    [said] = [notice for notice in found.notices if "experiments/a5_outage.sh was changed after the run: " in notice]
+    [said] = [notice for notice in notices(found) if "experiments/a5_outage.sh was changed after the run: " in notice]
     assert "`-down=$(full_or_quick 20 1)`, `+down=$(full_or_quick 60 1)`" in said
 
 
@@ -338,7 +331,7 @@ def test_predictions_changed_after_the_run(forger):
     forger.replace("experiments/a5_outage.py", '("503", 0.5), 0.02', '("503", 0.5), 0.2')
     found = forger.graded(A5)
     assert found.verdict == "pass"
-    assert any("experiments/a5_outage.py was changed after the run: " in notice for notice in found.notices)
+    assert any("experiments/a5_outage.py was changed after the run: " in notice for notice in notices(found))
 
 
 def test_a_script_put_back_after_the_run(forger):
@@ -366,7 +359,7 @@ def test_a_comment_changed_after_the_run(clone):
     clone.replace("experiments/a5_outage.sh", "is down, every order", "is down, no order")
     found = clone.graded(A5)
     assert found.verdict == "pass"
-    assert any("was changed after the run: " in notice and "is down, no order" in notice for notice in found.notices)
+    assert any("was changed after the run: " in notice and "is down, no order" in notice for notice in notices(found))
 
 
 def test_a_comment_that_no_script_has(forger):
@@ -374,7 +367,7 @@ def test_a_comment_that_no_script_has(forger):
     run.head["about"]["Shows"] = "Everything is well."
     forger.write(A5, run)
     assert any(
-        "the run says in its Shows `Everything is well.`, and the script" in n for n in forger.graded(A5).notices
+        "the run says in its Shows `Everything is well.`, and the script" in n for n in notices(forger.graded(A5))
     )
 
 
@@ -384,9 +377,7 @@ def test_a_run_of_no_experiment_of_ours_is_not_graded(clone):
     handed_in = HandedIn(Repository(clone.root))
     assert A5 in handed_in.folders
     assert "results/sync-rest/a9_new" not in handed_in.folders
-    assert handed_in.complaints() == [
-        (False, "1 folder is of no experiment of ours, and not graded: results/sync-rest/a9_new")
-    ]
+    assert handed_in.complaints() == ["1 folder is of no experiment of ours, and not graded: results/sync-rest/a9_new"]
 
 
 def test_an_outage_shorter_than_the_script_says(forger):
@@ -486,7 +477,7 @@ def test_a_repository_with_a_raw_file_that_is_none_is_graded(clone):
 # the rubric
 
 
-def lines_of(clone: Clone, *folders: str, change: Callable[[], None] = lambda: None) -> dict[str, rubric.Judged]:
+def lines_of(clone: Clone, *folders: str, change: Callable[[], None] = lambda: None) -> dict[str, Judged]:
     """Return the lines of the rubric for a clone that has these runs only."""
     clone.keep(*folders)
     change()

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from clones import Clone, git, reasons, the_student_s
+from clones import Clone, as_cloned, cloned, draw_quickly, git, notices, reasons, the_student_s
 from lab.grading import classroom, committed, isolation, likeness, work
-from lab.grading.classroom import Grade
 from lab.grading.committed import HandedIn
+from lab.grading.findings import Grade
 from lab.grading.repository import Repository
 from lab.grading.text import plain
 from lab.history.model import HISTORY, STATE
@@ -30,24 +30,17 @@ from testing import wait_until
 
 A5 = "results/sync-rest/a5_outage"
 B2 = "results/async-rabbitmq/b2_outage"
-WORK = classroom.Work(work.do, work.over_all)
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("cases") / "student"
-    subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(root)], check=True)
-    git(root, "tag", "as-cloned")
-    return root
+    return cloned(tmp_path_factory)
 
 
 @pytest.fixture
 def clone(checkout, monkeypatch) -> Clone:
     """A clone with only A5, which its student made."""
-    git(checkout, "reset", "--quiet", "--hard", "as-cloned")
-    git(checkout, "clean", "--quiet", "-dfx")
-    the_student_s(monkeypatch, checkout)
-    found = Clone(checkout)
+    found = as_cloned(checkout, monkeypatch)
     found.keep(A5)
     for page in ("results/README.md", "results/comparison", "results/chaos", "results/broken"):
         shutil.rmtree(checkout / page, ignore_errors=True)
@@ -58,16 +51,13 @@ def clone(checkout, monkeypatch) -> Clone:
 @pytest.fixture
 def quick(clone, monkeypatch) -> Clone:
     """The same, with pictures that cost no time."""
-    monkeypatch.setattr(
-        work.grade.run_report.plot, "draw", lambda run, path, *_: path.write_text(f"{len(run.events)}\n")
-    )
-    return clone
+    return draw_quickly(clone, monkeypatch)
 
 
 def graded(clone: Clone) -> Grade:
     """Commit everything, and grade the clone as a class of one."""
     clone.commit()
-    [found] = classroom.graded([clone.root], WORK)
+    [found] = classroom.graded([clone.root])
     return found
 
 
@@ -101,7 +91,7 @@ def test_a3_a_digit_of_a_plot(clone):
     old, new = (work.grade.run_report.digest_of(content) for content in (text.encode(), plot.read_bytes()))
     (clone.root / A5 / "summary.json").write_text(summary.replace(old, new))
     clone.commit()
-    assert "plot.svg line" in said(classroom.graded([clone.root], WORK, redraw=True)[0])
+    assert "plot.svg line" in said(classroom.graded([clone.root], redraw=True)[0])
 
 
 def test_a4_the_index_edited(checkout, clone):
@@ -173,7 +163,7 @@ def test_d1_moved_and_doctored_copies_are_found_in_another_clone_too(quick, tmp_
     quicker(run, 2 / 3)
     copy.write(A5, run)
     copy.commit()
-    one, two = classroom.graded([quick.root, other], WORK)
+    one, two = classroom.graded([quick.root, other])
     assert [(pair.one, pair.other) for pair in one.similar] == [(one.folder, two.folder)]
     assert 0.5 < one.similar[0].share < 0.7  # each answer was doctored, and the services' own records were not
     assert f"1 runs are the same as in {two.folder}" in one.notices[-1]
@@ -199,7 +189,7 @@ def test_d4_and_d5_no_repository_inside_our_own(archive):
     try:
         if archive:
             shutil.copytree(ROOT / A5, inside / A5)
-        [found] = classroom.graded([inside], WORK)
+        [found] = classroom.graded([inside])
         assert found.fault == f"cannot be graded: {inside} is not the root of a git repository"
         assert found.points() == 0
     finally:
@@ -397,7 +387,7 @@ def test_f15_f16_f17_f18_nothing_of_a_clone_is_executed(clone, tmp_path):
     there.unlink(missing_ok=True)
     (clone.root / A5 / "report.md").write_text("changed, not committed")
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    [found] = classroom.graded([clone.root], WORK)
+    [found] = classroom.graded([clone.root])
     assert found.changes == [f"{A5}/report.md"]
     assert not there.exists()
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
@@ -472,7 +462,7 @@ def _well():
 
 
 def test_what_is_hidden_in_a_text_is_shown():
-    assert plain("a\x1b[2J\u202eb\nc\udcff") == "a\\x1b[2J\\u202eb\\nc\\xff"
+    assert plain("a\x1b[2J\u202eb\nc\udcff") == "a\\x1b[2J\\u202eb\\nc\\udcff"
     assert plain("Zürich – 20 %") == "Zürich – 20 %"
 
 
@@ -520,7 +510,7 @@ def test_h1_the_clock_of_the_services_is_ahead(quick):
     found = graded(quick)
     passes(found, "A5a", "A5b")
     [run] = found.runs
-    assert any("the services' clock was +0.4" in notice for notice in run.notices)
+    assert any("the services' clock was +0.4" in notice for notice in notices(run))
 
 
 def test_h2_a_repository_from_a_template(checkout):
@@ -555,7 +545,7 @@ def test_h4_pages_of_older_code(clone, monkeypatch):
     found = graded(clone)
     passes(found, "A5a", "A5b")
     [run] = found.runs
-    assert any("report.md line" in notice and "(made by other code)" in notice for notice in run.notices)
+    assert any("report.md line" in notice and "(made by other code)" in notice for notice in notices(run))
 
 
 def test_h5_a_kill_that_took_a_slow_laptop_longer(checkout, quick):
@@ -579,3 +569,11 @@ def test_h6_what_lies_beside_the_clone_is_no_change(quick):
     env = {"PYTHONPATH": f"{quick.root}/experiments:{quick.root}/common", "PATH": os.environ["PATH"]}
     done = subprocess.run([sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, check=True)
     assert "changes=()" in done.stdout
+
+
+def test_the_words_of_the_hand_in_page_are_shown_and_only_those(quick):
+    page = quick.root / "results/HANDIN.md"
+    text = page.read_text()
+    question = text.partition("<!-- your words: b-outage -->\n")[2].partition("\n")[0]
+    page.write_text(text.replace(question, "The orders waited\n\x1b[2Jin the queue."))
+    assert graded(quick).words == {"b-outage": "The orders waited \\x1b[2Jin the queue."}

@@ -11,10 +11,8 @@ from clones import git
 from lab.cli.grade import grade as command
 from lab.cli.grade import handout
 from lab.grading import class_page, gradebooks, output
-from lab.grading.classroom import Grade
-from lab.grading.findings import CAME, Finding, Graded
+from lab.grading.findings import CAME, Finding, Grade, Graded, Judged
 from lab.grading.likeness import Pair
-from lab.grading.rubric import Judged
 from lab.paths import ROOT
 from lab.verdict import FAIL, PASS, UNKNOWN
 
@@ -29,10 +27,11 @@ def lines(*verdicts: str) -> list[Judged]:
 @pytest.fixture
 def class_of_three() -> list[Grade]:
     """A student with points, one whose texts are markup, and one who handed in nothing."""
-    wrong = Graded(A5, 3, [Finding("A rule.", FAIL, [EVIL])], {"verdict": EVIL})
-    ada = Grade("clones/ada", "abc", [Graded(A5, 3, [], {"verdict": "pass"})], lines(PASS, PASS, UNKNOWN))
+    wrong = Graded(A5, [Finding("A rule.", FAIL, [EVIL])], {"verdict": EVIL})
+    ada = Grade("clones/ada", "abc", [Graded(A5, [], {"verdict": "pass"})], lines(PASS, PASS, UNKNOWN))
     evil = Grade(f"clones/=1+{EVIL}", "def", [wrong], lines(FAIL, PASS, UNKNOWN), changes=[EVIL])
     ada.similar = evil.similar = [Pair(A5, "clones/ada", f"clones/{EVIL}", 0.69)]
+    evil.words = {"a-latency": EVIL}
     return [ada, evil, Grade("clones/bob", fault="cannot be graded: clones/bob is not the root of a git repository")]
 
 
@@ -80,6 +79,11 @@ def test_pairs_of_the_same_runs(class_of_three):
     ]
 
 
+def test_the_words_of_a_student_are_shown(class_of_three):
+    assert f"        {EVIL}" in "\n".join(output.as_text(class_of_three[1])).splitlines()
+    assert output.as_dict(class_of_three[1])["words"] == {"a-latency": EVIL}
+
+
 class Tags(HTMLParser):
     """The tags of a page, with their attributes."""
 
@@ -110,7 +114,7 @@ def test_no_byte_of_a_clone_becomes_markup(class_of_three, tmp_path):
 
 def test_a_page_of_100_clones_is_small(class_of_three, tmp_path):
     finding = Finding(CAME, UNKNOWN, ["x" * 200])
-    runs = [Graded(f"results/sync-rest/x{n}", 3, [finding], {"verdict": "pass"}) for n in range(22)]
+    runs = [Graded(f"results/sync-rest/x{n}", [finding], {"verdict": "pass"}) for n in range(22)]
     grades = [Grade(f"clones/s{n}", "abc", runs, lines(*[PASS] * 24)) for n in range(100)]
     assert class_page.write(tmp_path, grades).stat().st_size < 5_000_000
 
