@@ -4,21 +4,22 @@ A cell is the run of one model under one condition, `results/comparison/PART/CON
 lies in `results/comparison/`: `matrix.csv`, `summary.json`, `report.md` and a picture of each condition.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from lab.comparison import claims, page, plot, runs
+from lab.comparison import claims, plot, runs
 from lab.comparison.claims import CELLS
-from lab.comparison.runs import ComparedRun
+from lab.comparison.runs import MODELS, ComparedRun
 from lab.errors import LabError
 from lab.history import model as history
 from lab.paths import relative
 from lab.report import run as run_report
-from lab.report.format import as_json, verdict_sentence
-from lab.verdict import FAIL, PASS, UNKNOWN, overall
+from lab.report.format import as_csv, as_json, page
+from lab.verdict import PASS, UNKNOWN, overall
 
 SCHEMA_VERSION = 1
+NOT_IN_MATRIX = ("fault", "received", "connections")
 ComparedRuns = dict[tuple[str, str], ComparedRun]  # by (condition, part)
 
 
@@ -30,7 +31,7 @@ def make(home: Path, say: Callable[[str], None] = print) -> str:
         (home / name).write_bytes(content)
     for each in (*summary["cells"], *summary["claims"]):
         if each["verdict"] != PASS:
-            say(f"  {each['verdict']:7} {each.get('claim') or page.evidence(each)}")
+            say(f"  {each['verdict']:7} {each.get('claim') or evidence(each)}")
     say(f"{summary['verdict']}: {relative(home)}/report.md")
     return summary["verdict"]
 
@@ -44,10 +45,12 @@ def files(found: Iterable[ComparedRun]) -> dict[str, bytes]:
 
 def _files(cells: ComparedRuns, summary: dict[str, Any]) -> dict[str, bytes]:
     """Return the files of the comparison by name."""
+    found = {(f["condition"], f["model"]): f for f in summary["cells"]}
+    more = {"models": MODELS, "found": found, "evidence": evidence}
     texts = {
-        "matrix.csv": page.as_csv(summary["cells"]),
+        "matrix.csv": as_csv([_row(figures) for figures in summary["cells"]]),
         "summary.json": as_json(summary),
-        "report.md": page.write(summary),
+        "report.md": page("comparison/templates/report.md.j2", **summary, **more),
     }
     pictures = {
         f"{condition}.svg": plot.draw(title, [cell for cell in cells.values() if cell.condition == condition])
@@ -56,29 +59,19 @@ def _files(cells: ComparedRuns, summary: dict[str, Any]) -> dict[str, bytes]:
     return {name: text.encode() for name, text in texts.items()} | pictures
 
 
-def complaints(home: Path) -> Iterator[tuple[str, str]]:
-    """Yield `(verdict, sentence)` for everything that keeps the comparison from being what it says."""
-    try:
-        cells = _read(home)
-        made = _files(cells, _summarise(cells))
-    except Exception as error:  # raw files that were tampered with can break anything
-        yield FAIL, f"{error or type(error).__name__}"
-        return
-    for cell in cells.values():
-        found = overall([i["verdict"] for i in cell.summary["invariants"]])
-        if found != PASS:
-            yield found, f"{cell.place}: {verdict_sentence(cell.summary)}"
-        place = home / cell.place
-        digest = run_report.digest_in((place / "summary.json").read_bytes()) or ""
-        own = run_report.files(cell.run, dict(cell.summary), digest=digest)
-        yield from ((FAIL, wrong) for wrong in _edited(place, own))
-        if digest and run_report.digest_of((place / run_report.PLOT).read_bytes()) != digest:
-            yield FAIL, f"{cell.place}/{run_report.PLOT} is not the picture whose digest summary.json has"
-    yield from ((UNKNOWN, f"{place} was not run") for place in _missing(cells))
-    yield from ((FAIL, wrong) for wrong in _edited(home, made))
-    for picture in sorted(home.glob("*.svg")):
-        if picture.name not in made:
-            yield FAIL, f"{picture.name} is of no run"
+def evidence(figures: dict[str, Any]) -> str:
+    """Return where the run that proves a cell is, seen from the comparison's folder."""
+    return f"{figures['model']}/{figures['condition']}/report.md"
+
+
+def _row(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return a line of the matrix for programs; `lost` and so on are counts."""
+    plain: dict[type, Callable[[Any], Any]] = {
+        dict: lambda counts: "; ".join(f"{kind} {count}" for kind, count in counts.items()),
+        list: len,
+    }
+    row = {name: plain.get(type(v), lambda v: v)(v) for name, v in figures.items() if name not in NOT_IN_MATRIX}
+    return row | {"evidence": evidence(figures)}
 
 
 def _read(home: Path) -> ComparedRuns:
@@ -112,16 +105,12 @@ def _comparable(found: ComparedRuns) -> ComparedRuns:
     return found
 
 
-def _missing(cells: ComparedRuns) -> list[str]:
-    return [f"{part}/{condition}" for condition, part in CELLS if (condition, part) not in cells]
-
-
 def _summarise(cells: ComparedRuns) -> dict[str, Any]:
     figures = [cell.figures() for cell in cells.values()]
     first = next(iter(cells.values()))
     quick = first.run.head["quick"]
     judged = claims.judge(dict(zip(cells, figures, strict=True)), quick=quick)
-    missing = _missing(cells)
+    missing = [f"{part}/{condition}" for condition, part in CELLS if (condition, part) not in cells]
     return {
         "schema_version": SCHEMA_VERSION,
         "quick": quick,
@@ -133,20 +122,3 @@ def _summarise(cells: ComparedRuns) -> dict[str, Any]:
         "claims": judged,
         "verdict": overall([each["verdict"] for each in (*figures, *judged)] + [UNKNOWN for _ in missing]),
     }
-
-
-def _edited(folder: Path, made: dict[str, bytes]) -> Iterator[str]:
-    """Yield what is missing or is not, byte for byte, what the raw files give."""
-    for name, content in made.items():
-        path = folder / name
-        if not path.exists():
-            yield f"there is no {folder.name}/{name}"
-        elif path.read_bytes() != content:
-            yield f"{folder.parent.name}/{folder.name}/{name} is not what the raw files give{_line(path, content)}"
-
-
-def _line(path: Path, content: bytes) -> str:
-    """Say which line is the first that differs."""
-    is_, should = (text.decode(errors="replace").splitlines() for text in (path.read_bytes(), content))
-    pairs = enumerate(zip(is_, should, strict=False), start=1)
-    return next((f": line {n} is `{a[:120]}` and not `{b[:120]}`" for n, (a, b) in pairs if a != b), "")

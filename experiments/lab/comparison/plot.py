@@ -1,21 +1,22 @@
-"""The picture of one condition: orders that were completed in each second, one panel for each model.
+"""The picture of one condition: orders whose student was notified in each second, one panel for each model.
 
 All panels have the same scales, so that they can be read against each other; what came is grey. The same figures give
 the same bytes.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from lab.comparison.runs import MODELS, ComparedRun
-from lab.report.colours import FAULT
+from lab.history.model import Window
+from lab.report import marks
+from lab.report.colours import NOTE, NOTIFIED, WAITING
 from lab.report.svg import STYLE, as_svg
 
-# Of Okabe and Ito: also apart for the colour-blind, and in print by their brightness.
-COLOURS = {"sync-rest": "#0072B2", "async-rabbitmq": "#D55E00", "streaming-kafka": "#009E73"}
 LINEAR = 40  # orders/s; above, the scale is logarithmic
 MARGIN = 1.3
 PANEL_HEIGHT = 1.7
@@ -31,12 +32,14 @@ def draw(title: str, cells: Sequence[ComparedRun]) -> bytes:
             "figsize": (9, PANEL_HEIGHT * len(cells) + 1.1),
         }
         picture, places = plt.subplots(len(cells), 1, **shape)
+        last = max(max(_seconds(cell), default=0) for cell in cells) + 1
         for axes, cell in zip(places[:, 0], cells, strict=True):
+            marks.shade(axes, _windows(cell), last)
             _panel(axes, cell)
-        places[0, 0].set_xlim(0, max(max(_seconds(cell), default=0) for cell in cells) + 1)
+        places[0, 0].set_xlim(0, last)
         places[0, 0].set_ylim(0, MARGIN * max(max(_came(cell) + _done(cell), default=1) for cell in cells))
         places[-1, 0].set_xlabel("seconds since the load began")
-        picture.suptitle(f"{title}: orders completed per second (log above {LINEAR})", fontsize=11)
+        picture.suptitle(f"{title}: orders notified per second (log above {LINEAR})", fontsize=11)
         height = picture.get_figheight()
         picture.subplots_adjust(left=0.08, right=0.98, top=1 - 0.6 / height, bottom=0.5 / height, hspace=0.28)
         return as_svg(picture)
@@ -63,18 +66,19 @@ def _done(cell: ComparedRun) -> list[int]:
 
 
 def _panel(axes: Axes, cell: ComparedRun) -> None:
-    if cell.fault:
-        axes.axvspan(*cell.fault, color=FAULT, alpha=0.3, lw=0)
-    axes.stairs(_came(cell), fill=True, color="#bbbbbb", alpha=0.6, lw=0)
-    axes.stairs(_done(cell), color=COLOURS[cell.part], lw=1.6)
+    axes.stairs(_came(cell), fill=True, color=WAITING, alpha=0.4, lw=0)
+    axes.stairs(_done(cell), color=NOTIFIED, lw=1.6)
     axes.set_yscale("symlog", linthresh=LINEAR)
     axes.yaxis.set_major_locator(plt.FixedLocator([0, 20, 40, 100, 300, 1000]))
     axes.yaxis.set_major_formatter(plt.FormatStrFormatter("%d"))
     axes.yaxis.set_minor_locator(plt.NullLocator())
-    axes.set_title(MODELS[cell.part], loc="left", fontsize=9, color=COLOURS[cell.part], fontweight="bold")
-    axes.set_title(_legend(cell), loc="right", fontsize=7.5, color="#555555")
+    axes.set_ylabel("orders/s")
+    axes.set_title(MODELS[cell.part], loc="left", fontsize=9, fontweight="bold")
+    axes.set_title("line: notified; grey: ordered", loc="right", fontsize=7.5, color=NOTE)
 
 
-def _legend(cell: ComparedRun) -> str:
-    shaded = "; shaded: disturbed" if cell.fault else ""
-    return f"line: completed; grey: ordered{shaded}"
+def _windows(cell: ComparedRun) -> list[Window]:
+    """Return what was done to services, in seconds since the load began."""
+    began = cell.load["at"]
+    ends = (None if w.until is None else w.until - began for w in cell.run.windows)
+    return [replace(w, since=w.since - began, until=end) for w, end in zip(cell.run.windows, ends, strict=True)]

@@ -1,8 +1,6 @@
 """The pages over many runs, made again from what these runs give: the index, the comparison, chaos, broken versions."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from lab.broken import Judged, judge_runs
 from lab.broken import write_report as broken_page
@@ -13,7 +11,6 @@ from lab.grading.evidence import Notice
 from lab.grading.findings import PAGES, Finding, Graded
 from lab.grading.ours import ours
 from lab.grading.text import differs
-from lab.history.model import HISTORY, SAMPLES
 from lab.report import chaos, index
 from lab.runtime import broken
 
@@ -41,17 +38,11 @@ def of_broken(graded: list[Graded]) -> Files:
 
 def over_all(graded: list[Graded]) -> Files:
     """Return the index, and the page of chaos, from the summaries of these runs."""
-    with tempfile.TemporaryDirectory() as name:
-        results = Path(name)
-        for g in graded:
-            folder = results / g.folder.removeprefix("results/")
-            folder.mkdir(parents=True)
-            for file, content in g.made.items():
-                (folder / file).write_bytes(content)
-            (folder / (SAMPLES if "/bench/" in g.folder else HISTORY)).touch()
-        made = {INDEX: index.write(results).encode()}
-        if any(g.folder.startswith(f"{CHAOS}/") for g in graded):
-            made[f"{CHAOS}/report.md"] = chaos.write(results / "chaos").encode()
+    read = {g.folder.removeprefix("results/"): index.summary_of(g.made) for g in graded}
+    found = {folder: summary for folder, summary in read.items() if summary}
+    made = {INDEX: index.page_of(found).encode()}
+    if under_chaos := {folder: summary for folder, summary in found.items() if folder.startswith("chaos/")}:
+        made[f"{CHAOS}/report.md"] = chaos.page_of(under_chaos).encode()
     return made
 
 

@@ -1,8 +1,6 @@
 """What a run under chaos says: the faults that were drawn and what they cost, and the page over many such runs."""
 
-import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from lab.checker import losses
@@ -11,15 +9,14 @@ from lab.errors import LabError
 from lab.history.model import Run
 from lab.paths import PARTS
 from lab.report.format import page
-
-OLD_KINDS = ("kill", "freeze", "broker", "configure", "crash", "duplicates", "poison")  # of a run that does not say
+from lab.report.index import Found
 
 
 def figures(run: Run, schedule: dict[str, Any]) -> dict[str, Any]:
     """Return what a summary holds of chaos: the seed, the faults by kind, and what they cost."""
     evidence = RunIndex(run)
     planned = Counter(fault["kind"] for fault in schedule["faults"])
-    done, kinds = Counter(run.carried_out()), schedule.get("kinds", OLD_KINDS)
+    done, kinds = Counter(run.carried_out()), schedule["kinds"]
     results = Counter(op.result for op in run.operations)
     return {
         "seed": schedule["seed"],
@@ -46,19 +43,15 @@ def scheduled(run: Run) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
     return [(fault, done.get(n)) for n, fault in enumerate((run.schedule or {"faults": []})["faults"])]
 
 
-def write(folder: Path) -> str:
-    """Return the page over the runs in `PART/seed-N` of a folder. Raises LabError when there is none."""
-    found = {part: _summaries(folder / part) for part in PARTS}
-    if not any(found.values()):
-        raise LabError(f"there are no runs under chaos in {folder}", "experiments/chaos_all.sh makes them")
-    return page("report/templates/chaos.md.j2", found=found, columns_of=_columns)
+def page_of(found: Found) -> str:
+    """Return the page over runs under chaos. Raises LabError when there is none."""
+    runs = [run | {"part": name.split("/")[-2], "name": name.rpartition("/")[2]} for name, run in found.items()]
+    runs = sorted((run for run in runs if "chaos" in run), key=lambda run: run["chaos"]["seed"])
+    if not runs:
+        raise LabError("there are no runs under chaos", "experiments/chaos_all.sh makes them")
+    by_part = {part: [run for run in runs if run["part"] == part] for part in PARTS}
+    return page("report/templates/chaos.md.j2", found=by_part, columns_of=_columns)
 
 
 def _columns(summaries: list[dict[str, Any]]) -> list[str]:
     return list(max((summary["chaos"]["counts"] for summary in summaries), key=len))  # an old run knows fewer kinds
-
-
-def _summaries(folder: Path) -> list[dict[str, Any]]:
-    """Return the summary of each run of a part, in the order of the seeds."""
-    found = [{"name": file.parent.name} | json.loads(file.read_text()) for file in folder.glob("seed-*/summary.json")]
-    return sorted(found, key=lambda summary: summary["chaos"]["seed"])

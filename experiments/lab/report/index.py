@@ -6,44 +6,56 @@ ended.
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from lab.history import model as history
-from lab.history.model import SAMPLES
+from lab.history.model import HISTORY, SAMPLES
 from lab.paths import PARTS
 from lab.report.format import page, verdict_sentence
 from lab.verdict import EXIT_STATUS, UNKNOWN, worst_status
 
-MANY = {"comparison": "*", "chaos": "*", "broken/red": "red", "broken/green": "green"}  # kind: what its runs are called
+MANY = {"comparison": "", "chaos": "", "broken/red": "/red", "broken/green": "/green"}  # kind: how its folders end
+Found = Mapping[str, dict[str, Any]]  # summaries of finished runs, by their folders below results/
 
 
 def write(results: Path) -> str:
     """Return the index of the runs in a folder."""
+    return page_of(read(results))
+
+
+def read(results: Path) -> Found:
+    """Return the summary of each finished run below a folder, and what its report shows."""
+    folders = sorted({file.parent for raw in (HISTORY, SAMPLES) for file in results.rglob(raw)})
+    names = ("summary.json", "report.md")
+    files = {folder: {n: (folder / n).read_bytes() for n in names if (folder / n).exists()} for folder in folders}
+    return {str(folder.relative_to(results)): said for folder, of in files.items() if (said := summary_of(of))}
+
+
+def summary_of(files: Mapping[str, bytes]) -> dict[str, Any] | None:
+    """Return the summary in the files of a run, with what the report shows; None of one that did not finish."""
+    if "summary.json" not in files:
+        return None
+    shows = files["report.md"].decode().split("\n\n")[1] if "report.md" in files else ""
+    return json.loads(files["summary.json"]) | {"shows": shows}
+
+
+def page_of(found: Found) -> str:
+    """Return the index of these runs."""
+
+    def below(folder: str, end: str = "") -> list[dict[str, Any]]:
+        names = sorted(name for name in found if name.startswith(f"{folder}/") and name.endswith(end))
+        return [found[name] | {"name": name.rpartition("/")[2]} for name in names]
+
     return page(
         "report/templates/index.md.j2",
-        parts={part: _runs(results / part, history.HISTORY) for part in PARTS},
-        benchmarks=_runs(results / "bench", SAMPLES),
-        many={kind: _runs(results / kind.split("/")[0], f"{name}/{history.HISTORY}") for kind, name in MANY.items()},
+        parts={part: below(part) for part in PARTS},
+        benchmarks=below("bench"),
+        many={kind: below(kind.split("/")[0], end) for kind, end in MANY.items()},
     )
-
-
-def _runs(folder: Path, raw: str) -> list[dict[str, Any]]:
-    """Return the summary of each finished run below a folder that has these raw data, and what its report shows."""
-    folders = sorted(file.parent for file in folder.rglob(raw) if (file.parent / "summary.json").exists())
-    return [_summary(folder) | {"name": folder.name, "shows": _shows(folder / "report.md")} for folder in folders]
-
-
-def _shows(report: Path) -> str:
-    return report.read_text().split("\n\n")[1] if report.exists() else ""
-
-
-def _summary(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "summary.json").read_text())
 
 
 def show(folders: Iterable[Path]) -> int:
@@ -56,7 +68,7 @@ def show(folders: Iterable[Path]) -> int:
     named = Counter(folder.name for folder in folders)
     for folder in folders:
         try:
-            summary = _summary(folder)
+            summary = json.loads((folder / "summary.json").read_text())
         except (OSError, ValueError):
             verdict, sentence = UNKNOWN, "It did not finish." if folder.exists() else "It was not run."
         else:

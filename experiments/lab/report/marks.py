@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -22,6 +22,9 @@ FIGURE = re.compile(r'(?:(\w+)\("([^"]*)"\)\.)?(\w+)(?:\((.*)\))?')
 OF_ORDERS = ("percentile", "completed", "error_latency", "longest", "mean")  # latencies of a load
 BY_QUANTILE = ("percentile", "completed")
 POINTS = {"at most": "v", "at least": "^", "equals": "D"}
+# How the name of a prediction is written: on white, so that no line runs through it.
+BEHIND = {"boxstyle": "square,pad=0.15", "fc": "white", "alpha": 0.85, "lw": 0}
+NAME: dict[str, Any] = {"fontsize": 6, "color": PREDICTED, "textcoords": "offset points", "bbox": BEHIND, "zorder": 6}
 Prediction = dict[str, Any]
 
 
@@ -32,12 +35,12 @@ def markers(run: Run) -> dict[str, str]:
 
 def rows(run: Run, width: float) -> int:
     """Return how many rows the strip of loads needs."""
-    return 1 + max((row for row, _ in _in_rows(run, width)), default=0)
+    return 1 + max(_in_rows(_of_loads(run, width)), default=0)
 
 
 def strip(axes: Axes, run: Run, width: float) -> None:
     """Draw each load as a bar with its marker and its name, in rows so that no name covers another."""
-    for row, phase in _in_rows(run, width):
+    for row, phase in zip(_in_rows(_of_loads(run, width)), run.phases, strict=True):
         began = phase["at"]
         axes.plot([began, phase["until"]], [-row, -row], color=NOTE, lw=6, alpha=0.35, solid_capstyle="butt")
         axes.plot([began + 0.006 * width], [-row], markers(run)[phase["phase"]], ms=3.5, color=NOTE)
@@ -48,12 +51,20 @@ def strip(axes: Axes, run: Run, width: float) -> None:
     axes.set_xlim(0, width)
 
 
-def _in_rows(run: Run, width: float) -> Iterator[tuple[int, dict[str, Any]]]:
-    ends: list[float] = []
-    for phase in run.phases:
-        row = next((n for n, end in enumerate(ends) if end <= phase["at"]), len(ends))
-        ends[row : row + 1] = [max(phase["until"], phase["at"] + (len(phase["phase"]) + 3) * LETTER * width)]
-        yield row, phase
+def _of_loads(run: Run, width: float) -> list[tuple[float, float]]:
+    """Return from where to where the strip of loads is taken by each."""
+    names = ((phase, (len(phase["phase"]) + 3) * LETTER * width) for phase in run.phases)
+    return [(phase["at"], max(phase["until"], phase["at"] + name)) for phase, name in names]
+
+
+def _in_rows(spans: Iterable[tuple[float, float]]) -> list[int]:
+    """Return for each span the first row in which it covers no span before it."""
+    ends, chosen = list[float](), list[int]()
+    for begin, end in spans:
+        row = next((n for n, before in enumerate(ends) if before <= begin), len(ends))
+        ends[row : row + 1] = [end]
+        chosen.append(row)
+    return chosen
 
 
 def is_fault(window: Window) -> bool:
@@ -61,20 +72,21 @@ def is_fault(window: Window) -> bool:
     return not set(SETTING.findall(window.what)) <= CONFIGURATION
 
 
-def shade(axes: Axes, run: Run, last: float, *, named: bool = True) -> None:
+def shade(axes: Axes, windows: Sequence[Window], last: float) -> None:
     """Shade the times in which a service was disturbed, and name them; a setting that is no fault is only named."""
-    crowded = len(run.windows) > CROWDED
-    rows, apart = (5, 0.05) if crowded else (3, 0.07)
-    for n, window in enumerate(run.windows):
+    names = [f"{window.service}: {window.what}" for window in windows]
+    if len(names) > CROWDED:
+        names = [name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…" for name in names]
+    wide = [(len(name) + 1) * LETTER * last for name in names]
+    begins = [min(window.since, last - width) for window, width in zip(windows, wide, strict=True)]  # none is cut off
+    places = _in_rows((begin, begin + width) for begin, width in zip(begins, wide, strict=True))
+    apart = min(0.07, 0.28 / (1 + max(places, default=0)))
+    for window, name, begin, row in zip(windows, names, begins, places, strict=True):
         if is_fault(window):
             axes.axvspan(window.since, last if window.until is None else window.until, color=FAULT, alpha=0.3, lw=0)
-        text = f"{window.service}: {window.what}"
-        if crowded and len(text) > MAX_LETTERS:
-            text = f"{text[: MAX_LETTERS - 1]}…"
-        place = (window.since, 1.0 - apart * (n % rows))
-        if named:
-            axes.annotate(text, place, xycoords=("data", "axes fraction"), fontsize=6.5, va="top", xytext=(2, -2),
-                          textcoords="offset points", color="black" if is_fault(window) else NOTE)  # fmt: skip
+        place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
+        colour = "black" if is_fault(window) else NOTE
+        axes.annotate(name, (begin, 1.0 - apart * row), xytext=(2, -2), fontsize=6.5, color=colour, **place)
 
 
 class Predictions:
@@ -154,20 +166,21 @@ class Predictions:
         marker = None if p["rule"] == "equals" else POINTS[p["rule"]]
         style: dict[str, Any] = {"marker": marker, "ms": 4, "lw": 1.2, "color": PREDICTED, "zorder": 4}
         axes.plot([since, until], [of["predicted"]] * 2, "--", label=self._label(axes), **style)
-        self._name(axes, p, since, of["predicted"])
+        self._name(axes, p, since, of.get("high", of["predicted"]) if p["rule"] == "equals" else of["predicted"])
 
     def _moment(self, axes: Axes, p: Prediction) -> None:
         """Draw when something must have happened."""
         at = p["drawn"]["predicted"]
         axes.axvline(at, ls="--", lw=1, color=PREDICTED, zorder=4, label=self._label(axes))
-        axes.annotate(p["id"], (at, 0.5), xycoords=("data", "axes fraction"), rotation=90, fontsize=6, va="center",
-                      color=PREDICTED, xytext=(2, 0), textcoords="offset points")  # fmt: skip
+        place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "rotation": 90, "va": "center"}
+        axes.annotate(p["id"], (at, 0.5), xytext=(2, 0), **place, **NAME)
 
     def _name(self, axes: Axes, p: Prediction, since: float, value: float) -> None:
-        above = 2 + 7 * self._named[axes, value]  # of two at the same value, one stands above the other
+        above = 3 + 8 * self._named[axes, value]  # of two at the same value, one stands above the other
         self._named[axes, value] += 1
-        axes.annotate(p["id"], (since, value), fontsize=6, va="bottom", color=PREDICTED, xytext=(2, above),
-                      textcoords="offset points")  # fmt: skip
+        right = since > 0.8 * self._last
+        place: dict[str, Any] = {"xytext": (-2 if right else 2, above), "ha": "right" if right else "left"}
+        axes.annotate(p["id"], (since, value), va="bottom", **place, **NAME)
 
     def _label(self, axes: Axes) -> str | None:
         new = axes not in self._labelled

@@ -57,7 +57,7 @@ def _picture(run: Run, columns: int, judged: list[marks.Prediction]) -> bytes:
             axes.set_xlabel("seconds since the run began")
             for phase in run.phases:
                 axes.axvline(phase["at"], color=colours.NOTE, lw=0.5, alpha=0.4, zorder=0)
-            marks.shade(axes, run, last)
+            marks.shade(axes, run.windows, last * 1.02)
             _legend(axes)
         _by_quantile(places[-1], run, predicted)
         picture.suptitle(run.head["title"], fontsize=11, y=1 - 0.12 / picture.get_figheight(), va="top")
