@@ -12,7 +12,7 @@ from lab.grading.text import plain
 from lab.report import handin
 
 HANDIN = f"results/{handin.NAME}"
-MAX_HANDIN, MAX_WORDS = 100_000, 2_000  # bytes of the page, letters of each answer
+MAX_HANDIN, MAX_WORDS = 100_000, 1_500  # bytes of the page, letters of each answer
 TOGETHER = {"comparison": pages.of_comparison, "broken": pages.of_broken}
 
 

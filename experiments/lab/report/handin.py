@@ -43,8 +43,9 @@ class Answer:
 
 def words(text: str) -> dict[str, str]:
     """Return the student's own words in a hand-in page, by the id of the answer; what is only our question is none."""
-    questions = {f"_{answer.question}_" for answer in ANSWERS}
-    return {id: said.strip() for id, said in WORDS.findall(text) if said.strip() not in ("", *questions)}
+    questions = {answer.id: f"_{answer.question}_" for answer in ANSWERS}
+    found = ((id, said.strip()) for id, said in WORDS.findall(text) if id in questions)
+    return {id: said for id, said in found if said not in ("", questions[id])}
 
 
 def write(results: Path) -> str:

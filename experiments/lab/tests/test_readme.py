@@ -12,6 +12,7 @@ from lab.cli.main import main
 from lab.errors import LabError
 from lab.history import model as history
 from lab.history.model import SAMPLES
+from lab.paths import ROOT
 from lab.report import handin
 from lab.report import index as results_index
 from lab.report import run as run_report
@@ -107,6 +108,22 @@ def test_the_pages_of_this_repository_are_up_to_date():
     assert run("--check") == (0, "every page is up to date\n")
 
 
+def test_every_run_that_a_page_quotes_is_here():
+    quoted = {block.source for page in docs.pages(ROOT) for block in docs.blocks(page.read_text())}
+    assert [source for source in sorted(quoted) if not (ROOT / source).exists()] == []
+
+
+def test_in_a_hand_out_pages_keep_what_they_quote_and_the_hand_in_page_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    (tmp_path / "docs").mkdir()
+    written = page(tmp_path, "results/sync-rest/a5_outage/run.log#a step", body="What was measured.\n")
+    text = written.read_text()
+    assert run()[0] == 0
+    assert written.read_text() == text
+    assert "Not measured yet: `experiments/a1_baseline.sh`" in (tmp_path / "results/HANDIN.md").read_text()
+    assert run("--check") == (0, "every page is up to date\n")
+
+
 def test_a_page_is_filled_once_and_then_up_to_date(site):
     written = page(site, LAG, "results/part/r1/run.log#slow")
     status, said = run("--check")
@@ -180,7 +197,7 @@ def test_steps_of_a_log(site):
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("results/part/r2/report.md#Lag", "docs/page.md quotes results/part/r2/report.md, which does not exist"),
+        ("results/part/r1/other.md#Lag", "docs/page.md quotes results/part/r1/other.md, which does not exist"),
         ("results/part/r1/report.md#La", "results/part/r1/report.md has no heading `La`"),
         ("results/part/r1/report.md#In", "docs/page.md quotes results/part/r1/report.md#In, and"),
         ("results/part/r1/run.log#fast", "results/part/r1/run.log has no step `fast`"),
