@@ -115,8 +115,11 @@ class Bench:
         """Keep where the processor time goes, measured in one process by the part's own script."""
         self.say("where the time goes, piece by piece")
         script = str(ROOT / self.part / "tests" / "cost_by_part.py")
-        for line in baselines.printed([script, *words], "costs.jsonl", self.part, {}):
-            self.add("cost", line["part"], us=line["us"])
+        try:
+            for line in baselines.printed([script, *words], "costs.jsonl", self.part, {}):
+                self.add("cost", line["part"], us=line["us"])
+        except LabError as error:  # all else is measured, and this decides no goal
+            self.say(f"{error}: {error.hint}; the report is made without it")
 
 
 def open_loop(port: int, seconds: float) -> Sample:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
-from benchmarks import measure, raw_client
+from benchmarks import baselines, measure, raw_client
 from benchmarks.baselines import BASELINES
 from lab.errors import LabError
 from lab.history.machine import Others
@@ -104,6 +104,26 @@ def test_waiting_ends_with_a_plain_sentence(monkeypatch):
     monkeypatch.setattr(measure, "SETTLE_SECONDS", 0.01)
     with pytest.raises(LabError, match="the backlog stays after"):
         measure.wait("the backlog stays", lambda: False, every=0.001)
+
+
+def test_without_the_cost_of_each_piece_the_rest_is_kept(monkeypatch):
+    def takes_too_long(*_):
+        raise LabError("cost_by_part.py failed", "see the log")
+
+    said: list[str] = []
+    bench = measure.Bench("sync-rest", True, said.append)
+    bench.add("memory", "order", mib=50.0)
+    monkeypatch.setattr(measure.baselines, "printed", takes_too_long)
+    bench.costs()
+    assert said[-1] == "cost_by_part.py failed: see the log; the report is made without it"
+    assert [sample["what"] for sample in bench.samples] == ["memory"]
+
+
+def test_what_a_program_printed_before_it_took_too_long_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(baselines, "FOLDER", tmp_path)
+    monkeypatch.setattr(baselines, "SECONDS", 1)
+    words = ["-c", 'import time; print(\'{"part": "x", "us": 7}\\n{"half\', flush=True); time.sleep(60)']
+    assert baselines.printed(words, "log", "sync-rest", {}) == [{"part": "x", "us": 7}]
 
 
 def test_what_baselines_run_is_there():
