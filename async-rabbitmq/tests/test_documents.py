@@ -25,6 +25,6 @@ def test_each_request_is_checked_with_the_schemas_that_the_document_names(served
     contract.check_schemas(served.client.application, BODIES[served.name], monkeypatch)
 
 
-@pytest.mark.parametrize("count", [50, pytest.param(1000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@contract.FEW_AND_MANY
 def test_drawn_requests_are_answered_and_what_is_refused_is_not_stored(served, count):
     contract.check_requests(served.client.application, served.memory, count)

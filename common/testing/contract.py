@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import pytest
 import schemathesis
 from campus.schemas import Schema
 from flask import Flask
@@ -23,6 +24,9 @@ from testing import documents
 
 REFUSED = (400, 403, 405, 413, 415, 422)
 CHECKS = [checks.not_a_server_error, checks.status_code_conformance, checks.content_type_conformance]
+FEW_AND_MANY = pytest.mark.parametrize(
+    "count", [50, pytest.param(1100, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
+)
 NOT_ASKED = ("/ready",)  # 503 is its right answer here: the loops of these apps do not run
 
 

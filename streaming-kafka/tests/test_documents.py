@@ -57,7 +57,7 @@ def test_each_request_is_checked_with_the_schemas_that_the_document_names(app, m
     contract.check_schemas(app, BODIES[app.package], monkeypatch)
 
 
-@pytest.mark.parametrize("count", [50, pytest.param(1000, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@contract.FEW_AND_MANY
 def test_drawn_requests_are_answered_and_what_is_refused_is_not_stored(app, count):
     def memory() -> list:
         return [app.test_client().get(path).json for path in (*HELD[app.name], "/configure")] + [FakeProducer.count]

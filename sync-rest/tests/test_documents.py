@@ -1,6 +1,5 @@
 """The OpenAPI documents of Part A: valid, up to date, and true of requests that are drawn from them."""
 
-import pytest
 from testing import contract
 
 LINE = {"sku": "burger", "qty": 1}
@@ -23,6 +22,6 @@ def test_each_request_is_checked_with_the_schemas_that_the_document_names(servic
     contract.check_schemas(service.client.application, BODIES[service.name], monkeypatch)
 
 
-@pytest.mark.parametrize("count", [50, pytest.param(1100, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+@contract.FEW_AND_MANY
 def test_drawn_requests_are_answered_and_what_is_refused_is_not_stored(service, count):
     contract.check_requests(service.client.application, service.memory, count)

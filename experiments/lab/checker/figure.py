@@ -26,11 +26,6 @@ class Figure(float):
         new.formula = formula or Formula(float(value))
         return new
 
-    @property
-    def sources(self) -> dict[str, float]:
-        """The figures of the run that went into it, by what they are called."""
-        return {leaf.name: leaf.value for leaf in self.formula.figures()}
-
     def computed(self, symbol: str, value: float, parts: tuple[Any, ...]) -> "Figure":
         """Return the result of a computation: its parts in the order in which they are written."""
         return Figure(value, Formula(value, symbol, tuple(map(of, parts))))

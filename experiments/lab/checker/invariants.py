@@ -6,7 +6,7 @@ for everything that breaks it. It reads only the raw files, so every reader can 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from campus.metrics import digest
@@ -30,10 +30,6 @@ class Finding:
     verdict: str
     sentence: str
     violations: list[dict[str, Any]] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return asdict(self)
 
 
 class RunIndex:

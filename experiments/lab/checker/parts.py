@@ -95,6 +95,12 @@ class Load(View):
         return _quantile([latency(op) for op in self._operations() if op.kind == reply], share)
 
     @figure
+    def later_than(self, reply: str, seconds: float) -> int:
+        """Return how many of the orders that were answered so waited longer for it; 0 where none was."""
+        of = self._phase["errors"]  # a load that was never sent has none
+        return sum(op.kind == reply and latency(op) > seconds for op in self._operations()) if reply in of else 0
+
+    @figure
     def completed(self, share: float) -> float | None:
         """Return the time until the notification that this share of the orders stay within."""
         self.run.state_of("order", "order")

@@ -10,7 +10,6 @@ from typing import Any
 
 from campus.orders import drawn
 
-from lab.checker.predictions import text_of
 from lab.grading.evidence import LATE_SECONDS, CannotTell, Evidence, Notice, Wrong
 from lab.history.model import HISTORY, SAMPLES, STATE, Run, seconds_at
 from lab.load import generator
@@ -202,8 +201,7 @@ def _unsaid(run: Run, summary: dict[str, Any], lines: list[str]) -> Wrong:
         yield f"run.log does not say `{last}`"
     for p in summary["predictions"]:
         _, predicted, measured, _ = prediction_row(p)
-        # A run that was made before predictions had ids says none; that can go when it is made anew.
-        begin = f"  {p['verdict']:7} {p['id'] if text_of(run) is not None else ''}"
+        begin = f"  {p['verdict']:7} {p['id']}"
         end = f": predicted {predicted}, measured {measured}"
         if not any(line.startswith(begin) and line.endswith(end) for line in lines):
             yield f"run.log does not say `{begin.strip()}{end}`"

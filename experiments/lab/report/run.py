@@ -6,6 +6,7 @@ A section of the page appears when the run has something to say there.
 import hashlib
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def summarise(run: Run) -> dict[str, Any]:
     phases = latency.of_phases(run)
     judged, doubt = predictions.judge(run, phases)
     trusted = validity.of_run(run, phases)
-    invariants = [finding.as_dict() for finding in check(run)]
+    invariants = [asdict(finding) for finding in check(run)]
     counted = [each["verdict"] for each in (*(() if trusted["doubt"] else judged), *invariants)]
     doubt = " ".join(filter(None, (trusted.pop("doubt"), doubt)))
     head = run.head

@@ -79,6 +79,7 @@ DOCTORED: dict[str, Change] = {
     "one in five is 503": every(answered("fail", "503"), 5),
     "the last is 503": of("ok, fail, info", lambda e, n: answered("fail", "503")(e, n) if e["at"] > LAST[0] else e),
     "answers are 500": answered("info", "500"),
+    "answers are 504, and late": of("ok, fail, info", lambda e, n: answered("info", "504")(later(40)(e, n) or e, n)),
     "answers are success": answered("ok", "201"),
     "orders fail": ended("failed"),
     "orders are notified": ended("notified"),
