@@ -57,8 +57,8 @@ def _compare(grades: list[Grade]) -> None:
     if not grades:
         return
     [(_, mine)] = isolation.answers([likeness.of_ours], 1)
-    found = {(grade.folder, run.folder): run for grade in grades for run in grade.runs if run.print and not run.came}
-    prints = [(place, folder, run.print) for (place, folder), run in found.items()]
+    found = {(grade.folder, run.folder): run for grade in grades for run in grade.runs if not run.came}
+    prints = [(place, folder, run.print) for (place, folder), run in found.items() if run.print]
     pairs = likeness.pairs([*prints, *mine])
     copies = {(pair.one, pair.folder): pair for pair in pairs if pair.other == likeness.US}
     for place, pair in copies.items():

@@ -45,11 +45,12 @@ def scheduled(run: Run) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
 
 def page_of(found: Found) -> str:
     """Return the page over runs under chaos. Raises LabError when there is none."""
-    runs = [run | {"part": name.split("/")[-2], "name": name.rpartition("/")[2]} for name, run in found.items()]
-    runs = sorted((run for run in runs if "chaos" in run), key=lambda run: run["chaos"]["seed"])
-    if not runs:
+    by_part: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
+    for name, run in sorted(found.items(), key=lambda item: item[1]["chaos"]["seed"]):
+        part, _, folder = name.removeprefix("chaos/").partition("/")
+        by_part[part].append(run | {"name": folder})
+    if not found:
         raise LabError("there are no runs under chaos", "experiments/chaos_all.sh makes them")
-    by_part = {part: [run for run in runs if run["part"] == part] for part in PARTS}
     return page("report/templates/chaos.md.j2", found=by_part, columns_of=_columns)
 
 
