@@ -10,7 +10,8 @@ from lab.grading.repository import Repository
 from lab.paths import PARTS, ROOT
 
 CODE = ("lab", "requirements.lock", "common", *PARTS, "experiments")
-NO_CODE = ("/tests/", "/grading/", "/__pycache__/", "experiments/broken/", ".md")  # what makes no run and no page
+# What makes no run and no page.
+NO_CODE = ("/tests/", "common/testing/", "/grading/", "/__pycache__/", "experiments/broken/", ".md")
 OF_RUNS = ("results", "experiments")
 
 
