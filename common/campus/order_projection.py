@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from campus import order_store
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED, Event
+from campus.order_store import Step
 from campus.orders import FAILED, NOTIFIED, PLACED, RESERVED, Order
 from campus.transaction import Transaction
 
@@ -16,12 +17,28 @@ _STATUS_OF = {ORDER_PLACED: PLACED, INVENTORY_RESERVED: RESERVED, INVENTORY_FAIL
 
 
 def project(tx: Transaction, events: Sequence[Event]) -> list[Event]:
-    """Bring orders to the states that these events report; each order is written once.
+    """Bring orders to the states that these events report.
 
     An order that is not in the store is written if its OrderPlaced is among them. Returns the events that come too
     early: of an order that is not in the store, or notified before it was reserved. Raises IllegalTransition for an
     event that can never follow.
     """
+    of_status: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        of_status[_STATUS_OF[event.event_type]].append(event)
+    order_store.insert_many(tx, [_order_placed(event) for event in of_status[PLACED]])
+    steps = [
+        Step(event.order_id, before, status, event.occurred_at, event.data.get("reason"))
+        for before, status in ((PLACED, RESERVED), (PLACED, FAILED), (RESERVED, NOTIFIED))
+        for event in of_status[status]
+    ]
+    if order_store.advance_many(tx, steps) == len(steps):
+        return []
+    return _with_a_look(tx, events)  # some of them came again, or too early
+
+
+def _with_a_look(tx: Transaction, events: Sequence[Event]) -> list[Event]:
+    """Do the same for events that may have been applied already: read each order, and write it once."""
     by_order: dict[str, dict[str, Event]] = defaultdict(dict)
     for event in events:
         by_order[event.order_id][_STATUS_OF[event.event_type]] = event
@@ -39,7 +56,7 @@ def project(tx: Transaction, events: Sequence[Event]) -> list[Event]:
         elif after is not before:
             changes.append((before, after))
     if order_store.insert_many(tx, new) < len(new):  # another process was quicker: look at what it wrote
-        return project(tx, events)
+        return _with_a_look(tx, events)
     order_store.save_many(tx, changes)
     return early
 

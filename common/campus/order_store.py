@@ -59,6 +59,12 @@ _SAVE_ANY = (
     "UPDATE orders SET status = :status, timeline = :timeline, reason = :reason, pending = NULL, owner = NULL "
     "WHERE order_id = :order_id AND status = :before"
 )
+# The guard and the change are one statement: an order need not be read before it goes on.
+_ADVANCE = (
+    "UPDATE orders SET status = :status, reason = :reason, pending = NULL, owner = NULL, "
+    "timeline = substr(timeline, 1, length(timeline) - 1) || ',' || :step || ']' "  # JSON: a list with one more in it
+    "WHERE order_id = :order_id AND status = :before"
+)
 _CLEAR_PENDING = "UPDATE orders SET pending = NULL, owner = NULL WHERE order_id = :order_id"
 _FORGET = "DELETE FROM orders WHERE order_id = :order_id AND owner = :owner"
 _FORGET_KEY = "UPDATE orders SET idempotency_key = NULL WHERE order_id = :order_id"
@@ -76,6 +82,17 @@ class PendingStep:
 
     step: str
     owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An order has gone from the state `before` to the next one, and when."""
+
+    order_id: str
+    before: str
+    status: str
+    at: str
+    reason: str | None = None
 
 
 def place(tx: Transaction, order: Order, *, key: str | None, pending_step: PendingStep | None = None) -> Order:
@@ -117,6 +134,21 @@ def insert_many(tx: Transaction, orders: Sequence[Order]) -> int:
 def save_many(tx: Transaction, changes: Sequence[tuple[Order, Order]]) -> None:
     """Write the next states of many orders, as `(before, after)`, whatever step was pending: none is, then."""
     tx.executemany(_SAVE_ANY, [_state(after) | {"before": before.status} for before, after in changes])
+
+
+def advance_many(tx: Transaction, steps: Sequence[Step]) -> int:
+    """Note these steps in their order; return how many orders were in the state from which their step goes on."""
+    rows = [
+        {
+            "order_id": step.order_id,
+            "before": step.before,
+            "status": step.status,
+            "step": jsons.string({"status": step.status, "at": step.at}),
+            "reason": step.reason,
+        }
+        for step in steps
+    ]
+    return tx.executemany(_ADVANCE, rows).rowcount if rows else 0
 
 
 def clear_pending(tx: Transaction, order_id: str) -> None:
