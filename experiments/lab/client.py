@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError
@@ -29,13 +30,16 @@ def try_get(url: str, *, timeout: float) -> "requests.Response | None":
 
 def all_pages(url: str, name: str) -> list[dict[str, Any]]:
     """Return every row of a list that comes in pages. Raises LabError."""
-    rows: list[dict[str, Any]] = []
+    return list(each_row(url, name))
+
+
+def each_row(url: str, name: str) -> Iterator[dict[str, Any]]:
+    """Yield the same rows, page by page."""
     after: str | None = ""
     while after is not None:
         page = call("GET", url, params={"limit": 1000, "after": after}).json()
-        rows += page[name]
+        yield from page[name]
         after = page["next"]
-    return rows
 
 
 def metrics(url: str, *, timeout: float = 2.0) -> "list[Sample] | None":

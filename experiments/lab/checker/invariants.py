@@ -6,30 +6,18 @@ for everything that breaks it. It reads only the raw files, so every reader can 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from campus.metrics import digest
 
 from lab.analysis import reports
+from lab.checker.finding import Finding, found
 from lab.history.model import Run, seconds_at
-from lab.verdict import FAIL, PASS, UNKNOWN
 
 FINAL = ("notified", "failed")
 MAX_TOLD = 10
 
 Wrong = Iterator[tuple[str, str]]
-
-
-@dataclass
-class Finding:
-    """What was found of one invariant; `violations` names the orders, with their events in order of time."""
-
-    id: str
-    rule: str
-    verdict: str
-    sentence: str
-    violations: list[dict[str, Any]] = field(default_factory=list)
 
 
 class RunIndex:
@@ -49,6 +37,9 @@ class RunIndex:
         self.orders_of = defaultdict(list)
         for order in self.orders.values():
             self.orders_of[order["user_id"]].append(order)
+
+
+Rule = Callable[[RunIndex], Wrong]
 
 
 def acknowledged_orders_end(e: RunIndex) -> Wrong:
@@ -156,7 +147,7 @@ def replay_rebuilds_the_numbers(e: RunIndex) -> Wrong:
             yield name, "the number was different after the replay"
 
 
-RULES: dict[str, Callable[[RunIndex], Wrong]] = {
+RULES: dict[str, Rule] = {
     "INV-1": acknowledged_orders_end,
     "INV-2": nothing_reserved_twice,
     "INV-3": stock_adds_up,
@@ -170,14 +161,20 @@ IDS = (*RULES, *RULES_OF_A_LOG)
 
 
 def check(run: Run) -> list[Finding]:
-    """Decide every invariant. Without the state of a service or broker, or one finished order, nothing is decided."""
+    """Decide every invariant. Without the state of a service or broker, or one finished order, nothing is decided.
+
+    Of a run that was too large for this, `lab.checker.portions` noted what it found.
+    """
+    if noted := run.of_type("checked"):
+        return [Finding(**finding) for e in noted for finding in e["findings"]]
     evidence = RunIndex(run)
-    undecided = _why_undecided(evidence)
+    doubt = undecided(evidence)
     rules = RULES | (RULES_OF_A_LOG if evidence.reports else {})
-    return [_decide(id, rule, evidence, undecided) for id, rule in rules.items()]
+    return [_decide(id, rule, evidence, doubt) for id, rule in rules.items()]
 
 
-def _why_undecided(e: RunIndex) -> str | None:
+def undecided(e: RunIndex) -> str | None:
+    """Return why nothing can be decided; None if it can."""
     if e.missing:
         return f"the state of {', '.join(m['service'] for m in e.missing)} is not known"
     if not e.stock:
@@ -188,17 +185,14 @@ def _why_undecided(e: RunIndex) -> str | None:
     return None
 
 
-def _decide(id: str, rule: Callable[[RunIndex], Wrong], e: RunIndex, undecided: str | None) -> Finding:
-    text = (rule.__doc__ or "").strip()
-    if undecided:
-        return Finding(id, text, UNKNOWN, f"Cannot tell: {undecided}.")
-    wrong = list(rule(e))
-    if not wrong:
-        return Finding(id, text, PASS, f"Holds for {len(e.orders):,} orders and {len(e.operations):,} requests.")
-    names = ", ".join(subject for subject, _ in wrong[:3]) + (" …" if len(wrong) > 3 else "")
-    sentence = f"Broken {len(wrong):,} time{'s' if len(wrong) > 1 else ''}: {names} ({wrong[0][1]})."
-    told = [{"subject": s, "wrong": why, "story": story(e, s)} for s, why in wrong[:MAX_TOLD]]
-    return Finding(id, text, FAIL, sentence, told)
+def _decide(id: str, rule: Rule, e: RunIndex, doubt: str | None) -> Finding:
+    wrong = [] if doubt else list(rule(e))
+    return found(id, rule.__doc__, doubt, len(wrong), told(e, wrong), len(e.orders), len(e.operations))
+
+
+def told(e: RunIndex, wrong: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return the first of what is wrong, each with its events."""
+    return [{"subject": s, "wrong": why, "story": story(e, s)} for s, why in wrong[:MAX_TOLD]]
 
 
 def story(e: RunIndex, subject: str) -> list[str]:

@@ -24,6 +24,7 @@ from lab.verdict import EXIT_STATUS, PASS
 @click.option("--place", help="Where the run goes, below results/; PART/SCRIPT unless given.")
 @click.option("--again", help="The command that makes the run again; experiments/SCRIPT unless given.")
 @click.option("--traffic", is_flag=True, help="Count messages and connections.")
+@click.option("--portions", is_flag=True, help="Keep the lines of orders apart: they are too many for one file.")
 def begin(
     script: Path,
     part: str,
@@ -80,6 +81,17 @@ def load(name: str, part: str | None, **options: Any) -> None:
     times = " ".join(f"{key} {shown_time(done[key])}" for key in ("p50", "p95", "p99", "max"))
     word = latency.word_for_ok(run)
     _say(f"  {name}: {done['sent']} sent, {done['ok']} {word} at {done['achieved']:.1f}/s, {times}; {errors}")
+
+
+@click.command(hidden=True)
+@click.argument("count", type=click.IntRange(1, 1_000_000))
+def grow(count: int) -> None:
+    """Send COUNT orders more, and note what they cost."""
+    from lab.history import growth
+
+    found = growth.grow(RunRecorder.required(), count)
+    each = 1e6 * sum(found["processor"].values()) / count
+    _say(f"  {count:,} orders more: done after {found['seconds']:.1f} s, {each:,.0f} µs of processor time an order")
 
 
 @click.command(hidden=True)
@@ -166,12 +178,16 @@ def sample(owner: int) -> None:
 )
 def finish(keep_brokers: bool) -> None:
     """Collect the raw data, stop the part, write the report, publish it; exit with the verdict's status."""
+    from lab.checker import portions
     from lab.history import session
     from lab.report import run as run_report
     from lab.report.format import prediction_row, verdict_sentence
     from lab.runtime import lifecycle
 
     recorder = RunRecorder.required()
+    if recorder.head.get("portions"):
+        _say("  deciding the invariants, portion by portion")
+        portions.note(recorder)
     session.collect(recorder)
     with ThreadPoolExecutor() as beside:  # both take seconds, and the report needs no service any more
         part = recorder.head["part"]

@@ -13,7 +13,7 @@ from lab.paths import STATE_DIR, relative
 
 MODULES = {
     "services": "up down status logs start stop kill pause unpause freeze unfreeze configure order env",
-    "experiment": "begin load at settle snapshot redeliver poison chaos sample finish",
+    "experiment": "begin load grow at settle snapshot redeliver poison chaos sample finish",
     "kafka": "lag replay note-report tally",
     "dlq": "dlq",
     "results": "report plot summary bench chaos-report compare readme",

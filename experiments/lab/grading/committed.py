@@ -130,6 +130,7 @@ def _known_folders() -> frozenset[str]:
     experiments, compared = ({path.stem for path in (ROOT / place).glob("*.sh")} for place in _SCRIPTS)
     found = {f"results/{part}/{name}" for part in PARTS for name in experiments}
     found |= {f"results/bench/{name}" for name in (*PARTS, "load")}
+    found |= {f"results/scale/{part}/{name}" for part in PARTS for name in experiments if name.startswith("d")}
     found |= {f"results/comparison/{part}/{name}" for part in PARTS for name in compared}
     return frozenset(found | {f"results/broken/{name}/{side}" for name in broken.names() for side in ("red", "green")})
 

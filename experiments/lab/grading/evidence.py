@@ -13,7 +13,7 @@ from lab.paths import ROOT
 
 LATE_SECONDS = 5.0  # what a command of a script may take until it has done its work, on a slow machine
 MAX_TOLD, SHOWN = 3, 300
-OF_MANY = ("comparison", "chaos", "broken")  # folders of runs that earn no points
+OF_MANY = ("comparison", "chaos", "broken", "scale")  # folders of runs that earn no points
 
 
 class CannotTell(Exception):
@@ -66,7 +66,7 @@ class CommittedRun:
 
     @property
     def of_many(self) -> bool:
-        """Whether it is a run of the comparison, of chaos, or of a broken version."""
+        """Whether it is a run of the comparison, of chaos, of scale, or of a broken version."""
         return self.folder.split("/")[1] in OF_MANY
 
     @property

@@ -12,7 +12,7 @@ from benchmarks import report as bench_report
 from lab.checker import predictions
 from lab.grading import likeness, provenance, raw, reference, rules
 from lab.grading.committed import command_of
-from lab.grading.evidence import CannotTell, CommittedRun, Evidence, Notice, Unsure, Wrong
+from lab.grading.evidence import CannotTell, CommittedRun, Evidence, Notice, Unsure, Wrong, short
 from lab.grading.findings import CAME, Finding, Graded
 from lab.grading.ours import id_of, ours
 from lab.grading.text import differs, plain
@@ -152,8 +152,17 @@ def in_its_place(e: Evidence) -> Wrong:
         yield f"it is the run of {plain(str(e.run.head.get('place')))}, and it is in {e.committed.folder}"
 
 
+def raw_lines_are_there(e: Evidence) -> Wrong:
+    """The raw lines of all orders are committed."""
+    for kept in e.run.of_type("raw"):
+        yield Notice(
+            f"the lines of its orders are not committed ({kept['files']} files, {kept['megabytes']} MB, SHA-256 "
+            f"{short(kept['sha256'])}): its invariants are what the run noted of them, and cannot be decided again here"
+        )
+
+
 RULES = [*rules.RULES, *reference.RULES, *provenance.RULES, made_from_raw]
-RULES_OF_MANY = [in_its_place, *rules.OF_A_COMMIT, *provenance.OF_RAW_FILES, made_from_raw]
+RULES_OF_MANY = [in_its_place, raw_lines_are_there, *rules.OF_A_COMMIT, *provenance.OF_RAW_FILES, made_from_raw]
 RULES_OF_A_BENCHMARK = [
     rules.full_run,
     *rules.OF_A_COMMIT,

@@ -16,7 +16,8 @@ def run(plan: Plan, url: str, recorder: RunRecorder | None) -> Run:
     if recorder:
         recorder.record(type="begins", phase=plan.phase)
     drive = bulk.run if plan.loop == "bulk" else generator.run
-    lines, began, until = drive(plan, url, now)
+    sent, began, until = drive(plan, url, now)
+    lines = [*sent]
     phase = {"at": round(began, 6), "type": "phase", "phase": plan.phase, "params": plan.params()}
     phase["until"] = round(until, 6)
     if recorder and machine:

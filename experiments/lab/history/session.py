@@ -42,7 +42,8 @@ def begin(
 
     `owner` is the process of the script: while it lives, no other experiment may begin. `more` of the run's head:
     `place`, its folder below `results/`, and `again`, the command that makes it again, if they are not the usual ones;
-    `traffic`, if messages and connections are to be counted; `broken`, the name of a broken version, if any.
+    `traffic`, if messages and connections are to be counted; `portions`, if it has too many orders for one file;
+    `broken`, the name of a broken version, if any.
     """
     other = processes.load(RUNNING)
     if other is not None and other.pid != owner and other.process() is not None:
@@ -107,8 +108,8 @@ def collect(recorder: RunRecorder) -> None:
     head = {name: value for name, value in recorder.head.items() if name != "began_monotonic"}
     history.write_lines(recorder.folder / history.HISTORY, [head, *recorder.lines()])
     # What belongs to one order stands together: it packs a third smaller, as much of it is said twice.
-    state = sorted(_state(recorder.head["part"]), key=lambda line: line.get("order_id", ""))
-    history.write_lines(recorder.folder / history.STATE, state)
+    held = sorted(state(recorder.head), key=lambda line: line.get("order_id", ""))
+    history.write_lines(recorder.folder / history.STATE, held)
     _keep_trace(recorder)
     client.hang_up()
 
@@ -186,24 +187,27 @@ def _traffic(services: dict[str, Service], broker: Service) -> dict[str, int] | 
     return snapshot.handled(services)
 
 
-def _state(part: str) -> list[dict[str, Any]]:
+def state(head: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what each service and the broker hold now; of one that does not answer, that it is missing."""
     lines: list[dict[str, Any]] = []
-    for name, service in services_of(part).items():
+    for name, service in services_of(head["part"]).items():
         try:
             if service.is_broker:
                 lines += dead_letters.as_state(service)
             else:
-                lines += _held(service)
+                lines += _held(service, rows="portions" not in head)
         except (LabError, ValueError, KeyError) as error:
             lines.append({"what": "missing", "service": name, "why": str(error)})
     return lines
 
 
-def _held(service: Service) -> list[dict[str, Any]]:
+def _held(service: Service, *, rows: bool) -> list[dict[str, Any]]:
+    """Return what a service holds; its `rows` may be in portions already."""
     if service.name == "analytics":
         return [{"what": "report", **client.call("GET", f"{service.url}/report").json()}]
     listed = snapshot.LISTS[service.name]
-    lines = [{"what": listed.removesuffix("s"), **row} for row in client.all_pages(f"{service.url}/{listed}", listed)]
+    found = client.all_pages(f"{service.url}/{listed}", listed) if rows else []
+    lines = [{"what": listed.removesuffix("s"), **row} for row in found]
     if service.name == "inventory":
         levels = client.call("GET", f"{service.url}/stock").json()["stock"]
         lines += [{"what": "stock", "sku": sku, **level} for sku, level in levels.items()]

@@ -12,16 +12,20 @@ from lab.load.generator import DEFINITELY_NOT, OK, Plan
 Line = dict[str, Any]
 
 
-def run(plan: Plan, url: str, now: Callable[[], float]) -> tuple[list[Line], float, float]:
+def run(plan: Plan, url: str, now: Callable[[], float]) -> tuple[Iterator[Line], float, float]:
     """Send the request and return (its lines for the history, when it was sent, when the reply came)."""
-    wanted = list(drawn(plan.count, plan.seed))
     began = now()
     status, told = _send(f"{url}/orders/bulk", {"count": plan.count, "seed": plan.seed}, plan.timeout)
     ended = now()
-    at = round(began, 6)
-    invoke = {"at": at, "type": "invoke", "phase": plan.phase, "intended": at}
-    sent = [invoke | {"op": op, "items": items} for op, items in wanted]
-    return [*sent, *_ends(ended, [op for op, _ in wanted], status, told)], began, ended
+    return _lines(plan, began, ended, status, told), began, ended
+
+
+def _lines(plan: Plan, began: float, ended: float, status: int | None, told: dict[str, Any]) -> Iterator[Line]:
+    ops, at = [], round(began, 6)
+    for op, items in drawn(plan.count, plan.seed):
+        ops.append(op)
+        yield {"at": at, "type": "invoke", "phase": plan.phase, "intended": at, "op": op, "items": items}
+    yield from _ends(ended, ops, status, told)
 
 
 def _send(url: str, body: dict[str, int], seconds: float) -> tuple[int | None, dict[str, Any]]:

@@ -58,7 +58,7 @@ def verdict_sentence(summary: dict[str, Any]) -> str:
     predicted, invariants = summary["predictions"], summary["invariants"]
     good = sum(p["verdict"] == PASS for p in predicted)
     kept = sum(i["verdict"] == PASS for i in invariants)
-    sent = sum(p["sent"] for p in summary["phases"].values())
+    sent = sum(p["sent"] for p in summary["phases"].values()) + summary.get("grown", 0)
     text = f"{good} of {len(predicted)} predictions hold, {kept} of {len(invariants)} invariants, over {sent:,} orders."
     first = next((i["sentence"] for i in invariants if i["verdict"] != PASS), "")
     return " ".join(part for part in (text, summary.get("doubt"), first) if part)

@@ -52,7 +52,7 @@ def page_of(found: Found) -> str:
 
     return page(
         "report/templates/index.md.j2",
-        parts={part: below(part) for part in PARTS},
+        parts={part: below(part) for part in (*PARTS, *(f"scale/{p}" for p in PARTS))},
         benchmarks=below("bench"),
         many={kind: below(kind.split("/")[0], end) for kind, end in MANY.items()},
     )

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from lab.analysis import lag, latency
 from lab.analysis.lag import LagSeries
 from lab.history.model import Run
-from lab.report import colours, curves, marks
+from lab.report import colours, curves, growth_plot, marks
 from lab.report.series import Row
 from lab.report.svg import STYLE, as_svg
 
@@ -44,6 +44,8 @@ def draw(run: Run, path: Path, predictions: list[marks.Prediction]) -> None:
 
 
 def _picture(run: Run, columns: int, judged: list[marks.Prediction]) -> bytes:
+    if run.of_type("grown"):
+        return growth_plot.picture(run)
     last = _end(run)
     predicted = marks.Predictions(run, judged, last)
     panels = list(_panels(run, columns, predicted))

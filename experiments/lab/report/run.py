@@ -117,6 +117,7 @@ def summarise(run: Run) -> dict[str, Any]:
         **({"chaos": chaos.figures(run, run.schedule)} if run.schedule else {}),
         "settled": (run.of_type("settled") or [None])[-1],
         "predictions": judged,
+        **({"grown": grown[-1]["total"]} if (grown := run.of_type("grown")) else {}),
         **({"doubt": doubt} if doubt else {}),
         "invariants": invariants,
         "verdict": overall(counted + ([UNKNOWN] if doubt else [])),

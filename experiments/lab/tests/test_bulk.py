@@ -28,7 +28,8 @@ def answering(monkeypatch, reply) -> list:
 
 def drive(count: int = 4):
     times = iter((1.0, 3.0))
-    return bulk.run(Plan("burst", bulk=True, count=count, seed=7), "http://order", lambda: next(times))
+    lines, began, until = bulk.run(Plan("burst", bulk=True, count=count, seed=7), "http://order", lambda: next(times))
+    return [*lines], began, until
 
 
 def results(lines) -> list[tuple]:
