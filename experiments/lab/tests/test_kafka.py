@@ -234,7 +234,7 @@ def test_the_state_of_a_run_holds_dead_letters_and_what_is_missing(log, monkeypa
     services = [name for name in services_of("streaming-kafka") if name != "kafka"]
     for name, port in zip(services, free_ports(len(services)), strict=True):
         monkeypatch.setenv(f"C_{name.upper()}_PORT", str(port))
-    lines = [(line["what"], line.get("service")) for line in session._state("streaming-kafka")]
+    lines = [(line["what"], line.get("service")) for line in session.state({"part": "streaming-kafka"})]
     assert lines == [("dead", None), *(("missing", name) for name in services)]
 
 

@@ -176,7 +176,7 @@ def test_what_the_services_said_is_kept_for_whoever_asks_why(tmp_path, monkeypat
 def test_a_service_that_is_gone_is_missing_in_the_state(tmp_path, monkeypatch):
     for name, port in zip(("ORDER", "INVENTORY", "NOTIFICATION"), free_ports(3), strict=True):
         monkeypatch.setenv(f"A_{name}_PORT", str(port))
-    lines = session._state("sync-rest")
+    lines = session.state({"part": "sync-rest"})
     assert [(line["what"], line["service"]) for line in lines] == [
         ("missing", "notification"),
         ("missing", "inventory"),
