@@ -151,7 +151,7 @@ class Groups:
                 end,
                 lag=max(0, end - start),
                 member=_assigned(described[name]["members"], partition),
-                gone=0 if current is None else start - current,
+                gone=start - (current or 0),
                 open=max(0, written[partition].offset - end),
             )
 

@@ -107,8 +107,8 @@ def wait_ready(runtime: Runtime, service: Service) -> None:
             raise LabError(f"{service.name} is frozen", f"./lab unfreeze {service.part}/{service.name}")
     missing = what_is_missing(service)
     why = f"{service.name} is not ready after {seconds:.0f} s" + (f" ({missing})" if missing else "")
-    hint = f"on a slow machine give it more time: {START_VARIABLE}={2 * seconds:.0f} ./lab up {service.part}"
-    raise LabError(f"{why}; last log lines:\n{_last_log_lines(runtime, service)}", hint)
+    more = f"on a slow machine give it more time: {START_VARIABLE}={2 * seconds:.0f} ./lab up {service.part}"
+    raise LabError(f"{why}; last log lines:\n{_last_log_lines(runtime, service)}", "" if missing else more)
 
 
 def _start_seconds() -> float:

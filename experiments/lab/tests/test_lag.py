@@ -76,12 +76,13 @@ def states() -> list[str]:
 
 def test_what_retention_deleted_before_it_was_read_is_lost(log):
     put(log, ORDERS, b"1", b"2", b"3", b"4")
-    commit(log, GROUP, {(ORDERS, 0): 1, (ORDERS, 1): 0})
+    put(log, ORDERS, b"5", partition=1)
+    commit(log, GROUP, {(ORDERS, 0): 1})
     with kafka_client.asking(log) as client:
-        client.delete_records({TopicPartition(ORDERS, 0): 3})
-    assert behind(log)[ORDERS, 0] == (1, 4, 1)
-    assert states() == ["LOST 2", "OK"]
-    commit(log, GROUP, {(ORDERS, 0): 3})  # it has gone on
+        client.delete_records({TopicPartition(ORDERS, 0): 3, TopicPartition(ORDERS, 1): 1})
+    assert behind(log) == {(ORDERS, 0): (1, 4, 1), (ORDERS, 1): (None, 1, 0)}
+    assert states() == ["LOST 2", "LOST 1"]
+    commit(log, GROUP, {(ORDERS, 0): 3, (ORDERS, 1): 1})  # it has gone on
     assert states() == ["STALL", "OK"]
 
 
