@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import urllib3
-from node import Node
+from node import RabbitMQ
 from testing import Service, wait_until
 
 PART = Path(__file__).resolve().parents[1]
@@ -15,11 +15,11 @@ NAMES = ("order", "inventory", "notification")
 class Chain:
     """The three services on one broker, and what a client does with them."""
 
-    def __init__(self, folder: Path, node: Node, databases: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, node: RabbitMQ, databases: dict[str, str] | None = None, **env: str) -> None:
         self.node = node
-        env = {name: {"DATABASE_URL": url} for name, url in (databases or {}).items()}
+        own = {name: {"DATABASE_URL": url} for name, url in (databases or {}).items()}
         self.order, self.inventory, self.notification = self.services = tuple(
-            Service(PART, name, folder, RABBITMQ_URL=node.url, **env.get(name, {})) for name in NAMES
+            Service(PART, name, folder, RABBITMQ_URL=node.url, **env, **own.get(name, {})) for name in NAMES
         )
 
     def down(self) -> None:

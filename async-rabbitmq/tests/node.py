@@ -33,12 +33,72 @@ class RabbitMissing(RuntimeError):
     """RabbitMQ is not installed; the message says what to do."""
 
 
-class Node(Process):
-    """The node; its data outlives `kill` and `start`."""
+class RabbitMQ:
+    """What is put into the queues of a node, or of a cluster, and taken from them."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__("RabbitMQ", free_port(), folder / "node.log")
-        self._folder = folder
+    url: str
+
+    def start(self) -> None:
+        """Start what does not run."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def channel(self) -> Iterator[BlockingChannel]:
+        """Open a channel, to look and to meddle."""
+        connection = pika.BlockingConnection([pika.URLParameters(url) for url in self.url.split(",")])
+        try:
+            yield connection.channel()
+        finally:
+            if connection.is_open:
+                connection.close()
+
+    def restore(self) -> None:
+        """Start it if need be, declare the topology, and empty every queue."""
+        self.start()
+        with self.channel() as channel:
+            topology.declare(channel)
+            for queue in QUEUES:
+                channel.queue_purge(queue)
+
+    def put(self, queue: str, body: bytes, **properties: Any) -> None:
+        """Put a message straight into a queue, and wait until it is there."""
+        with self.channel() as channel:
+            channel.confirm_delivery()
+            properties = {"delivery_mode": 2} | properties
+            channel.basic_publish("", queue, body, pika.BasicProperties(**properties), mandatory=True)
+
+    def has(self, queue: str) -> bool:
+        """Whether there is such a queue."""
+        with self.channel() as channel, contextlib.suppress(pika.exceptions.ChannelClosedByBroker):
+            channel.queue_declare(queue, passive=True)
+            return True
+        return False
+
+    def depth(self, queue: str) -> int:
+        """Return how many messages of a queue wait for a consumer."""
+        with self.channel() as channel:
+            return channel.queue_declare(queue, passive=True).method.message_count
+
+    def take(self, queue: str, count: int = 1, seconds: float = 30.0) -> list[tuple[pika.BasicProperties, bytes]]:
+        """Wait for so many messages of a queue, take them out, and return `(properties, body)` of each."""
+        taken, end = [], time.monotonic() + seconds
+        with self.channel() as channel:
+            while len(taken) < count:
+                method, properties, body = channel.basic_get(queue, auto_ack=True)
+                if method is not None:
+                    taken.append((properties, body))
+                    continue
+                assert time.monotonic() < end, f"{len(taken)} of {count} messages came to {queue} in time"
+                channel.connection.sleep(0.02)
+        return taken
+
+
+class Node(Process, RabbitMQ):
+    """The node; its data outlives `kill` and `start`. One of several is told the ports of all."""
+
+    def __init__(self, folder: Path, port: int | None = None, **env: str) -> None:
+        super().__init__("RabbitMQ", port or free_port(), folder / "node.log")
+        self._folder, self._env = folder, {"RABBITMQ_NODE_PORT": str(port or self.port)} | env
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/%2f"
 
     def start(self) -> None:
@@ -46,8 +106,8 @@ class Node(Process):
         if not self.runs:
             _program("rabbitmq-server")
             command = [PART / "broker" / "private_node", self._folder / "node"]
-            self.run(command, folder=self._folder, env={"RABBITMQ_NODE_PORT": str(self.port)})
-            wait_until(self.answers, 90, what="RabbitMQ answers", alive=self)
+            self.run(command, folder=self._folder, env=self._env)
+            wait_until(self.answers, 240, what="RabbitMQ answers", alive=self)  # one of several waits for others
 
     def answers(self) -> bool:
         """Whether it speaks AMQP."""
@@ -99,56 +159,6 @@ class Node(Process):
     def close_connections(self) -> None:
         """Let it close every connection that there is."""
         self.ctl("close_all_connections", "the test says so")
-
-    @contextlib.contextmanager
-    def channel(self) -> Iterator[BlockingChannel]:
-        """Open a channel, to look and to meddle."""
-        connection = pika.BlockingConnection(pika.URLParameters(self.url))
-        try:
-            yield connection.channel()
-        finally:
-            if connection.is_open:
-                connection.close()
-
-    def restore(self) -> None:
-        """Start it if need be, declare the topology, and empty every queue."""
-        self.start()
-        with self.channel() as channel:
-            topology.declare(channel)
-            for queue in QUEUES:
-                channel.queue_purge(queue)
-
-    def put(self, queue: str, body: bytes, **properties: Any) -> None:
-        """Put a message straight into a queue, and wait until it is there."""
-        with self.channel() as channel:
-            channel.confirm_delivery()
-            properties = {"delivery_mode": 2} | properties
-            channel.basic_publish("", queue, body, pika.BasicProperties(**properties), mandatory=True)
-
-    def has(self, queue: str) -> bool:
-        """Whether there is such a queue."""
-        with self.channel() as channel, contextlib.suppress(pika.exceptions.ChannelClosedByBroker):
-            channel.queue_declare(queue, passive=True)
-            return True
-        return False
-
-    def depth(self, queue: str) -> int:
-        """Return how many messages of a queue wait for a consumer."""
-        with self.channel() as channel:
-            return channel.queue_declare(queue, passive=True).method.message_count
-
-    def take(self, queue: str, count: int = 1, seconds: float = 30.0) -> list[tuple[pika.BasicProperties, bytes]]:
-        """Wait for so many messages of a queue, take them out, and return `(properties, body)` of each."""
-        taken, end = [], time.monotonic() + seconds
-        with self.channel() as channel:
-            while len(taken) < count:
-                method, properties, body = channel.basic_get(queue, auto_ack=True)
-                if method is not None:
-                    taken.append((properties, body))
-                    continue
-                assert time.monotonic() < end, f"{len(taken)} of {count} messages came to {queue} in time"
-                channel.connection.sleep(0.02)
-        return taken
 
 
 def _program(name: str) -> str:

@@ -6,7 +6,9 @@ No call of theirs waits without a limit, and none is made before the broker has 
 import contextlib
 import logging
 import os
+import queue
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -169,18 +171,38 @@ def trouble(bootstrap: str) -> str | None:
 
     With fewer of a cluster nothing can be written: its controllers have no majority, and a write no second copy
     (`min.insync.replicas`). A node that is frozen accepts connections, and its client waits for it and says nothing;
-    so each is really asked. It takes a second at most.
+    so each is really asked, all at once. It takes a second at most.
     """
     nodes = collect_hosts(bootstrap, randomize=False)
     answered, silent = 0, []
-    while 2 * answered < len(nodes) and 2 * len(silent) <= len(nodes):
-        host, port, _ = nodes[answered + len(silent)]
-        try:
-            _ask(host, port, ANSWER_SECONDS if len(nodes) == 1 else ANSWER_SECONDS / 2)
+    for why in map(_why_silent, nodes) if len(nodes) == 1 else _all_at_once(nodes):
+        if why:
+            silent.append(why)
+        else:
             answered += 1
-        except OSError as error:
-            silent.append(f"{host}:{port}: {error}")
-    return f"Kafka cannot be reached at {'; '.join(silent)}" if 2 * answered < len(nodes) else None
+        if 2 * answered >= len(nodes):
+            return None
+        if 2 * len(silent) > len(nodes):
+            break
+    return f"Kafka cannot be reached at {'; '.join(sorted(silent))}"
+
+
+def _all_at_once(nodes: Sequence[Any]) -> Iterator[str | None]:
+    """Ask all of them, and yield what each gives as soon as it is there: one that is silent holds up no other."""
+    answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    for node in nodes:
+        threading.Thread(target=lambda node=node: answers.put(_why_silent(node)), daemon=True).start()
+    for _ in nodes:
+        yield answers.get()
+
+
+def _why_silent(node: Any) -> str | None:
+    host, port, _ = node
+    try:
+        _ask(host, port, ANSWER_SECONDS)
+    except OSError as error:
+        return f"{host}:{port}: {error}"
+    return None
 
 
 # ApiVersions, version 0, with the correlation id 1: which any client may ask of any broker.

@@ -21,40 +21,10 @@ from testing import Process, free_port, wait_until
 PART = Path(__file__).resolve().parents[1]
 
 
-class Node(Process):
-    """The node; its data outlives `kill` and `start`."""
+class Kafka:
+    """What is written to a node, or to a cluster, and read from it."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__("Kafka", free_port(), folder / "node.log")
-        self._folder = folder
-        ports = {"KAFKA": self.port, "KAFKA_CONTROLLER": free_port(), "KAFKA_INSIDE": free_port()}
-        self._ports = {f"{name}_PORT": str(port) for name, port in ports.items()}
-        self.bootstrap = f"127.0.0.1:{self.port}"
-        self._stood_still = False
-
-    def start(self) -> None:
-        """Start it, or let it go on, and wait until it answers.
-
-        When it goes on after more than 9 s, its controller takes it for dead, and knows of no broker for a moment.
-        """
-        if self.runs:
-            self.signal(signal.SIGCONT)
-        else:
-            self._stood_still = False
-            install.ensure("kafka")
-            command = [PART / "broker" / "private_node", self._folder / "node"]
-            self.run(command, folder=self._folder, env=self._ports)
-        wait_until(self._answers, 150, what="Kafka answers", alive=self)
-        if self._stood_still:
-            wait_until(self._stays, 60, what="Kafka's controller knows its broker", alive=self)
-            self._stood_still = False
-
-    def signal(self, number: int) -> None:
-        """Send it a signal: SIGSTOP freezes it, and its port still takes connections."""
-        self._stood_still |= number == signal.SIGSTOP
-        os.killpg(self.process.pid, number)
-        if number == signal.SIGSTOP:
-            wait_until(self._stands_still, what="every thread of Kafka stands still", alive=self)
+    bootstrap: str
 
     def end(self, partition: TopicPartition) -> int:
         """Return the offset of what will be written next into a partition."""
@@ -128,6 +98,42 @@ class Node(Process):
         with contextlib.closing(KafkaConsumer(bootstrap_servers=self.bootstrap, group_id=group)) as consumer:
             consumer.assign([partition])
             consumer.commit({partition: OffsetAndMetadata(offset, "", -1)})
+
+
+class Node(Process, Kafka):
+    """The node; its data outlives `kill` and `start`. One of several is told its number and all controllers."""
+
+    def __init__(self, folder: Path, **env: str) -> None:
+        super().__init__("Kafka", free_port(), folder / "node.log")
+        self._folder = folder
+        ports = {"KAFKA": self.port, "KAFKA_CONTROLLER": free_port(), "KAFKA_INSIDE": free_port()}
+        self._env = {f"{name}_PORT": str(port) for name, port in ports.items()} | env
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self._stood_still = False
+
+    def start(self) -> None:
+        """Start it, or let it go on, and wait until it answers.
+
+        When it goes on after more than 9 s, its controller takes it for dead, and knows of no broker for a moment.
+        """
+        if self.runs:
+            self.signal(signal.SIGCONT)
+        else:
+            self._stood_still = False
+            install.ensure("kafka")
+            command = [PART / "broker" / "private_node", self._folder / "node"]
+            self.run(command, folder=self._folder, env=self._env)
+        wait_until(self._answers, 150, what="Kafka answers", alive=self)
+        if self._stood_still:
+            wait_until(self._stays, 60, what="Kafka's controller knows its broker", alive=self)
+            self._stood_still = False
+
+    def signal(self, number: int) -> None:
+        """Send it a signal: SIGSTOP freezes it, and its port still takes connections."""
+        self._stood_still |= number == signal.SIGSTOP
+        os.killpg(self.process.pid, number)
+        if number == signal.SIGSTOP:
+            wait_until(self._stands_still, what="every thread of Kafka stands still", alive=self)
 
     def _stands_still(self) -> bool:
         """Whether all of its processes are stopped, with all their threads (which Linux shows like processes)."""

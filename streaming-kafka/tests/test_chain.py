@@ -16,10 +16,12 @@ PACKAGES = {"order": "producer_order", "inventory": "inventory_consumer", "notif
 class Chain:
     """The services on one broker, and what a client does with them."""
 
-    def __init__(self, folder: Path, node) -> None:
+    def __init__(self, folder: Path, node, databases: dict[str, str] | None = None, **env: str) -> None:
         self.node = node
+        env = {"KAFKA_BOOTSTRAP": node.bootstrap, "SESSION_MS": "3000"} | env
+        databases = {name: {"DATABASE_URL": url} for name, url in (databases or {}).items()}
         self.order, self.inventory, self.notification = self.services = tuple(
-            Service(PART, name, folder, package=package, KAFKA_BOOTSTRAP=node.bootstrap, SESSION_MS="3000")
+            Service(PART, name, folder, package=package, **env, **databases.get(name, {}))
             for name, package in PACKAGES.items()
         )
 
