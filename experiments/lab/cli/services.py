@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lab.brokers import kafka_log
+from lab.compose import POSTGRES, SQLITE, size_told
 from lab.errors import LabError
 from lab.faults import inject
 from lab.runtime import lifecycle
@@ -22,9 +23,16 @@ def say(text: str) -> None:
 @click.command()
 @click.argument("part")
 @click.option("--fresh", is_flag=True, help="Delete the data of earlier runs.")
-def up(part: str, fresh: bool) -> None:
-    """Start the services of PART and wait until they are ready."""
-    lifecycle.up(lifecycle.choose(), part_named(part), fresh=fresh, say=say)
+@click.option("--nodes", type=int, help="Nodes of the broker: 1 or 3.")
+@click.option("--replicas", multiple=True, metavar="SERVICE=N", help="Replicas of a service; they share a PostgreSQL.")
+@click.option("--database", type=click.Choice([SQLITE, POSTGRES]), help="sqlite, or one PostgreSQL for all services.")
+def up(part: str, fresh: bool, nodes: int | None, replicas: tuple[str, ...], database: str | None) -> None:
+    """Start the services of PART and wait until they are ready.
+
+    Without --nodes, --replicas and --database there is one of everything; a part that is up stays as large as it is.
+    """
+    size = size_told(nodes, replicas, database) if nodes or replicas or database else None
+    lifecycle.up(lifecycle.choose(), part_named(part), size=size, fresh=fresh, say=say)
     say("try: ./lab order      and: ./lab --help")
 
 
@@ -63,7 +71,7 @@ def status() -> None:
             ready, faults = inject.condition(service) if seen.state == "running" else ("no", "")
             name = service.name if len(parts) == 1 else f"{part}/{service.name}"
             table.add_row(name, seen.state, ready, str(service.port), seen.process, faults)
-            if service.name == "kafka" and (wrong := kafka_log.fault(chosen.logs(service, 500))):
+            if service.kind == "kafka" and (wrong := kafka_log.fault(chosen.logs(service, 500))):
                 say(wrong)
     Console().print(table)
 
@@ -107,7 +115,7 @@ unfreeze = _service_command("unpause", "Let a frozen SERVICE continue.", name="u
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--reset", is_flag=True, help="Remove all faults.")
 def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
-    """Inject faults into SERVICE while it runs, or show them.
+    """Inject faults into SERVICE while it runs, or show them: into all its replicas, or into one, as inventory.2.
 
     \b
     delay=2 jitter=0.5            wait 2 s ± 0.5 s before the work
@@ -118,12 +126,13 @@ def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
     expires_in=30                 all faults end after 30 s
     crash_point=null              this key back to no fault; the others stay
     """
-    found = lifecycle.find(lifecycle.choose(), service)
-    if reset:
-        config = inject.reset(found)
-    else:
-        config = inject.configure(found, _settings(settings)) if settings else inject.configured(found)
-    click.echo(json.dumps(config))
+    found = lifecycle.find_all(lifecycle.choose(), service)
+    for each in found:
+        if reset:
+            config = inject.reset(each)
+        else:
+            config = inject.configure(each, _settings(settings)) if settings else inject.configured(each)
+        click.echo((f"{each.name} " if len(found) > 1 else "") + json.dumps(config))
 
 
 def _settings(words: tuple[str, ...]) -> dict[str, Any]:
@@ -148,7 +157,7 @@ def order(items: tuple[str, ...], user: str, key: str | None, part: str | None) 
     """Place one order and watch it until it is final."""
     from lab.cli.watch import place_and_watch
 
-    service = lifecycle.find(lifecycle.choose(), f"{part}/order" if part else "order")
+    service = lifecycle.find_all(lifecycle.choose(), f"{part}/order" if part else "order")[0]
     lines = [{"sku": sku, "qty": int(qty) if qty.isdigit() else 1}
              for sku, _, qty in (item.partition("=") for item in items or ("burger=1",))]  # fmt: skip
     sys.exit(place_and_watch(service.url, {"user_id": user, "items": lines}, key))

@@ -14,7 +14,7 @@ from lab.brokers import base
 from lab.brokers.message import BrokerMessage
 from lab.errors import LabError
 from lab.history.recorder import RunRecorder
-from lab.services import Service, services_of
+from lab.services import Service, by_kind, services_of
 
 PAUSE_SECONDS = 0.05
 SHOWN = 120
@@ -23,7 +23,7 @@ Envelope = dict[str, Any]
 
 def redeliver(recorder: RunRecorder, name: str, phase: str, *, count: int | None, shuffle: bool) -> int:
     """Publish `OrderPlaced` again for the orders of a load, with the same ids and bytes; return how many."""
-    url = services_of(recorder.head["part"])["order"].url
+    url = by_kind(services_of(recorder.head["part"]))["order"].url
     orders = [o for o in client.all_pages(f"{url}/orders", "orders") if o["user_id"].startswith(f"{phase}-")]
     if shuffle:
         random.Random(name).shuffle(orders)

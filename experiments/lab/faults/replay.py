@@ -10,7 +10,7 @@ from lab.brokers.lag import Groups
 from lab.errors import LabError
 from lab.history.recorder import RunRecorder
 from lab.runtime import lifecycle
-from lab.services import Service, services_of
+from lab.services import Service, by_kind, services_of
 
 PART = "streaming-kafka"
 # A member that was killed is one until its session ends, which takes 10 s.
@@ -24,6 +24,9 @@ def run(groups: Groups, group: str, service: Service, to: str, *, say: Callable[
     Raises LabError when the group has another member, with nothing changed, or when Kafka refuses.
     """
     chosen = lifecycle.choose()
+    if service.other_ports:
+        one = f"./lab up {PART} --replicas {service.kind}=1"
+        raise LabError(f"{group} has {len(service.urls)} members, and a replay is of one", one)
     running = chosen.state(service) == "running"
     partitions = [place.left_off[0] for place in groups.places([group])]
     if not partitions:
@@ -73,8 +76,8 @@ def noted_report(name: str, service: Service) -> dict[str, Any]:
 
 
 def service_named(name: str) -> Service:
-    """Return a service of Part C. Raises LabError."""
-    services = services_of(PART)
+    """Return a service of Part C, with all its replicas. Raises LabError."""
+    services = by_kind(services_of(PART))
     if name not in services:
         raise LabError(f"{PART} has no service {name}", f"it has: {', '.join(services)}")
     return services[name]

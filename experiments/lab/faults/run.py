@@ -24,7 +24,7 @@ from lab.faults import schedule as chaos
 from lab.faults.schedule import Fault
 from lab.history.recorder import RunRecorder
 from lab.runtime import lifecycle
-from lab.services import Service, services_of
+from lab.services import Service, by_kind, services_of
 
 LOAD = "chaos"
 COPIES = 20
@@ -46,7 +46,8 @@ class Deed:
     @property
     def service(self) -> Service:
         """The service that meets the fault."""
-        return services_of(self.recorder.head["part"])[self.fault.service]
+        services = services_of(self.recorder.head["part"])
+        return (services | by_kind(services))[self.fault.service]
 
 
 Do = Callable[[Deed], str | None]  # returns what is to be said of it
@@ -174,7 +175,7 @@ def _after_crash(deed: Deed) -> str:
 
 def _duplicate(deed: Deed) -> str:
     """Deliver what belongs to some finished orders once more: by the broker, or by asking for it again."""
-    services = services_of(deed.recorder.head["part"])
+    services = by_kind(services_of(deed.recorder.head["part"]))
     query: dict[str, Any] = {"status": "notified", "limit": MAX_LISTED}
     orders = client.call("GET", f"{services['order'].url}/orders", params=query).json()["orders"]
     if len(orders) < COPIES:

@@ -8,7 +8,7 @@ from typing import Any
 from lab import client
 from lab.brokers import rabbitmq
 from lab.runtime.lifecycle import Runtime
-from lab.services import Service
+from lab.services import Service, by_kind
 from lab.version import CODE, Commit, commit
 
 
@@ -19,13 +19,14 @@ def environment(runtime: Runtime, services: Mapping[str, Service]) -> dict[str, 
     broker's own. With Docker there are also `engine`, the versions of Docker, and `images`, the ids of the images. The
     services must be up.
     """
-    told = client.try_get(f"{services['order'].url}/health", timeout=5.0)
+    kinds = by_kind(services)
+    told = client.try_get(f"{kinds['order'].url}/health", timeout=5.0)
     return {
         "commit": commit_of_run(),
         "runtime": runtime.name,
         **runtime.facts(services),
         "versions": (told.json()["versions"] if told is not None else {}) | {"aiohttp": version("aiohttp")},
-        **_broker(runtime, services),
+        **_broker(runtime, kinds),
     }
 
 

@@ -22,7 +22,7 @@ from lab.history import traffic
 from lab.history.recorder import RunRecorder
 from lab.paths import ROOT, STATE_DIR
 from lab.runtime import processes
-from lab.services import Service, services_of
+from lab.services import Service, by_kind, services_of
 
 EVERY_SECONDS = 0.2
 ALL_SECONDS = 5.0
@@ -54,7 +54,7 @@ def stop(record_file: Path = RECORD) -> None:
 def run(recorder: RunRecorder, owner: int) -> None:
     """Sample until the process `owner` is gone."""
     script = processes.record_of(owner)
-    services = services_of(recorder.head["part"])
+    services = by_kind(services_of(recorder.head["part"]))
     looks = [*_looks(recorder, services)]
     while script.process() is not None:
         began = time.monotonic()

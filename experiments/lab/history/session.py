@@ -10,6 +10,7 @@ from typing import Any
 
 from lab import client
 from lab.brokers import base, dead_letters
+from lab.compose import ONE, Size
 from lab.errors import LabError
 from lab.history import model as history
 from lab.history import sampler, snapshot, traffic
@@ -18,7 +19,7 @@ from lab.history.header import read_header
 from lab.history.recorder import RunRecorder
 from lab.paths import RESULTS, STATE_DIR
 from lab.runtime import lifecycle, processes
-from lab.services import Service, services_of
+from lab.services import Service, by_kind, services_of
 from lab.trace import collect as trace
 
 RUNS = STATE_DIR / "runs"
@@ -36,6 +37,7 @@ def begin(
     keep_brokers: bool,
     owner: int,
     more: Mapping[str, Any] | None = None,
+    size: Size = ONE,
     say: Callable[[str], None],
 ) -> RunRecorder:
     """Start the part with empty databases and open a run for this script. Raises LabError.
@@ -68,7 +70,7 @@ def begin(
     }
     folder = RUNS / head.get("place", script.stem).replace("/", "-")
     shutil.rmtree(folder, ignore_errors=True)
-    lifecycle.up(chosen, part, fresh=True, keep_brokers=keep_brokers, say=say)
+    lifecycle.up(chosen, part, size=size, fresh=True, keep_brokers=keep_brokers, say=say)
     head["environment"] = environment(chosen, services_of(part))
     recorder = RunRecorder.begin(folder, head)
     sampler.start(recorder, owner)
@@ -78,7 +80,7 @@ def begin(
 def settle(recorder: RunRecorder, seconds: float) -> bool:
     """Wait until every order is in a final state and no message waits; note how long it took, and whether it did."""
     began = recorder.now()
-    services = services_of(recorder.head["part"])
+    services = by_kind(services_of(recorder.head["part"]))
     url = services["order"].url
     done = False
     while not done and recorder.now() - began < seconds:
@@ -190,11 +192,12 @@ def _traffic(services: dict[str, Service], broker: Service) -> dict[str, int] | 
 def state(head: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what each service and the broker hold now; of one that does not answer, that it is missing."""
     lines: list[dict[str, Any]] = []
-    for name, service in services_of(head["part"]).items():
+    services = by_kind(services_of(head["part"]))
+    for name, service in services.items():
         try:
-            if service.is_broker:
+            if service == base.broker_of(services):
                 lines += dead_letters.as_state(service)
-            else:
+            elif not service.is_broker:
                 lines += _held(service, rows="portions" not in head)
         except (LabError, ValueError, KeyError) as error:
             lines.append({"what": "missing", "service": name, "why": str(error)})
@@ -203,12 +206,12 @@ def state(head: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _held(service: Service, *, rows: bool) -> list[dict[str, Any]]:
     """Return what a service holds; its `rows` may be in portions already."""
-    if service.name == "analytics":
+    if service.kind == "analytics":
         return [{"what": "report", **client.call("GET", f"{service.url}/report").json()}]
-    listed = snapshot.LISTS[service.name]
+    listed = snapshot.LISTS[service.kind]
     found = client.all_pages(f"{service.url}/{listed}", listed) if rows else []
     lines = [{"what": listed.removesuffix("s"), **row} for row in found]
-    if service.name == "inventory":
+    if service.kind == "inventory":
         levels = client.call("GET", f"{service.url}/stock").json()["stock"]
         lines += [{"what": "stock", "sku": sku, **level} for sku, level in levels.items()]
     return lines

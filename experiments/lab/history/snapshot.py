@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from lab import client
 from lab.brokers import base
 from lab.history.recorder import RunRecorder
-from lab.services import Service, services_of
+from lab.services import Service, by_kind, services_of
 
 LISTS = {"order": "orders", "inventory": "reservations", "notification": "notifications"}
 
 
 def take(recorder: RunRecorder, name: str) -> None:
     """Note every row of what is held now, and how many messages each service has dealt with. Raises LabError."""
-    services = services_of(recorder.head["part"])
+    services = by_kind(services_of(recorder.head["part"]))
     rows = []
     for service in ("inventory", "notification"):
         rows += client.all_pages(f"{services[service].url}/{LISTS[service]}", LISTS[service])
@@ -26,7 +26,7 @@ def handled(services: Mapping[str, Service]) -> dict[str, int]:
     if broker is None:
         return {}
     label, values = base.client_for(broker).COUNTED
-    urls = [service.url for service in services.values() if not service.is_broker]
+    urls = [url for service in services.values() if not service.is_broker for url in service.urls]
 
     def done(value: str) -> int:
         return int(sum(client.metric(url, "messages_total", **{label: value}, outcome="done") or 0 for url in urls))

@@ -106,16 +106,20 @@ def create_app(live: Live, port: int) -> Flask:
     def fault() -> dict[str, Any]:
         """Do to a service what `{service, verb}`, `{service, settings}` or `{service, reset}` says."""
         body = request.get_json()
-        service = lifecycle.find(live.runtime, body["service"])
+        found, config = lifecycle.find_all(live.runtime, body["service"]), {}
         try:
-            if body.get("verb") in VERBS:
-                inject.act(body["verb"], service)
-                return {"done": body["verb"]}
-            if body.get("reset"):
-                return {"config": inject.reset(service)}
-            return {"config": inject.configure(service, dict(body["settings"]))}
+            for service in found:  # all replicas
+                if body.get("verb") in VERBS:
+                    inject.act(body["verb"], service)
+                else:
+                    config = (
+                        inject.reset(service)
+                        if body.get("reset")
+                        else inject.configure(service, dict(body["settings"]))
+                    )
+            return {"done": body["verb"]} if body.get("verb") in VERBS else {"config": config}
         finally:
-            live.watchers[service.part].forget_conditions()
+            live.watchers[found[0].part].forget_conditions()
 
     @app.post("/api/load")
     def load() -> dict[str, Any]:

@@ -4,6 +4,7 @@ The three lists are read page by page as they grow. A figure of the page is comp
 report: an order is placed, reserved and notified when its services say so, not when this program saw it.
 """
 
+import re
 from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -11,12 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from lab import client
+from lab.compose import kind_of
 from lab.errors import LabError
-from lab.services import Service
+from lab.services import Service, by_kind
 
 PAGES, ROWS = 8, 250  # of each list at a time: after a long absence it takes some rounds
 WINDOW = 200  # orders under way that are asked about again in one round
 KEPT_SECONDS = 600
+_OUTBOX = re.compile(r"^outbox_depth ([0-9.e+]+)$", re.MULTILINE)
 Row = dict[str, Any]
 
 
@@ -36,7 +39,7 @@ class Facts:
     """The orders of one part, as its services show them."""
 
     def __init__(self, services: dict[str, Service]) -> None:
-        self._urls = {name: services[name].url for name in ("order", "inventory", "notification")}
+        self._urls = {name: by_kind(services)[name].url for name in ("order", "inventory", "notification")}
         self.restart()
 
     def restart(self) -> None:
@@ -198,3 +201,20 @@ def _page(url: str, **query: Any) -> Row | None:
     if answer.status_code != 200:
         raise LabError(f"{url} answered {answer.status_code}")
     return answer.json()
+
+
+def of_all(services: dict[str, Row], kind: str) -> Row:
+    """Return what is shown of a service that has replicas: it runs as long as one does, and says which do not."""
+    mine = {name: shape for name, shape in services.items() if kind_of(name) == kind}
+    if not mine:
+        return {"state": "exited", "ready": "", "config": {}}
+    found = next((shape for shape in mine.values() if shape["state"] == "running"), next(iter(mine.values())))
+    down = [f"{name} is {shape['state']}" for name, shape in mine.items() if shape["state"] != "running"]
+    return found | {"ready": "; ".join(down) or found["ready"]}
+
+
+def outbox(url: str) -> int | None:
+    """Return how many rows wait in the order service's outbox; None when it does not answer."""
+    answer = client.try_get(f"{url}/metrics", timeout=1.0)
+    found = _OUTBOX.search(answer.text) if answer is not None else None  # of one figure; reading all costs 5 ms
+    return int(float(found[1])) if found else None

@@ -11,7 +11,7 @@ import aiohttp
 from lab import client
 from lab.errors import LabError
 from lab.load import generator
-from lab.services import Service, services_of
+from lab.services import Service, by_kind, services_of
 
 MAX_RATE, MAX_AT_ONCE = 300, 20_000
 TIMEOUT = 60.0
@@ -41,7 +41,7 @@ class Loads:
     def order_one(self, part: str) -> dict[str, Any]:
         """Place one order and return the reply. Raises LabError."""
         body = {"user_id": f"live-{self._run}-{next(self._numbers)}", "items": [{"sku": "burger", "qty": 1}]}
-        answer = client.call("POST", f"{services_of(part)['order'].url}/order", json=body, timeout=TIMEOUT)
+        answer = client.call("POST", f"{by_kind(services_of(part))['order'].url}/order", json=body, timeout=TIMEOUT)
         return {"status": answer.status_code, "order_id": answer.json().get("order_id")}
 
     def at_once(self, part: str, count: int) -> None:
@@ -84,7 +84,7 @@ _URLS: dict[str, str] = {}
 def order_url(part: str) -> str:
     """Return where a part takes orders; its file is read once."""
     if part not in _URLS:
-        order: Service = services_of(part)["order"]
+        order: Service = by_kind(services_of(part))["order"]
         _URLS[part] = f"{order.url}/order"
     return _URLS[part]
 

@@ -12,7 +12,7 @@ from lab.live.facts import seconds
 from lab.live.service_log import lines_with
 from lab.runtime import lifecycle
 from lab.runtime.local import LocalRuntime
-from lab.services import Service, services_of
+from lab.services import Service, by_kind, services_of
 
 GAP_SECONDS = 1.0
 BROKERS = {"async-rabbitmq": "RabbitMQ", "streaming-kafka": "Kafka"}
@@ -24,16 +24,16 @@ def find(parts: list[str], order_id: str, runtime: lifecycle.Runtime) -> Row:
     """Return everything that is known of an order. Raises LabError when no part that is up has it."""
     for part in parts:
         services = services_of(part)
-        order = _get(f"{services['order'].url}/orders/{order_id}")
+        order = _get(f"{by_kind(services)['order'].url}/orders/{order_id}")
         if order is not None:
             return _all_of(part, services, order, runtime)
     raise LabError(f"no part that is up has an order {order_id}", "copy an id from the lanes, or from ./lab order")
 
 
 def _all_of(part: str, services: dict[str, Service], order: Row, runtime: lifecycle.Runtime) -> Row:
-    order_id = order["order_id"]
-    reservation = _get(f"{services['inventory'].url}/reservations/{order_id}")
-    sent = _get(f"{services['notification'].url}/notifications?order_id={order_id}")
+    order_id, kinds = order["order_id"], by_kind(services)
+    reservation = _get(f"{kinds['inventory'].url}/reservations/{order_id}")
+    sent = _get(f"{kinds['notification'].url}/notifications?order_id={order_id}")
     lines = _log_lines(services, order_id, runtime)
     notifications = (sent or {"notifications": []})["notifications"]
     return {
@@ -56,10 +56,11 @@ def _log_lines(services: dict[str, Service], order_id: str, runtime: lifecycle.R
     """Return the log lines of all services that carry the order's id or its request's id."""
     if not isinstance(runtime, LocalRuntime):
         return []
-    logs = {name: runtime.log_file(service) for name, service in services.items() if not service.is_broker}
-    mine = [line for line in lines_with(logs["order"], order_id) if line.get("path") == "/order"]
+    logs = [(service.kind, runtime.log_file(service)) for service in services.values() if not service.is_broker]
+    placed = (line for kind, log in logs if kind == "order" for line in lines_with(log, order_id))
+    mine = [line for line in placed if line.get("path") == "/order"]
     request_id = mine[0]["request_id"] if mine else ""
-    found = [line | {"of": name} for name, log in logs.items() for line in lines_with(log, order_id, request_id)]
+    found = [line | {"of": name} for name, log in logs for line in lines_with(log, order_id, request_id)]
     asked = [line for line in found if line.get("method") != "GET"]  # a look at the order is no part of it
     return sorted(asked, key=lambda line: line["at"])
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.live.load import Loads
-from lab.live.watcher import Watcher
-from lab.services import Service, services_of
+from lab.services import Service, by_kind, services_of
 
 MAX_SECONDS, DRAIN_SECONDS, WITHIN = 120.0, 120.0, 0.1
 WARM_SECONDS = 3.0
@@ -17,8 +16,8 @@ WARM_SECONDS = 3.0
 class Prediction:
     """The prediction that runs, or ran last; `shown` says how far it is."""
 
-    def __init__(self, watchers: Mapping[str, Watcher], loads: Loads, act: Callable[[str, Service], None]) -> None:
-        """`act` kills and starts a service."""
+    def __init__(self, watchers: Mapping[str, Any], loads: Loads, act: Callable[[str, Service], None]) -> None:
+        """`watchers` are those of all parts; `act` kills and starts a service."""
         self._watchers, self._loads, self._act = watchers, loads, act
         self._lock = threading.Lock()
         self.shown: dict[str, Any] = {}
@@ -36,7 +35,7 @@ class Prediction:
 
     def _run(self) -> None:
         part, watcher = self.shown["part"], self._watchers[self.shown["part"]]
-        inventory = services_of(part)["inventory"]
+        inventory = by_kind(services_of(part))["inventory"]
         try:
             self._loads.set_rate(part, self.shown["rate"])
             time.sleep(WARM_SECONDS)

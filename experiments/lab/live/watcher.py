@@ -1,6 +1,5 @@
 """Looks at one part again and again: its services, its orders, its broker; and says what the page shows."""
 
-import re
 import threading
 import time
 from collections import deque
@@ -13,20 +12,20 @@ from lab.brokers import kafka, kafka_client, lag_table, rabbitmq
 from lab.brokers.lag import Groups
 from lab.brokers.lag_table import Look
 from lab.brokers.queues import Queues
+from lab.compose import size_of
 from lab.errors import LabError
-from lab.live.facts import KEPT_SECONDS, Facts
+from lab.live.facts import KEPT_SECONDS, Facts, of_all, outbox
 from lab.live.promises import Promises
 from lab.live.service_log import Replies
 from lab.runtime import lifecycle
 from lab.runtime.local import LocalRuntime
-from lab.services import Service, services_of
+from lab.services import Service, by_kind, services_of
 
 EVERY_SECONDS = 0.5
 CONDITION_SECONDS, BROKER_SECONDS = 2.0, 1.0
 NEWS = 100  # orders a look, told one by one; more are a number
 NO_FAULT = {"failure_mode": "error"}
 Shape = dict[str, Any]
-_OUTBOX = re.compile(r"^outbox_depth ([0-9.e+]+)$", re.MULTILINE)
 
 
 class Watcher:
@@ -35,13 +34,9 @@ class Watcher:
     def __init__(self, part: str, runtime: lifecycle.Runtime, configured: Callable[[Service], dict[str, Any]]) -> None:
         """`configured` returns the faults of a service, or raises LabError."""
         self.part, self._runtime, self._configured = part, runtime, configured
-        self._services = services_of(part)
-        self.facts = Facts(self._services)
-        self.promises = Promises(part, "analytics" in self._services)
-        local = isinstance(runtime, LocalRuntime)
-        self._replies = Replies(runtime.log_file(self._services["order"]) if local else None)
-        self._queues = Queues(self._services[rabbitmq.NAME]) if rabbitmq.NAME in self._services else None
         self._groups: Groups | None = None
+        self._read_size()
+        self.promises = Promises(part, "analytics" in self._kinds)
         self._look: Look | None = None
         self._conditions: dict[str, Shape] = {}
         self._conditions_at = 0.0
@@ -51,6 +46,17 @@ class Watcher:
         self.peak = 0  # orders under way, since a prediction began
         self.shown: Shape = {"part": part, "up": False, "at": 0.0}
         self._again = threading.Event()
+
+    def _read_size(self) -> None:
+        """Learn which services there are: each `./lab up` says anew how many replicas and nodes."""
+        self._size = size_of(self.part)
+        self._services = services_of(self.part)
+        self._kinds = by_kind(self._services)
+        self.facts = Facts(self._services)
+        local = isinstance(self._runtime, LocalRuntime)
+        self._replies = Replies(self._runtime.log_file(self._kinds["order"]) if local else None)
+        self._queues = Queues(self._kinds[rabbitmq.NAME]) if rabbitmq.NAME in self._kinds else None
+        self._drop_groups()
 
     def start(self) -> None:
         """Begin to look: at the orders in one thread, in another at what may answer slowly: services and broker."""
@@ -69,6 +75,9 @@ class Watcher:
 
     def look(self) -> None:
         """Look once."""
+        if self._size != size_of(self.part):
+            self._read_size()
+            self._begin_anew()
         states = {name: self._runtime.state(service) for name, service in self._services.items()}
         if all(state == "exited" for state in states.values()):
             if self.shown["up"]:
@@ -78,7 +87,8 @@ class Watcher:
         trouble = ""
         now = time.time()
         try:
-            self.facts.follow(now, {name for name, state in states.items() if state != "running"})
+            running = {self._services[name].kind for name, state in states.items() if state == "running"}
+            self.facts.follow(now, self._kinds.keys() - running)
         except LabError as error:
             trouble = str(error)
         if self.facts.count < self.promises.checked:  # the part was emptied
@@ -117,10 +127,10 @@ class Watcher:
             if trouble or self.facts.open or self.facts.ended or self.promises.settled or not self.facts.count:
                 return
             before = self.facts.count
-            levels = client.call("GET", f"{self._services['inventory'].url}/stock", timeout=2.0).json()["stock"]
+            levels = client.call("GET", f"{self._kinds['inventory'].url}/stock", timeout=2.0).json()["stock"]
             report = None
-            if "analytics" in self._services:
-                report = client.call("GET", f"{self._services['analytics'].url}/report", timeout=2.0).json()
+            if "analytics" in self._kinds:
+                report = client.call("GET", f"{self._kinds['analytics'].url}/report", timeout=2.0).json()
             if report is not None and report["totalOrdersSeen"] != before:
                 report = None  # it is still counting, or has counted what this page has not seen
             self.facts.follow(now)
@@ -144,10 +154,9 @@ class Watcher:
             return found | {"ready": "no answer"}
         bad = [f"{what}: {said}" for what, said in answer.json()["checks"].items() if said != "ok"]
         try:
-            found["config"] = self._configured(service)
+            return found | {"config": self._configured(service), "ready": "; ".join(bad) or "yes"}
         except LabError as error:
-            bad.append(str(error))
-        return found | {"ready": "; ".join(bad) or "yes"}
+            return found | {"ready": "; ".join([*bad, str(error)])}
 
     def _note_faults(self, states: dict[str, str], now: float) -> None:
         """Note which faults stand: each is a band from when it was first seen until it was gone."""
@@ -188,7 +197,8 @@ class Watcher:
         recent = range(int(now) - 5, int(now))
         notified = Latencies(max(0.0, took) for at, took in self.facts.latencies if at > now - 10)
         news, self.facts.news = self.facts.news, []
-        services = {name: shape | {"state": states[name]} for name, shape in self._conditions.items()}
+        services = {name: shape | {"state": states[name]} for name, shape in self._conditions.items() if name in states}
+        services |= {kind: of_all(services, kind) for kind in self._kinds.keys() - services.keys()}
         return {
             "part": self.part,
             "up": True,
@@ -210,28 +220,26 @@ class Watcher:
             **self._broker_shape,
         }
 
-    def _outbox(self) -> int | None:
-        answer = client.try_get(f"{self._services['order'].url}/metrics", timeout=1.0)
-        found = _OUTBOX.search(answer.text) if answer is not None else None  # of one figure; reading all costs 5 ms
-        return int(float(found[1])) if found else None
+    def _drop_groups(self) -> None:
+        lost, self._groups = self._groups, None
+        if lost is not None:
+            lost.close()
 
     def _broker(self, states: dict[str, str]) -> Shape:
         """Return what waits in the broker, from the same looks as those of the sampler and of `./lab lag`."""
         if self._queues is not None:
             return {
                 "queues": dict(self._queues.depths()),
-                "outbox": self._outbox() if states["order"] == "running" else None,
+                "outbox": outbox(self._kinds["order"].url) if states[self._kinds["order"].name] == "running" else None,
             }
-        if kafka.NAME not in self._services:
+        if kafka.NAME not in self._kinds:
             return {}
         try:
             if self._groups is None:
-                self._groups = Groups(self._services[kafka.NAME])
+                self._groups = Groups(self._kinds[kafka.NAME])
             places = self._groups.places(kafka_client.GROUPS, only_at_rest=int(time.time()) % 2 == 0)
         except LabError:
-            lost, self._groups = self._groups, None
-            if lost is not None:
-                lost.close()
+            self._drop_groups()
             return {"lag": None}
         look = Look(time.time(), {place.key: place for place in places})
         before, self._look = self._look or look, look

@@ -96,7 +96,7 @@ def chosen(env: Mapping[str, str] = os.environ) -> BrokenVersion | None:
 def command_of(service: Service, env: Mapping[str, str] = os.environ) -> list[str]:
     """Return the command that starts a service: of its broken version where LAB_BROKEN names one. Raises LabError."""
     version = chosen(env)
-    if version and (version.part, version.service) == (service.part, service.name):
+    if version and (version.part, version.service) == (service.part, service.kind):
         return version.command(service.command)
     return service.command
 

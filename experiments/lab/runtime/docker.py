@@ -12,7 +12,7 @@ from lab.paths import ROOT, STATE_DIR
 from lab.runtime import broken, engine, images, ports, processes
 from lab.runtime.connections import ContainerConnections
 from lab.runtime.processes import Seen
-from lab.services import DATA_FORMAT, Service, data_format, services_of
+from lab.services import DATA_FORMAT, Service, by_kind, data_format, services_of
 
 SAVED_LINES = 20_000  # of each container, when it goes
 AFTER = {"kill": "exited", "pause": "paused", "unpause": "running"}
@@ -198,9 +198,11 @@ def _override(part: str) -> str:
     wrong = broken.FOLDER / f"{version.name}.py"
     for path in (broken.FOLDER, wrong):  # the user of the container must read it, whatever the umask of the clone
         path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
-    command = broken.command_of(services_of(part)[version.service])
-    shape = {"command": command, "volumes": [f"{broken.FOLDER}:/app/{broken.FOLDER.relative_to(ROOT)}:ro"]}
+    services = services_of(part)
+    command = broken.command_of(by_kind(services)[version.service])
+    wrong_one = {"command": command, "volumes": [f"{broken.FOLDER}:/app/{broken.FOLDER.relative_to(ROOT)}:ro"]}
     file = STATE_DIR / "run" / part / "override.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"services": {version.service: shape}}))
+    of = [name for name, service in services.items() if service.kind == version.service]
+    file.write_text(json.dumps({"services": dict.fromkeys(of, wrong_one)}))
     return str(Path(file))

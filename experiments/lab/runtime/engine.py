@@ -8,10 +8,12 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from lab.compose import BASE, ONE, described, size_of
 from lab.errors import LabError
-from lab.paths import ROOT
+from lab.paths import ROOT, STATE_DIR
 from lab.runtime import processes
 from lab.services import read_env
 
@@ -113,10 +115,20 @@ def facts() -> dict[str, Any]:
 
 def compose_command(part: str, *, progress: str = "quiet", override: str = "") -> list[str]:
     """Return how a command of Compose for the part begins; `override` is the name of a second file."""
-    files = [str(ROOT / part / "docker-compose.yml"), *([override] if override else [])]
+    files = [str(_file(part)), *([override] if override else [])]
     named = [word for file in files for word in ("--file", file)]
     folder = ["--project-directory", str(ROOT / part), "--project-name", project(part)]
     return ["docker", "compose", "--progress", progress, *folder, *named]
+
+
+def _file(part: str) -> Path:
+    """Return what describes the part; where it has more than one of something, that is written anew."""
+    size = size_of(part)
+    if size == ONE:
+        return ROOT / part / BASE
+    file = STATE_DIR / "run" / part / "compose.json"
+    file.write_text(json.dumps(described(part, size)))
+    return file
 
 
 def compose(part: str, *words: str, override: str = "", hint: str = "") -> str:

@@ -5,6 +5,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from lab.compose import POSTGRES, size_of
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT, STATE_DIR
 from lab.runtime import engine, processes
@@ -29,7 +30,8 @@ def build(part: str) -> None:
 def _ids(part: str) -> list[str]:
     """Return the id of each image of the part, "" for one that is not there."""
     broker = {"async-rabbitmq": "-rabbitmq", "streaming-kafka": "-kafka"}.get(part)
-    names = [engine.project(part) + suffix for suffix in ("", broker) if suffix is not None]
+    database = "-postgres" if size_of(part).database == POSTGRES else None
+    names = [engine.project(part) + suffix for suffix in ("", broker, database) if suffix is not None]
     return [engine.docker("image", "inspect", "--format", "{{.Id}}", name).stdout.strip() for name in names]
 
 

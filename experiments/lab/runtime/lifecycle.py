@@ -11,10 +11,11 @@ from lab import client
 from lab.brokers import rabbitmq
 from lab.brokers.base import broker_of
 from lab.brokers.probe import answers
+from lab.compose import ONE, Size, check_size, set_size, size_of
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT, STATE_DIR
 from lab.runtime import broken as broken_versions
-from lab.runtime import docker, engine
+from lab.runtime import docker, engine, ports
 from lab.runtime.local import LocalRuntime
 from lab.services import Service, part_named, services_of
 
@@ -47,13 +48,23 @@ def choose() -> Runtime:
 
 
 def up(
-    runtime: Runtime, part: str, *, fresh: bool = False, keep_brokers: bool = False, say: Callable[[str], None] = print
+    runtime: Runtime,
+    part: str,
+    *,
+    size: Size | None = None,
+    fresh: bool = False,
+    keep_brokers: bool = False,
+    say: Callable[[str], None] = print,
 ) -> None:
     """Start every service of a part and wait until each is ready; on any failure stop them all again.
 
-    With `fresh` all start anew and empty; with `keep_brokers` a broker that runs is emptied instead.
+    A part that is up keeps its size unless another is given. With `fresh` all start anew and empty; with `keep_brokers`
+    a broker that runs is emptied instead. Raises LabError for a size that the part cannot have.
     """
     _check_other(runtime, part)
+    if size is not None and (size := checked(part, size)) != size_of(part):
+        runtime.remove(part)  # what it has now, and may not have then
+        set_size(part, size)
     if fresh:
         runtime.remove(part, keep_brokers=keep_brokers)
     elif said := runtime.set_aside(part):
@@ -73,7 +84,7 @@ def up(
         runtime.start(*services)
         for service in services:
             wait_ready(runtime, service)
-            if service.name == rabbitmq.NAME:
+            if service.kind == rabbitmq.NAME:
                 rabbitmq.check_version(service)
             say(f"  {service.name} is ready at {service.url}")
     except BaseException:  # also Ctrl-C: leave nothing half started
@@ -83,8 +94,15 @@ def up(
 
 def down(runtime: Runtime, part: str, *, keep_brokers: bool = False) -> None:
     """Stop every service of a part."""
-    runtime.remove(part, keep_brokers=keep_brokers)
-    (STATE_DIR / "run" / part / "runtime").unlink(missing_ok=True)
+    runtime.remove(part, keep_brokers=keep_brokers and size_of(part) == ONE)
+    _runtime_file(part).unlink(missing_ok=True)
+    set_size(part, ONE)
+
+
+def checked(part: str, size: Size) -> Size:
+    """Return the size with ports. Raises LabError for one that the part cannot have."""
+    check_size(part, size)
+    return ports.with_ports(part, size)
 
 
 def wait_ready(runtime: Runtime, service: Service) -> None:
@@ -122,7 +140,7 @@ def _start_seconds() -> float:
 def is_ready(service: Service, timeout: float) -> bool:
     """Return whether a service says that it can work."""
     if service.is_broker:
-        return answers(service, timeout)
+        return answers(service.kind, service.all_ports, timeout)
     answer = client.try_get(f"{service.url}/ready", timeout=timeout)
     return answer is not None and answer.status_code == 200
 
@@ -143,7 +161,16 @@ def parts_up(runtime: Runtime) -> list[str]:
 
 
 def find(runtime: Runtime, name: str) -> Service:
-    """Return the service called `NAME`, of the part that is up, or `PART/NAME`. Raises LabError."""
+    """Return the service called `NAME`, of the part that is up, or `PART/NAME`. Raises LabError; also for several."""
+    found = find_all(runtime, name)
+    if len(found) > 1:
+        names = [service.name for service in found]
+        raise LabError(f"there are {len(found)} of {name}", f"say which one: {', '.join(names)}")
+    return found[0]
+
+
+def find_all(runtime: Runtime, name: str) -> list[Service]:
+    """Return the service of this name, or all its replicas. Raises LabError."""
     part, _, short = name.rpartition("/")
     parts = [part_named(part)] if part else (parts_up(runtime) or _remembered_parts())
     if not parts:
@@ -151,9 +178,10 @@ def find(runtime: Runtime, name: str) -> Service:
     if len(parts) > 1:
         raise LabError(f"{' and '.join(parts)} are up", f"say which one: {parts[0]}/{short}")
     known = services_of(parts[0])
-    if short not in known:
+    found = [service for service in known.values() if short in (service.name, service.kind)]
+    if not found:
         raise LabError(f"{parts[0]} has no service {short}", f"it has: {', '.join(known)}")
-    return known[short]
+    return found
 
 
 def _last_log_lines(runtime: Runtime, service: Service) -> str:

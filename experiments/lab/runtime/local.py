@@ -60,7 +60,7 @@ class LocalRuntime:
     def _start(self, service: Service) -> None:
         ports.check_all_free(service)
         if service.is_broker:
-            install.ensure(service.name)
+            install.ensure(service.kind)
         folder = ROOT / service.folder
         program, *words = (self._here(service, word) for word in command_of(service))
         found = shutil.which(program, path=_path())
@@ -159,7 +159,7 @@ class LocalRuntime:
     def _here(self, service: Service, value: str) -> str:
         """Return what the Compose file says of a container as it is on this machine."""
         for other in services_of(service.part):
-            value = re.sub(rf"(//|@|^){other}:", r"\g<1>127.0.0.1:", value)
+            value = re.sub(rf"(//|@|^|,){re.escape(other)}:", r"\g<1>127.0.0.1:", value)
         part_data = data.folder(service.part)
         for volume, target in service.volumes.items():
             (part_data / volume).mkdir(parents=True, exist_ok=True)

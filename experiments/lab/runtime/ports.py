@@ -1,10 +1,16 @@
 """Whether the ports of a service are free, and what to do when one is not."""
 
+import contextlib
 import socket
+from dataclasses import replace
 
+from lab.compose import Size, replicas, size_of
 from lab.errors import LabError
+from lab.paths import PARTS
 from lab.runtime import processes
-from lab.services import Service
+from lab.services import Service, variables
+
+OF_REPLICAS = range(8100, 8200)
 
 
 def check_free(service: Service) -> None:
@@ -17,6 +23,31 @@ def check_all_free(service: Service) -> None:
     """Raise LabError likewise for every port on which it listens: Kafka has three."""
     for variable, port in service.ports.items():
         _check(service, variable, port)
+
+
+def with_ports(part: str, size: Size) -> Size:
+    """Return the size with a port for each replica: the one that the environment names, or it had, or a free one.
+
+    Raises LabError when there is none.
+    """
+    had, env = size_of(part).ports, variables(part)
+    taken = {port for other in PARTS for port in size_of(other).ports.values()}
+    chosen: dict[str, int] = {}
+    for name in (name for kind, count in size.replicas.items() for name in replicas(kind, count)):
+        told = env.get(f"{'ABC'[PARTS.index(part)]}_{name.upper().replace('.', '_')}_PORT")
+        chosen[name] = int(told) if told else had.get(name) or _free(taken)
+        taken.add(chosen[name])
+    return replace(size, ports=chosen)
+
+
+def _free(taken: set[int]) -> int:
+    for port in OF_REPLICAS:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if port not in taken:
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise LabError(f"no port from {OF_REPLICAS[0]} to {OF_REPLICAS[-1]} is free for a replica", "./lab status")
 
 
 def _check(service: Service, variable: str, port: int) -> None:

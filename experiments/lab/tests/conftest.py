@@ -169,7 +169,7 @@ class KafkaNode(testing.Process):
         """Start it, and wait until it answers."""
         install.ensure("kafka")
         self.run([ROOT / "streaming-kafka/broker/private_node", self._folder], folder=self._folder, env=self._ports)
-        testing.wait_until(lambda: answers(self.service, 1.0), 90, what="Kafka answers", alive=self)
+        testing.wait_until(lambda: answers("kafka", [self.port], 1.0), 90, what="Kafka answers", alive=self)
 
 
 @pytest.fixture(scope="session")

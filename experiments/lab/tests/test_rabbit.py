@@ -43,7 +43,7 @@ def broker(tmp_path_factory) -> Iterator[Service]:
     command = [ROOT / "async-rabbitmq/broker/private_node", folder]
     process.run(command, folder=folder, env={"RABBITMQ_NODE_PORT": str(node.port)})
     try:
-        wait_until(lambda: answers(node, 1.0), 60, what="RabbitMQ answers", alive=process)
+        wait_until(lambda: answers("rabbitmq", [node.port], 1.0), 60, what="RabbitMQ answers", alive=process)
         yield node
     finally:
         process.stop()

@@ -4,7 +4,7 @@ import os
 import socket
 
 import pytest
-from lab import paths, services
+from lab import compose, paths, services
 from lab.errors import LabError
 from lab.runtime import data, ports
 from lab.services import addresses, services_of
@@ -30,7 +30,8 @@ def written(tmp_path, monkeypatch):
     """A part with the file above."""
     (tmp_path / "sync-rest").mkdir()
     (tmp_path / "sync-rest/docker-compose.yml").write_text(FILE)
-    monkeypatch.setattr(services, "ROOT", tmp_path)
+    for module in (services, compose):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
 
 
 @pytest.mark.parametrize(
