@@ -1,0 +1,129 @@
+"""Three nodes: what becomes of orders when one of them is killed, frozen, or comes back, and when only one is left."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from broker import topology
+from chain import Chain
+from cluster import NODES, Cluster
+from testing import wait_until
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory) -> Iterator[Cluster]:
+    if os.environ.get("CAMPUS_WITHOUT_RABBITMQ") == "1":
+        pytest.skip("without RabbitMQ, as CAMPUS_WITHOUT_RABBITMQ=1 says")
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        made.restore()
+        yield made
+    finally:
+        made.kill()
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory, cluster) -> Iterator[Chain]:
+    made = Chain(tmp_path_factory.mktemp("chain"), cluster)
+    yield made
+    made.down()
+
+
+@pytest.fixture
+def load(processes, cluster) -> Iterator["Load"]:
+    """Clients that order all the time of services on the whole cluster; in the end all is done, once."""
+    cluster.start()
+    processes.up()
+    load = Load(processes)
+    with load.going_on():
+        yield load
+    cluster.start()
+    processes.check()
+    assert {processes.look(order_id)["status"] for order_id in load.accepted} == {"notified"}
+    assert [cluster.depth(topology.dead_letters(queue)) for queue in topology.QUEUES] == [0, 0, 0]
+
+
+class Load:
+    """Clients that order all the time. Each order must be accepted."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain, self.accepted = chain, []
+        self._ended = threading.Event()
+
+    @contextlib.contextmanager
+    def going_on(self) -> Iterator[None]:
+        with ThreadPoolExecutor(4) as pool:
+            clients = [pool.submit(self._order) for _ in range(4)]
+            try:
+                yield
+            finally:
+                self._ended.set()
+            for client in clients:
+                client.result()
+
+    def _order(self) -> None:
+        while not self._ended.wait(0.05):
+            self.accepted.append(self.chain.place())
+
+    def goes_on(self) -> None:
+        """Wait until an order of now is done, and all services say that they are well."""
+        self.chain.becomes(self.chain.place(), "notified")
+        for service in self.chain.services:
+            wait_until(service.ready, 60, what=f"{service.name} is ready")
+
+
+def test_each_queue_has_three_members_and_each_node_leads_some(cluster):
+    queues = cluster.queues()
+    assert set(queues) >= set(topology.QUEUES)
+    assert {len(queue["members"]) for queue in queues.values()} == {3}
+    assert len({queue["leader"] for queue in queues.values()}) == 3
+
+
+def test_orders_go_on_while_each_node_in_turn_is_killed_and_comes_back(load, cluster):
+    for number in NODES:
+        load.goes_on()
+        cluster.kill(number)
+        load.goes_on()
+        cluster.start()
+
+
+def test_orders_go_on_while_each_node_in_turn_is_restarted(load, cluster):
+    for node in cluster.nodes.values():
+        load.goes_on()
+        node.stop()
+        cluster.start()
+
+
+def test_without_a_majority_orders_wait_in_the_outbox_and_are_done_afterwards(load, cluster):
+    load.goes_on()
+    cluster.kill(1, 2)
+    wait_until(lambda: load.chain.depth() > 50, what="orders wait in the outbox")
+    for service in load.chain.services:
+        wait_until(lambda service=service: load.chain.why(service), what=f"{service.name} says that it is not ready")
+    cluster.start()
+    load.goes_on()
+
+
+@pytest.mark.parametrize("seconds", [4, 30], ids=["slow", "split"])
+def test_a_node_that_stands_still_is_done_without_and_taken_back(load, cluster, seconds):
+    """After 10 s the others take it for dead; when it goes on it finds itself cut off, and joins them again."""
+    load.goes_on()
+    for number in NODES:
+        node = cluster.nodes[number]
+        os.killpg(node.process.pid, signal.SIGSTOP)
+        resumed = threading.Timer(seconds, lambda node=node: os.killpg(node.process.pid, signal.SIGCONT))
+        resumed.start()
+        try:
+            load.goes_on()
+        finally:
+            resumed.join()
+        wait_until(cluster.is_whole, 60, what="all nodes are one cluster again")
+        if seconds > 10:
+            break
+    load.goes_on()
