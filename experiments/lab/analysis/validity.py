@@ -9,7 +9,11 @@ from typing import Any
 from lab.history.model import Run
 
 MAX_LATE = 0.05  # share of the orders of one load
-COUNTED_ONLY = ("chaos/", "broken/")  # where nothing is predicted of times, and services are killed all the time
+COUNTED_ONLY = (
+    "chaos/",
+    "broken/",
+    "explore/",
+)  # nothing is predicted of times there
 
 
 def of_run(run: Run, phases: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -50,12 +50,15 @@ def begin(
     told["broken"] = broken.name if broken else None
     more = {key: value for key, value in told.items() if value}
     size = lifecycle.checked(named, size_told(nodes, replicas, None))
-    expected = predictions.rehearse(script, named, quick=quick, services=[*services_of(named, None, size)])
+    proof = str(told["place"] or "").startswith("explore/")  # such a script predicts nothing but a broken promise
+    names = [*services_of(named, None, size)]
+    expected = "" if proof else predictions.rehearse(script, named, quick=quick, services=names)
     if not quick and (said := environment.warning()):
         _say(f"lab: {said}")
     how = {"quick": quick, "keep_brokers": keep_brokers, "owner": owner}
     recorder = session.begin(script, named, **how, more=more, size=size, say=_say)
-    recorder.record(type="predictions", text=expected)
+    if expected:
+        recorder.record(type="predictions", text=expected)
     click.echo(recorder.folder)
 
 
@@ -71,6 +74,7 @@ def begin(
 @click.option("--bulk", is_flag=True, help="All orders in one request (streaming-kafka only).")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same orders at the same times.")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds until a client gives up.")
+@click.option("--item", default="", metavar="SKU=QTY", help="What each order holds, instead of what the seed draws.")
 @click.option("--part", help="The part, if more than one is up.")
 def load(name: str, part: str | None, **options: Any) -> None:
     """Send orders to the part that is up, and print the results."""

@@ -10,7 +10,8 @@ from lab.errors import LabError
 from lab.paths import PARTS, RESULTS, ROOT, STATE_DIR, relative
 
 if TYPE_CHECKING:  # what takes seconds to import is imported where it is used
-    from lab.simulation.explore import Exploration
+    from lab.simulation.explore import Counterexample, Exploration
+    from lab.simulation.part import SimulatedPart
 
 BROKEN = ROOT / "experiments/broken"
 
@@ -27,16 +28,18 @@ BROKEN = ROOT / "experiments/broken"
               help="Explore your own code, in the form of experiments/broken/*.py.")  # fmt: skip
 @click.option("--replicas", is_flag=True, help="Two processes of inventory and notification (async-rabbitmq).")
 @click.option("--complete", is_flag=True, help="Search small spaces completely, instead of drawing schedules.")
+@click.option("--prove", is_flag=True, help="Then do the same to the real services, with their broker.")
+@click.option("--page", is_flag=True, help="Put the schedule that is found into the page of the broken version.")
 @click.option("--save", is_flag=True, help="Write to results/explore/ instead of .lab/explore/.")
 def explore(part: str, schedules: int | None, seconds: float | None, seed: int, orders: int, faults: int,
             broken_name: str | None, code: Path | None, replicas: bool, complete: bool,
-            save: bool) -> None:  # fmt: skip
+            prove: bool, page: bool, save: bool) -> None:  # fmt: skip
     """Try thousands of schedules of orders, crashes and faults on a part's services, in memory.
 
     \b
     PART's own code runs over a simulated network and a virtual clock: no broker is needed.
     The first schedule that breaks a promise is made as short as possible and drawn.
-    Exit status: 0 no promise was broken, 1 one was.
+    Exit status: 0 no promise was broken, 1 one was; with --prove 2 if the real services do not confirm it.
     """
     from lab.simulation import report
     from lab.simulation.complete import search
@@ -45,6 +48,8 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
 
     if broken_name and code:
         raise LabError("--broken and --code name two versions", "give one of them")
+    if prove and code:
+        raise LabError("--prove starts what experiments/broken has", "put the file there, and use --broken")
     file = _broken_file(broken_name) if broken_name else code
     explorer = Explorer(part, file, bounds=Bounds(orders=orders, faults=faults), replicas=replicas)
     result, limit = explorer.result, seconds if seconds or schedules else 30.0
@@ -61,7 +66,31 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
         click.echo(f"{relative(path)}")
     if result.found:
         click.echo("play it again, step by step: ./lab replay-schedule FILE.json --pause")
+    if result.found and page and broken_name:
+        _put_into_page(explorer.simulation.part, broken_name, result.found)
+    if result.found and prove:
+        sys.exit(_proved(explorer.simulation.part, result.found))
     sys.exit(1 if result.found else 0)
+
+
+def _put_into_page(part: "SimulatedPart", version: str, found: "Counterexample") -> None:
+    from lab.simulation import pages
+
+    path = BROKEN / f"{version}.md"
+    made = pages.with_schedule(path.read_text(), part, version, found.schedule, found.violations, found.trace)
+    path.write_text(made)
+    click.echo(relative(path))
+
+
+def _proved(part: "SimulatedPart", found: "Counterexample") -> int:
+    """Run a counterexample on the real services, say what came of it, and return the exit status."""
+    from lab.simulation import proof
+    from lab.verdict import PASS
+
+    proved = proof.prove(part, found, STATE_DIR / "explore")
+    click.secho(f"\n{proved.sentence(found)}", bold=True)
+    click.echo(relative(proof.write(part, found, proved)))
+    return 1 if proved.verdict == PASS else 2
 
 
 def _broken_file(name: str) -> Path:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,6 +12,7 @@ from lab.paths import PARTS, RESULTS, STATE_DIR, relative
 from lab.runtime import lifecycle
 from lab.services import services_of
 from lab.trace import collect, diagram
+from lab.trace import logs as logs_of
 from lab.trace.collect import Line
 from lab.trace.one_order import Kill, entries
 
@@ -63,24 +63,8 @@ def _runs() -> Iterator[Path]:
         yield from (file.parent for file in sorted(home.glob(f"**/{model.TRACE}")))
 
 
-def _logged(order: str) -> list[dict[str, Any]]:
-    """Return the lines of all logs that carry the order's id, or the id of its request, in order of time."""
+def _logged(order: str) -> list[Line]:
+    """Return the lines of all logs about an order, in order of time."""
     chosen = lifecycle.choose()
-    lines = []
-    for part in PARTS:
-        for service in services_of(part).values():
-            lines += [] if service.is_broker else list(_json_lines(chosen.logs(service, collect.ALL_LINES)))
-    ids = {line["order_id"] for line in lines if str(line.get("order_id", "")).startswith(order)}
-    requests = {line["request_id"] for line in lines if line.get("order_id") in ids and "request_id" in line}
-    mine = (line for line in lines if line.get("order_id") in ids or line.get("request_id") in requests)
-    return sorted(mine, key=lambda line: str(line.get("at")))
-
-
-def _json_lines(log: str) -> Iterator[dict[str, Any]]:
-    for text in log.splitlines():
-        try:
-            line = json.loads(text)
-        except ValueError:  # not of ours, or cut off
-            continue
-        if isinstance(line, dict):
-            yield line
+    ours = [service for part in PARTS for service in services_of(part).values() if not service.is_broker]
+    return logs_of.of_order({f"{s.part}/{s.name}": chosen.logs(s, collect.ALL_LINES) for s in ours}, order)

@@ -146,7 +146,7 @@ def create_app(live: Live, port: int) -> Flask:
         name = request.args.get("run")
         if name:
             return runs.one_order(runs.folder_of(name), order_id)
-        return one_order.find(live.up(), order_id, live.runtime)
+        return one_order.find(order_id, live.runtime, {part: live.watchers[part].kills for part in live.up()})
 
     @app.get("/api/runs")
     def all_runs() -> dict[str, Any]:

@@ -1,50 +1,78 @@
-"""One order, from the services' own lists and logs: its timeline, and the sequence that follows from these times.
+"""One order: the messages that its services recorded, or, where they recorded none, what follows from its timeline.
 
-Only what a service said is drawn: a request that is in a log, a state with its time. Messages between a service and the
-broker are not recorded, so an arrow from the broker stands at the time at which its work was committed.
+With TRACE_ORDERS services record the first orders after each quiet second, and every order that a fault touches. Of
+another order only the times of its states are known, and requests that are in a log. An arrow from the broker then
+stands at the time at which its work was committed.
 """
 
+import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lab import client
 from lab.errors import LabError
 from lab.live.facts import seconds
-from lab.live.service_log import lines_with
 from lab.runtime import lifecycle
-from lab.runtime.local import LocalRuntime
 from lab.services import Service, by_kind, services_of
+from lab.trace import collect, diagram, one_order
+from lab.trace.collect import Line
+from lab.trace.entries import Entry
+from lab.trace.logs import of_order
+from lab.trace.one_order import Kill
 
 GAP_SECONDS = 1.0
-BROKERS = {"async-rabbitmq": "RabbitMQ", "streaming-kafka": "Kafka"}
+BROKERS = {"async-rabbitmq": "rabbitmq", "streaming-kafka": "kafka"}
+LOG_LINES = 100_000  # of each service: the last ones
 Step = dict[str, Any]
 Row = dict[str, Any]
 
 
-def find(parts: list[str], order_id: str, runtime: lifecycle.Runtime) -> Row:
-    """Return everything that is known of an order. Raises LabError when no part that is up has it."""
-    for part in parts:
+def find(order_id: str, runtime: lifecycle.Runtime, kills: dict[str, list[Kill]]) -> Row:
+    """Return everything that is known of an order of the parts that are up.
+
+    `kills` holds for each of these parts which services were killed, in seconds since 1970. Raises LabError when no
+    part has the order.
+    """
+    for part, killed in kills.items():
         services = services_of(part)
         order = _get(f"{by_kind(services)['order'].url}/orders/{order_id}")
         if order is not None:
-            return _all_of(part, services, order, runtime)
+            return _all_of(part, services, order, runtime, killed)
     raise LabError(f"no part that is up has an order {order_id}", "copy an id from the lanes, or from ./lab order")
 
 
-def _all_of(part: str, services: dict[str, Service], order: Row, runtime: lifecycle.Runtime) -> Row:
+def _all_of(part: str, services: dict[str, Service], order: Row, runtime: lifecycle.Runtime, kills: list[Kill]) -> Row:
     order_id, kinds = order["order_id"], by_kind(services)
     reservation = _get(f"{kinds['inventory'].url}/reservations/{order_id}")
     sent = _get(f"{kinds['notification'].url}/notifications?order_id={order_id}")
-    lines = _log_lines(services, order_id, runtime)
+    logs = {name: runtime.logs(service, LOG_LINES) for name, service in services.items() if not service.is_broker}
+    lines = [line for line in of_order(logs, order_id) if line.get("method") != "GET"]  # a look is no part of it
+    traced = {name: "\n".join(line for line in log.splitlines() if order_id in line) for name, log in logs.items()}
+    recorded = collect.collect(services, lambda service: traced[service.name], time.monotonic() - time.time())
     notifications = (sent or {"notifications": []})["notifications"]
-    return {
-        "part": part,
-        "order": order,
-        "reservation": reservation,
-        "notifications": notifications,
-        "log": lines,
-        "actors": ["client", "order", *([BROKERS[part]] if part in BROKERS else []), "inventory", "notification"],
-        "steps": sequence(part, order, reservation, notifications, lines),
-    }
+    shape = {"part": part, "order": order, "reservation": reservation, "notifications": notifications}
+    return shape | {"log": lines} | drawn(shape, recorded, kills, lines)
+
+
+def drawn(shape: Row, recorded: Iterable[Line], kills: Iterable[Kill], lines: Sequence[Row] = ()) -> Row:
+    """Return the lanes and the steps of an order, and whether its services recorded them."""
+    found = [line for line in recorded if line["order_id"] == shape["order"]["order_id"]]
+    lanes = {"client", "order", "inventory", "notification", BROKERS.get(shape["part"], "order")}
+    whole = any(line["service"] == "order" for line in found)
+    entries = one_order.entries(found, kills) if whole else []
+    lanes |= {lane for entry in entries for lane in (entry.source, entry.target) if lane}
+    steps = [_step(entry, entries[0].at) for entry in entries] or sequence(**shape, lines=lines)
+    known = [lane for lane in diagram.ORDER_OF_LANES if lane in lanes]
+    actors = known + sorted(lanes - set(known))
+    return {"actors": actors, "steps": _with_gaps(steps), "recorded": whole}
+
+
+def _step(entry: Entry, zero: float) -> Step:
+    alone = "commit" if entry.kind == "commit" else "trouble"
+    kind = ("reply" if entry.kind in diagram.BACK else "message") if entry.target else alone
+    step = {"at": round(1000 * (entry.at - zero), 3), "kind": kind, "text": diagram.label(entry)}
+    step |= {"from": entry.source, "to": entry.target or entry.source}
+    return step | {name: True for name in ("again", "lost") if getattr(entry, name)}
 
 
 def _get(url: str) -> Any:
@@ -52,20 +80,9 @@ def _get(url: str) -> Any:
     return answer.json() if answer is not None and answer.status_code == 200 else None
 
 
-def _log_lines(services: dict[str, Service], order_id: str, runtime: lifecycle.Runtime) -> list[Row]:
-    """Return the log lines of all services that carry the order's id or its request's id."""
-    if not isinstance(runtime, LocalRuntime):
-        return []
-    logs = [(service.kind, runtime.log_file(service)) for service in services.values() if not service.is_broker]
-    placed = (line for kind, log in logs if kind == "order" for line in lines_with(log, order_id))
-    mine = [line for line in placed if line.get("path") == "/order"]
-    request_id = mine[0]["request_id"] if mine else ""
-    found = [line | {"of": name} for name, log in logs for line in lines_with(log, order_id, request_id)]
-    asked = [line for line in found if line.get("method") != "GET"]  # a look at the order is no part of it
-    return sorted(asked, key=lambda line: line["at"])
-
-
-def sequence(part: str, order: Row, reservation: Row | None, notifications: list[Row], lines: list[Row]) -> list[Step]:
+def sequence(
+    part: str, order: Row, reservation: Row | None, notifications: list[Row], lines: Sequence[Row]
+) -> list[Step]:
     """Return the steps of an order, `{at, kind, from, to, text}` in order of time; `at` in ms since the first."""
     zero = seconds(order["timeline"][0]["at"])
 

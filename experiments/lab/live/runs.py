@@ -8,7 +8,7 @@ from lab.analysis import lag, latency
 from lab.errors import LabError
 from lab.history import model
 from lab.history.model import Run, seconds_at
-from lab.live.one_order import sequence
+from lab.live.one_order import drawn
 from lab.paths import RESULTS, STATE_DIR, relative
 from lab.report.format import prediction_row
 
@@ -85,9 +85,9 @@ def one_order(folder: Path, order_id: str) -> Shape:
     order = run.orders[order_id]
     reservation = next((r for r in run.held("reservation") if r["order_id"] == order_id), None)
     notifications = [n for n in run.held("notification") if n["order_id"] == order_id]
-    part = run.head["part"]
-    return {"part": part, "order": order, "reservation": reservation, "notifications": notifications, "log": [],
-            "steps": sequence(part, order, reservation, notifications, [])}  # fmt: skip
+    shape = {"part": run.head["part"], "order": order, "reservation": reservation, "notifications": notifications}
+    kills = [(e["service"], e["at"]) for e in run.of_type("fault") if e["verb"] == "kill"]
+    return shape | {"log": []} | drawn(shape, run.trace, kills)
 
 
 def _orders(run: Run) -> list[list[Any]]:

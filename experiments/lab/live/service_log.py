@@ -9,7 +9,7 @@ from lab.analysis.latency import Latencies
 from lab.live.facts import KEPT_SECONDS, seconds
 
 ORDER = b'"path":"/order"'
-MOST = 4 * 2**20  # of a log that is searched for one order
+MOST = 4 * 2**20  # of a log that is read at once
 LAST_SECONDS = 10.0
 
 
@@ -58,20 +58,3 @@ class Replies:
     def quantiles(self) -> list[float | None]:
         """The p50 and p99 of the last 10 s, in seconds, as the service measured them."""
         return Latencies(took for _, took in self._recent).quantiles((0.5, 0.99))
-
-
-def lines_with(log: Path, *words: str) -> list[dict[str, Any]]:
-    """Return the lines of a log, as far as they are near its end, that carry one of these words."""
-    if not log.exists():
-        return []
-    wanted = [word.encode() for word in words if word]
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - MOST))
-        found = [line for line in file.read().split(b"\n") if any(word in line for word in wanted)]
-    lines = []
-    for line in found:
-        try:
-            lines.append(json.loads(line))
-        except ValueError:  # the broker's log, or a line that is being written
-            continue
-    return lines

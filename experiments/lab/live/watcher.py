@@ -112,6 +112,11 @@ class Watcher:
             self._conditions = {name: self._condition(name, state) for name, state in states.items()}
         self._broker_shape = self._broker(states)
 
+    @property
+    def kills(self) -> list[tuple[str, float]]:
+        """Which services were seen killed, and when."""
+        return [(fault["service"], fault["since"]) for fault in self.faults if fault["what"] == "killed"]
+
     def forget_conditions(self) -> None:
         """Ask the services again, now: something was changed."""
         self._conditions_at = 0.0

@@ -42,6 +42,7 @@ class Plan:
     bulk: bool = False
     seed: int = 1
     timeout: float = 60.0
+    item: str = ""  # what each order is about, as "burger=1"; drawn by the seed unless given
     path: str = "/order"
 
     @property
@@ -57,6 +58,9 @@ class Plan:
             raise LabError("an open loop needs --rate and --seconds", "or a closed loop: --clients 8 --count 200")
         if self.loop == "closed" and (self.rate or not (self.count or self.seconds)):
             raise LabError("a closed loop needs --count or --seconds, and takes no --rate")
+        sku, _, qty = self.item.partition("=")
+        if self.item and not (sku and qty.isdecimal()):
+            raise LabError(f"{self.item} is not SKU=QTY", "for example: --item burger=1")
 
     def params(self) -> dict[str, Any]:
         """Return what a reader needs to know of the load."""
@@ -131,7 +135,9 @@ def orders(plan: Plan) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     n = 0
     while True:
         skus = chance.sample(MENU, chance.choice((1, 1, 2, 3)))
-        yield f"{plan.phase}-{n:06d}", [{"sku": sku, "qty": chance.randint(1, 3)} for sku in sorted(skus)]
+        items = [{"sku": sku, "qty": chance.randint(1, 3)} for sku in sorted(skus)]
+        sku, _, qty = plan.item.partition("=")
+        yield f"{plan.phase}-{n:06d}", [{"sku": sku, "qty": int(qty)}] if sku else items
         n += 1
 
 

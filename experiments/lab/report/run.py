@@ -84,7 +84,7 @@ def digest_in(summary: bytes) -> str | None:
 
 def _plotted(run: Run, summary: dict[str, Any]) -> bool:
     """Return whether the plot is kept: not of one of many that came out as expected."""
-    of_many = run.head.get("place", "").startswith(("broken/", "chaos/"))
+    of_many = run.head.get("place", "").startswith(validity.COUNTED_ONLY)
     return not of_many or summary["verdict"] != (FAIL if "broken" in run.head else PASS)
 
 

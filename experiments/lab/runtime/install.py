@@ -1,4 +1,4 @@
-"""The brokers where there is no Docker: whether their programs are there, and how to get them."""
+"""The brokers where there is no Docker, and the browser of the tests: whether they are there, and how to get them."""
 
 import os
 import re
@@ -22,7 +22,10 @@ MAVEN_HINT = "Debian, Ubuntu: sudo apt-get install maven; macOS: brew install ma
 
 
 def ensure(name: str) -> None:
-    """Make sure that a broker's programs are there; install them where that is possible. Raises LabError."""
+    """Make sure that the programs of a broker, or of a browser, are there; install them where that is possible.
+
+    Raises LabError.
+    """
     if name == "rabbitmq":
         if _rabbitmq_server() is None and _can_install():
             _install_rabbitmq()
@@ -33,6 +36,15 @@ def ensure(name: str) -> None:
         java.ensure()
         if not _has_kafka():
             _fetch_kafka()
+    if name == "chromium" and chromium() is None:
+        if not _can_install():
+            raise LabError("Chromium is missing", "Debian: sudo apt-get install chromium")
+        _install("chromium")
+
+
+def chromium() -> str | None:
+    """Return the browser that the tests of `./lab live` drive, if there is one."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def _fetch_postgres() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.paths import ROOT
+from lab.simulation import pages
 from lab.simulation.code import Code
 from lab.simulation.core import Simulation
 from lab.simulation.explore import Exploration, Explorer
@@ -46,6 +47,19 @@ def _play(part: str, schedule: list[Action], version: str) -> tuple[list[str], l
     sim.play(schedule)
     found = decide(sim)
     return [violation.id for violation in found], list(sim.trace.lines()), sim.points
+
+
+def page_again(part: str, version: str, page: str) -> str:
+    """Return the page of a broken version with its schedule played again, in a process of its own."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_page_again, part, version, page).result(110)
+
+
+def _page_again(part: str, version: str, page: str) -> str:
+    schedule, sim = pages.schedule_in(page), Simulation(make(part), Code(file_of(version)))
+    sim.play(schedule)
+    violations = decide(sim)
+    return pages.with_schedule(page, sim.part, version, schedule, violations, sim.trace.entries)
 
 
 def explore(part: str, *, version: str = "", **options: Any) -> Exploration:

@@ -15,7 +15,7 @@ from lab.live import html, instance, one_order, runs
 from lab.live.app import Live, create_app
 from lab.live.facts import Facts, seconds
 from lab.live.promises import Promises
-from lab.live.service_log import Replies, lines_with
+from lab.live.service_log import Replies
 from lab.live.watcher import Watcher
 from lab.paths import RESULTS
 from lab.runtime import processes
@@ -242,7 +242,7 @@ def test_replies_come_from_the_log_also_when_it_is_begun_anew(tmp_path):
     assert replies.quantiles[1] == pytest.approx(0.008, abs=1e-4)
     log.write_text(line(23, 5))
     replies.follow(NOW)
-    assert [found["order_id"] for found in lines_with(log, "o23")] == ["o23"]
+    assert replies.by_second[int(seconds(at(23)))] == 1
 
 
 def test_the_sequence_of_an_order_says_what_its_services_said():
@@ -254,6 +254,41 @@ def test_the_sequence_of_an_order_says_what_its_services_said():
     assert texts[:5] == ["placed", "2.9 s pass", "OrderPlaced", "OrderPlaced", "commit: reserved"]
     assert texts[5:] == ["InventoryReserved", "InventoryReserved", "commit: notified"]
     assert steps[-1]["at"] == 3000
+
+
+def recorded(order_id: str) -> list[dict]:
+    def line(at_: float, service: str, kind: str, what: str, **more) -> dict:
+        return {"at": at_, "service": service, "kind": kind, "what": what, "order_id": order_id} | more
+
+    sent = {"by": "rabbitmq", "event_id": "e1"}
+    return [
+        line(1.0, "order", "commit", "placed"),
+        line(1.1, "order", "message", "order.placed", to="rabbitmq", event_id="e1"),
+        line(1.2, "order", "confirm", "", by="rabbitmq"),
+        line(1.3, "inventory", "delivery", "order.placed", **sent),
+        line(3.0, "inventory", "delivery", "order.placed", **sent),
+    ]
+
+
+def test_an_order_that_was_recorded_is_drawn_from_its_messages():
+    order = {"order_id": "o1", "status": "placed", "timeline": [{"status": "placed", "at": at(1)}]}
+    shape = {"part": "async-rabbitmq", "order": order, "reservation": None, "notifications": []}
+    found = one_order.drawn(shape, recorded("o1"), [("inventory", 2.0)])
+    assert found["recorded"]
+    assert found["actors"] == ["client", "order", "rabbitmq", "inventory", "notification"]
+    assert [(s["kind"], s["from"], s["to"], s["text"]) for s in found["steps"]] == [
+        ("commit", "order", "order", "commit placed"),
+        ("message", "order", "rabbitmq", "order.placed"),
+        ("reply", "rabbitmq", "order", "confirm"),
+        ("message", "rabbitmq", "inventory", "order.placed"),
+        ("trouble", "inventory", "inventory", "✗ killed"),
+        ("gap", "", "", "1.0 s pass"),
+        ("message", "rabbitmq", "inventory", "again: order.placed"),
+    ]
+    assert [s.get("again") for s in found["steps"]][-1]
+    other = one_order.drawn(shape, recorded("o2"), [])
+    assert not other["recorded"]
+    assert [step["text"] for step in other["steps"]] == ["placed"]
 
 
 def test_a_fault_is_a_band_until_its_service_works_again():

@@ -8,6 +8,7 @@ from lab.history.model import TRACE, read
 from lab.paths import RESULTS
 from lab.services import services_of
 from lab.trace import collect
+from lab.trace.logs import of_order
 from lab.trace.one_order import entries
 
 
@@ -54,6 +55,21 @@ def test_the_entries_of_an_order(lines):
         (3.0, "call", "order", "inventory", "POST /release"),
         (3.1, "reply", "inventory", "order", "200"),
     ]
+
+
+def test_the_logs_of_all_services_are_joined_by_the_request():
+    def said(at: str, **fields: str) -> str:
+        return json.dumps({"at": at} | fields)
+
+    logs = {
+        "order": "\n".join(
+            [said("2", order_id="o1", request_id="r1"), said("1", order_id="o2", request_id="r2"), "{o1"]
+        ),
+        "inventory": "\n".join([said("3", request_id="r1", message="no"), said("4", message="about o1")]),
+    }
+    joined = [(line["at"], line["of"]) for line in of_order(logs, "o1")]
+    assert joined == [("2", "order"), ("3", "inventory")]
+    assert of_order(logs, "o3") == []
 
 
 def line(order: str, service: str, kind: str, what: str = "", **more) -> dict:

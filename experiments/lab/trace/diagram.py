@@ -25,7 +25,7 @@ def mermaid(entries: Sequence[Entry]) -> str:
     """Return the diagram as Mermaid's text, without its fence."""
     lines = ["sequenceDiagram", *(f"    participant {_id(lane)} as {lane}" for lane in lanes(entries))]
     for entry in entries:
-        text = _escaped(_label(entry))
+        text = _escaped(label(entry))
         if entry.target:
             arrow = ("--" if entry.again or entry.kind in BACK else "-") + ("x" if entry.lost else ">>")
             lines.append(f"    {_id(entry.source)}{arrow}{_id(entry.target)}: {text}")
@@ -46,15 +46,14 @@ def text(entries: Sequence[Entry]) -> list[str]:
         if entry.target and entry.target != entry.source:
             lines += _arrow(row, place[entry.source], place[entry.target], entry)
         else:
-            lines.append(_note(row, place[entry.source], _label(entry)))
+            lines.append(_note(row, place[entry.source], label(entry)))
     return lines
 
 
 def _arrow(row: list[str], start: int, end: int, entry: Entry) -> list[str]:
     """Return the words in one line, and the arrow in the next."""
     words, low, high = row.copy(), min(start, end), max(start, end)
-    label = _cut(_label(entry), high - low - 1)
-    words[low + 1 : high] = label.center(high - low - 1)
+    words[low + 1 : high] = _cut(label(entry), high - low - 1).center(high - low - 1)
     stroke = "┄" if entry.again or entry.kind in BACK else "─"
     row[low + 1 : high] = stroke * (high - low - 1)
     tip = end - 1 if end > start else end + 1
@@ -62,20 +61,21 @@ def _arrow(row: list[str], start: int, end: int, entry: Entry) -> list[str]:
     return ["".join(words).rstrip(), "".join(row).rstrip()]
 
 
-def _note(row: list[str], at: int, label: str) -> str:
-    words = f"[{label}]"
+def _note(row: list[str], at: int, said: str) -> str:
+    words = f"[{said}]"
     start = max(0, min(at - len(words) // 2, len(row) - len(words)))
     row[start : start + len(words)] = words
     return "".join(row).rstrip()
 
 
-def _label(entry: Entry) -> str:
+def label(entry: Entry) -> str:
+    """Return the words at an arrow or in a note."""
     kind = entry.kind if entry.kind in ("commit", "confirm", "ack") or not entry.text else ""
     return MARKS.get(entry.kind, "") + ("again: " if entry.again else "") + f"{kind} {entry.text}".strip()
 
 
-def _cut(label: str, width: int) -> str:
-    return label if len(label) <= width else label[: width - 1] + "…"
+def _cut(said: str, width: int) -> str:
+    return said if len(said) <= width else said[: width - 1] + "…"
 
 
 def _id(lane: str) -> str:
@@ -83,6 +83,6 @@ def _id(lane: str) -> str:
     return "".join(char if char.isalnum() else "_" for char in lane)
 
 
-def _escaped(label: str) -> str:
+def _escaped(said: str) -> str:
     """Return words that Mermaid takes for nothing else: a `;` ends a line there, and a `#` begins a code."""
-    return " ".join(label.translate({ord("#"): "#35;", ord(";"): "#59;"}).split()) or " "
+    return " ".join(said.translate({ord("#"): "#35;", ord(";"): "#59;"}).split()) or " "

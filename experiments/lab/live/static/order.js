@@ -21,9 +21,9 @@ const Order = (() => {
         return;
       }
       const d = b > a ? 1 : -1, thin = s.kind == "reply";
-      o += `<path d="M${a + d * 2} ${y}H${b - d * 3}" stroke="var(--${thin ? "dim" : p})" stroke-width="${thin ? 1.5 : 2.75}"${thin ? ' stroke-dasharray="2 4"' : ""} marker-end="url(#ar)"/><text class="halo" x="${mid}" y="${y - .32 * r}" text-anchor="middle">${esc(s.text)}</text>`;
+      o += `<path d="M${a + d * 2} ${y}H${b - d * 3}" stroke="var(--${thin ? "dim" : p})" stroke-width="${thin ? 1.5 : 2.75}"${thin ? ' stroke-dasharray="2 4"' : s.again ? ' stroke-dasharray="7 4"' : ""}${s.lost ? "" : ' marker-end="url(#ar)"'}/>${s.lost ? `<text class="b" x="${b - d * .6 * r}" y="${y + .3 * r}" text-anchor="middle">✕</text>` : ""}<text class="halo" x="${mid}" y="${y - .32 * r}" text-anchor="middle">${esc(s.text)}</text>`;
     });
-    el.innerHTML = `<svg width="${W}" height="${B + 4}" role="img" aria-label="Sequence of one order in ${S.length} steps; the timeline beside it has the same times">${o}</svg>`;
+    el.innerHTML = `<svg width="${W}" height="${B + 4}" role="img" aria-label="Sequence of one order in ${S.length} steps: ${esc(S.filter(s => s.kind != "gap").map(s => `${s.from}${s.to == s.from ? "" : " to " + s.to}: ${s.text}`).join("; "))}">${o}</svg>`;
   }
 
   function show(found_) {
@@ -32,12 +32,13 @@ const Order = (() => {
     $("#ofound").hidden = false; $("#onone").hidden = true;
     put($("#opart"), partBox(LETTER[found.part]));
     const last = order.timeline.at(-1), [v, u] = took(micro(last.at) / 1000), r = found.reservation, n = found.notifications.length;
-    put($("#osum"), `<b>${order.status}</b>${order.reason ? ": " + esc(order.reason) : ""} after <b>${v} ${u}</b> · ${r && r.status != "failed" ? r.status + " once" : "nothing reserved"} · notified ${["never", "once"][n] ?? n + " times"}`);
+    put($("#osum"), `<b>${order.status}</b>${order.reason ? ": " + esc(order.reason) : ""} after <b>${v} ${u}</b> · ${r && r.status != "failed" ? r.status + " once" : "nothing reserved"} · notified ${["never", "once"][n] ?? n + " times"} · <span id="orec">${found.recorded ? "as its services recorded it" : "from its timeline"}</span>`);
     const items = list => list.map(i => `${i.qty} ${esc(i.sku)}`).join(", ");
     put($("#oside"), `<div class="panel"><h2 class="h3">Timeline</h2><table class="t"><thead><tr><th>at (UTC)</th><th>status</th><th class="r">since placed</th></tr></thead><tbody>${order.timeline.map(s => `<tr><td>${s.at.slice(11, found.partial ? 23 : -1)}</td><td>${s.status}</td><td class="r">${ms(micro(s.at))} ms</td></tr>`).join("")}</tbody></table>
 ${found.partial ? "</div>" : `<p class="small"><b>Reservation</b> ${r ? `${r.status}: ${items(r.items)}` : "none"} · <b>Notification</b> ${n ? `to “${esc(found.notifications[0].user_id)}”, ${n} row${n > 1 ? "s" : ""}` : "none"}</p></div>
 <div class="panel"><h2 class="h3">Raw</h2><pre tabindex="0" aria-label="Raw JSON">${esc(JSON.stringify({ order, reservation: r, notifications: found.notifications }, null, 2))}</pre></div>`}
-<div class="panel"><h2 class="h3">Log lines of its request</h2>${found.log.length ? `<pre tabindex="0" aria-label="Log lines">${found.log.map(g => `${g.at.slice(17, 23)} ${g.of.padEnd(12)} ${esc(g.path ? `${g.method} ${g.path} ${g.status} in ${g.ms} ms` : g.message + (g.why ? ": " + g.why : ""))}`).join("\n")}</pre>` : `<p class="small">${found.log_note || "No log is kept with a finished run; a consumer writes a line only when something goes wrong."}</p>`}</div>`);
+<div class="panel"><h2 class="h3">Log lines of its request</h2>${found.log.length ? `<pre tabindex="0" aria-label="Log lines">${found.log.map(g => `${g.at.slice(17, 23)} ${g.of.padEnd(12)} ${esc(g.path ? `${g.method} ${g.path} ${g.status} in ${g.ms} ms` : g.trace ? `${g.trace} ${g.what}` : g.message + (g.why ? ": " + g.why : ""))}`).join("\n")}</pre>` : `<p class="small">${found.log_note || "No log is kept with a finished run; a consumer writes a line only when something goes wrong."}</p>`}</div>`);
+    if (!found.recorded && !found.partial) $("#oside").insertAdjacentHTML("afterbegin", `<div class="panel small">The messages of this order were not recorded, so the diagram shows what follows from its timeline. <code>TRACE_ORDERS=20 ./lab up ${found.part}</code> records the first 20 orders after each quiet second, and every order that a fault touches.</div>`);
     sequence();
   }
 
