@@ -5,7 +5,7 @@ So a script goes by stretches, each up to the next time in which all work:
 
 - Crash points, delays and other settings of a stretch come before its orders.
 - Where a service is killed after an order, the broker is frozen from before the order: nothing goes on in between.
-- A broker that goes away is first frozen, and killed after the orders: what was sent to it is gone.
+- A broker that goes away is first frozen under a load, and then killed: what was sent to it is gone.
 - Where two orders must meet inside a request, many are sent at once, as chance decides whether two of them meet.
 """
 
@@ -16,7 +16,7 @@ from lab.simulation.real_actions import Lines, Story
 from lab.simulation.verdict import SENTINEL
 
 SETTINGS = ("crash", "configure", "cut", "freeze", "hold")
-UNDER_WAY = "--rate 10 --seconds 6"
+UNDER_WAY = "--rate 10 --seconds 8"  # an order service soon sees that its broker does not answer
 FREEZE_AFTER, KILL_AFTER = 2, 1  # seconds: into a load that is under way, and after that
 WORK_SECONDS = 2.0  # for one round of a service
 
@@ -91,14 +91,9 @@ class _Script(Lines):
         for number, action in actions:
             self._say(number, action)
         _, sku, qty, *_ = next(action for _, action in actions if action[0] == "order")
-        load = f"lab load {self._load()} --item {sku}={qty}"
-        if self.part.name == "streaming-kafka":  # its order service soon sees that Kafka does not answer
-            name = self._loads[-1]
-            self.add(f"{load} {UNDER_WAY} &", f"lab at {name} {FREEZE_AFTER}", f"lab freeze {broker}")
-            self.add(f"sleep {KILL_AFTER}", f"lab kill {broker}", "wait_for_loads")
-        else:
-            count = sum(action[0] == "order" for _, action in actions)
-            self.add(f"lab freeze {broker}", f"{load} --clients 1 --count {count}", f"lab kill {broker}")
+        self.add(f"lab load {self._load()} --item {sku}={qty} {UNDER_WAY} &")
+        self.add(f"lab at {self._loads[-1]} {FREEZE_AFTER}", f"lab freeze {broker}")
+        self.add(f"sleep {KILL_AFTER}", f"lab kill {broker}", "wait_for_loads")
         dead = [broker]
         if any(action[0] == "crash" for _, action in actions):
             self.add("lab kill order")
