@@ -149,7 +149,7 @@ def copy(tmp_path) -> Iterator[Copy]:
 def running(tmp_path_factory) -> Iterator[Copy]:
     """A copy of the repository in which Part A is up, for all tests of a module."""
     made = _make_copy(tmp_path_factory.mktemp("running") / "repository")
-    made.lab("up", "sync-rest")
+    made.lab("up", "sync-rest", TRACE_ORDERS="20")
     yield made
     made.clean()
 

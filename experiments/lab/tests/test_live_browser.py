@@ -151,7 +151,8 @@ def test_an_order_is_shown_with_its_sequence_and_the_promises_hold(seen):
     page.fill("#oid", order_id)
     page.click("#oshow")
     expect(page.locator("#osum")).to_contain_text("notified")
-    for text in ("POST /order", "POST /reserve", "POST /send", "201"):
+    expect(page.locator("#orec")).to_have_text("as its services recorded it")
+    for text in ("POST /order", "POST /reserve", "commit reserved", "POST /send", "201"):
         expect(page.locator("#seq")).to_contain_text(text)
     expect(page.locator("#oside")).to_contain_text("POST /reserve 200")
 
