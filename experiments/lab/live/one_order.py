@@ -58,13 +58,13 @@ def drawn(shape: Row, recorded: Iterable[Line], kills: Iterable[Kill], lines: Se
     """Return the lanes and the steps of an order, and whether its services recorded them."""
     found = [line for line in recorded if line["order_id"] == shape["order"]["order_id"]]
     lanes = {"client", "order", "inventory", "notification", BROKERS.get(shape["part"], "order")}
-    whole = any(line["service"] == "order" for line in found)
+    whole = any(line["service"].startswith("order") for line in found)
     entries = one_order.entries(found, kills) if whole else []
     lanes |= {lane for entry in entries for lane in (entry.source, entry.target) if lane}
-    steps = [_step(entry, entries[0].at) for entry in entries] or sequence(**shape, lines=lines)
+    steps = _with_gaps([_step(entry, entries[0].at) for entry in entries]) or sequence(**shape, lines=lines)
     known = [lane for lane in diagram.ORDER_OF_LANES if lane in lanes]
     actors = known + sorted(lanes - set(known))
-    return {"actors": actors, "steps": _with_gaps(steps), "recorded": whole}
+    return {"actors": actors, "steps": steps, "recorded": whole}
 
 
 def _step(entry: Entry, zero: float) -> Step:
