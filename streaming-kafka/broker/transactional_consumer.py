@@ -33,7 +33,7 @@ from broker.paused_partitions import PausedPartitions
 log = logging.getLogger("campus")
 
 BATCH = 500  # messages that are processed together
-# A projection takes all that one fetch brings of its topics: the events of an order meet there, and are written once.
+# A projection takes all that one fetch brings of its topics: fewer commits, and fewer events that come too early.
 LARGE_BATCH = 8000
 HELD_SECONDS = 2.0
 
