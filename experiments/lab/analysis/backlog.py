@@ -4,6 +4,7 @@ A queue's depth leaves out what a consumer has been given and not acknowledged; 
 """
 
 from bisect import bisect_left, bisect_right
+from typing import Any
 
 from lab.history.model import Run, seconds_at
 
@@ -49,3 +50,15 @@ class Backlog:
         """Return when, at or after `since`, no order waited for the first time."""
         place = bisect_left(self._done, since)
         return next((second for second in self._done[place:] if self.at(second) == 0), None)
+
+
+def depths(run: Run) -> list[dict[str, Any]]:
+    """Return what waited at each sample, `{"at": …, "order-placed": …}`, without what is not known."""
+    waiting = {f"orders for {service}": Backlog(run, service) for service in ("inventory", "notification")}
+    rows: dict[float, dict[str, Any]] = {}
+    for e in run.of_type("depth"):
+        at = e["at"]
+        if at not in rows:
+            rows[at] = {"at": at} | {name: backlog.at(at) for name, backlog in waiting.items()}
+        rows[at][e["queue"]] = e["ready"]
+    return list(rows.values())

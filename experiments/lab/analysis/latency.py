@@ -6,7 +6,6 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from lab.analysis.backlog import Backlog
 from lab.history.model import Operation, Run, seconds_at
 
 LATE_SECONDS = 0.010
@@ -157,15 +156,3 @@ def per_second(run: Run) -> list[dict[str, int]]:
         counts = {name: row[name] for name in ("sent", "ok", "fail", "info", "notified")}
         rows.append({"second": second, **counts, "waiting": waiting})
     return rows
-
-
-def depths(run: Run) -> list[dict[str, Any]]:
-    """Return what waited at each sample, `{"at": …, "order-placed": …}`, without what is not known."""
-    waiting = {f"orders for {service}": Backlog(run, service) for service in ("inventory", "notification")}
-    rows: dict[float, dict[str, Any]] = {}
-    for e in run.of_type("depth"):
-        at = e["at"]
-        if at not in rows:
-            rows[at] = {"at": at} | {name: backlog.at(at) for name, backlog in waiting.items()}
-        rows[at][e["queue"]] = e["ready"]
-    return list(rows.values())

@@ -50,12 +50,12 @@ def grade(folders: tuple[Path, ...], shown: str | None, page: Path | None, plots
 
     Exit status: 0 if every line passes, 1 if a line failed, 2 if a line cannot be told and none failed.
     """
-    from lab.grading import class_page, classroom, gradebooks, output
+    from lab.grading import class_page, classroom, gradebooks, output, work
 
     if shown == "gradescope" and folders[1:]:
         raise LabError("--gradescope is for one DIR", "Gradescope starts it once for each student")
     drawn = functools.partial(class_page.pictures, page) if page else None
-    grades = classroom.graded(folders or (ROOT,), pictures=drawn, redraw=plots, say=_say)
+    grades = classroom.graded(folders or (ROOT,), work.do, work.over_all, pictures=drawn, redraw=plots, say=_say)
     if page:
         _say(f"page: {class_page.write(page, grades)}")
     if shown in gradebooks.KINDS:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from lab.grading import isolation, likeness, rubric, work
+from lab.grading import isolation, likeness, rubric
 from lab.grading.findings import CAME, PAGES, Finding, Grade, Graded, Share
 from lab.grading.isolation import Fault
 from lab.grading.ours import ours
@@ -19,18 +19,23 @@ ALONE = "No two runs of one clone overlap: one machine runs one experiment at a 
 
 def graded(
     folders: Sequence[Path],
+    do: Callable[[Share], Grade],
+    over_all: Callable[[Path, list[Graded]], list[Finding]],
     *,
     pictures: Callable[[int], Path] | None = None,
     redraw: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> list[Grade]:
-    """Grade repositories, each in a process of its own, and compare them with each other and with this one."""
+    """Grade repositories, each in a process of its own, and compare them with each other and with this one.
+
+    `do` grades a share of a clone, `over_all` compares the pages over all its runs (`lab.grading.work`).
+    """
     ours()  # once, for all processes
     cores = os.cpu_count() or 1
     shares = cores if len(folders) == 1 else 1
     places = [(number, share) for number in range(len(folders)) for share in range(shares)]
     tasks = [
-        functools.partial(work.do, Share(folders[n], share, shares, pictures(n) if pictures else None, redraw))
+        functools.partial(do, Share(folders[n], share, shares, pictures(n) if pictures else None, redraw))
         for n, share in places
     ]
     grades = [Grade(plain(str(folder))) for folder in folders]
@@ -43,7 +48,7 @@ def graded(
         if len(folders) > 1:
             say(f"{done} of {len(folders)}: {grade.folder}")
     if shares > 1 and not grades[0].fault:  # what several processes graded has pages over all of it
-        [(_, said)] = isolation.answers([functools.partial(work.over_all, folders[0], grades[0].runs)], 1)
+        [(_, said)] = isolation.answers([functools.partial(over_all, folders[0], grades[0].runs)], 1)
         grades[0].pages += [Finding(PAGES, UNKNOWN, [said.why])] if isinstance(said, Fault) else said
     _compare([grade for grade, folder in zip(grades, folders, strict=True) if folder.resolve() != ROOT])
     for grade in grades:

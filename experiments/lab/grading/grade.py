@@ -36,7 +36,7 @@ def grade_committed_run(committed: CommittedRun, *, picture: Path | None = None,
         made, summary = _make(run, committed, redraw)
         if picture is not None and summary is not None and not committed.benchmark:
             picture.parent.mkdir(parents=True, exist_ok=True)
-            picture.write_bytes(made.get(PLOT) or run_report.drawn(run, summary))
+            picture.write_bytes(made.get(PLOT) or run_report.drawn(run, summary, coarse=True))
     except Exception as error:  # raw files that were tampered with can break anything
         return _unreadable(committed, f"its raw files cannot be read: {error or type(error).__name__}")
     evidence = Evidence(committed, run, made, summary)

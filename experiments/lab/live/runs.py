@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lab.analysis import lag, latency
+from lab.analysis import backlog, lag, latency
 from lab.errors import LabError
 from lab.history import model
 from lab.history.model import Run, seconds_at
@@ -68,7 +68,7 @@ def play(folder: Path) -> Shape:
         "replies": [[round(op.ended or 0.0, 3), round(latency.latency(op), 6), op.result == "ok"] for op in answered],
         "per_second": latency.per_second(run),
         "faults": [{"service": w.service, "what": w.what, "since": w.since, "until": w.until} for w in run.windows],
-        "samples": [[row["at"], {k: v for k, v in row.items() if k != "at"}] for row in _thin(latency.depths(run))],
+        "samples": [[row["at"], {k: v for k, v in row.items() if k != "at"}] for row in _thin(backlog.depths(run))],
         "lag": [[row["at"], {k: v for k, v in row.items() if k != "at"}] for row in _thin(lag.rows(run))],
         "predictions": [[*prediction_row(p)[:3], p["verdict"]] for p in summary["predictions"]],
         "invariants": [{name: each[name] for name in told} for each in summary["invariants"]],

@@ -1,6 +1,7 @@
 """What a run under chaos says: the faults that were drawn and what they cost, and the page over many such runs."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from lab.checker import losses
@@ -9,7 +10,6 @@ from lab.errors import LabError
 from lab.history.model import Run
 from lab.paths import PARTS
 from lab.report.format import page
-from lab.report.index import Found
 
 
 def figures(run: Run, schedule: dict[str, Any]) -> dict[str, Any]:
@@ -43,8 +43,8 @@ def scheduled(run: Run) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
     return [(fault, done.get(n)) for n, fault in enumerate((run.schedule or {"faults": []})["faults"])]
 
 
-def page_of(found: Found) -> str:
-    """Return the page over runs under chaos. Raises LabError when there is none."""
+def page_of(found: Mapping[str, dict[str, Any]]) -> str:
+    """Return the page over runs under chaos, by the summaries in their folders. Raises LabError when there is none."""
     by_part: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
     for name, run in sorted(found.items(), key=lambda item: item[1]["chaos"]["seed"]):
         part, _, folder = name.removeprefix("chaos/").partition("/")

@@ -50,10 +50,10 @@ def files(run: Run, summary: Summary | None = None, *, digest: str | None = None
     return made | (tabled(run) if _tabled(run) else {})
 
 
-def drawn(run: Run, summary: Summary) -> bytes:
-    """Return the plot of a run, with the predictions of its summary."""
+def drawn(run: Run, summary: Summary, *, coarse: bool = False) -> bytes:
+    """Return the plot of a run, with the predictions of its summary; a coarse one for a page of many."""
     with tempfile.TemporaryDirectory() as folder:
-        plot.draw(run, path := Path(folder) / PLOT, summary["predictions"])
+        plot.draw(run, path := Path(folder) / PLOT, summary["predictions"], coarse=coarse)
         return path.read_bytes()
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from statistics import fmean
 from typing import Any
 
-from lab.analysis import lag, latency, reports
+from lab.analysis import backlog, lag, reports
 from lab.analysis.lag import LagSeries
 from lab.history.model import Run
 from lab.trace import diagram
@@ -75,7 +75,7 @@ def grown(run: Run) -> list[tuple[tuple[str, ...], Rows]]:
 
 def depths(run: Run) -> Rows | None:
     """Return where messages waited, the most at one time, and when; None where queues were not watched."""
-    samples = latency.depths(run)
+    samples = backlog.depths(run)
     if not samples:
         return None
     found = {name: max(samples, key=lambda row: row.get(name, 0)) for name in samples[0] if name != "at"}

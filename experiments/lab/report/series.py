@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from lab.analysis import lag, latency
+from lab.analysis import backlog, lag, latency
 from lab.history.model import Run
 
 Row = dict[str, Any]
-TABLES = {"completions": latency.per_second, "depth": latency.depths, "lag": lag.rows}
+TABLES = {"completions": latency.per_second, "depth": backlog.depths, "lag": lag.rows}
 MAX_ROWS = 1000  # of a table that a person opens
 
 

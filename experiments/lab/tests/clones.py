@@ -57,7 +57,9 @@ def as_cloned(root: Path, monkeypatch) -> "Clone":
 
 def draw_quickly(clone: "Clone", monkeypatch) -> "Clone":
     """Let pictures cost no time."""
-    monkeypatch.setattr(run_report.plot, "draw", lambda run, path, *_: path.write_text(f"{len(run.events)} events\n"))
+    monkeypatch.setattr(
+        run_report.plot, "draw", lambda run, path, *_, **__: path.write_text(f"{len(run.events)} events\n")
+    )
     return clone
 
 

@@ -57,7 +57,7 @@ def quick(clone, monkeypatch) -> Clone:
 def graded(clone: Clone) -> Grade:
     """Commit everything, and grade the clone as a class of one."""
     clone.commit()
-    [found] = classroom.graded([clone.root])
+    [found] = classroom.graded([clone.root], work.do, work.over_all)
     return found
 
 
@@ -91,7 +91,7 @@ def test_a3_a_digit_of_a_plot(clone):
     old, new = (work.grade.run_report.digest_of(content) for content in (text.encode(), plot.read_bytes()))
     (clone.root / A5 / "summary.json").write_text(summary.replace(old, new))
     clone.commit()
-    assert "plot.svg line" in said(classroom.graded([clone.root], redraw=True)[0])
+    assert "plot.svg line" in said(classroom.graded([clone.root], work.do, work.over_all, redraw=True)[0])
 
 
 def test_a4_the_index_edited(checkout, clone):
@@ -163,7 +163,7 @@ def test_d1_moved_and_doctored_copies_are_found_in_another_clone_too(quick, tmp_
     quicker(run, 2 / 3)
     copy.write(A5, run)
     copy.commit()
-    one, two = classroom.graded([quick.root, other])
+    one, two = classroom.graded([quick.root, other], work.do, work.over_all)
     assert [(pair.one, pair.other) for pair in one.similar] == [(one.folder, two.folder)]
     assert 0.5 < one.similar[0].share < 0.7  # each answer was doctored, and the services' own records were not
     assert f"1 runs are the same as in {two.folder}" in one.notices[-1]
@@ -189,7 +189,7 @@ def test_d4_and_d5_no_repository_inside_our_own(archive):
     try:
         if archive:
             shutil.copytree(ROOT / A5, inside / A5)
-        [found] = classroom.graded([inside])
+        [found] = classroom.graded([inside], work.do, work.over_all)
         assert found.fault == f"cannot be graded: {inside} is not the root of a git repository"
         assert found.points() == 0
     finally:
@@ -387,7 +387,7 @@ def test_f15_f16_f17_f18_nothing_of_a_clone_is_executed(clone, tmp_path):
     there.unlink(missing_ok=True)
     (clone.root / A5 / "report.md").write_text("changed, not committed")
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    [found] = classroom.graded([clone.root])
+    [found] = classroom.graded([clone.root], work.do, work.over_all)
     assert found.changes == [f"{A5}/report.md"]
     assert not there.exists()
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
