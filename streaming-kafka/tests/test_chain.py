@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import urllib3
 from broker import topics
+from kafka import TopicPartition
+from node import Node
 from testing import Service, wait_until
 from testing.invalid_events import INVALID_EVENTS
 
@@ -162,3 +164,29 @@ def test_a_service_that_starts_before_kafka_waits_and_says_so(chain):
     wait_until(waits)
     chain.up()
     chain.becomes(chain.place(), "notified")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_partitions_that_are_added_under_load_are_written_and_read(tmp_path):
+    """Nobody is started anew: every client learns of them within 10 s."""
+    node = Node(tmp_path)
+    own = Chain(tmp_path, node)
+    try:
+        own.up()
+        orders = [own.place() for _ in range(20)]
+        with node.admin() as admin:
+            admin.create_partitions(dict.fromkeys((topics.ORDERS, topics.INVENTORY, topics.NOTIFICATIONS), 12))
+
+        def written() -> bool:
+            orders.append(own.place())
+            return any(node.end(TopicPartition(topics.ORDERS, added)) for added in range(6, 12))
+
+        wait_until(written, 60)
+        orders += [own.place() for _ in range(20)]
+        for order_id in orders:
+            own.becomes(order_id, "notified")
+        assert [service.ready() for service in own.services] == [True] * 3
+    finally:
+        own.down()
+        node.kill()
