@@ -6,7 +6,8 @@
 # status of `finish` is the verdict: 0 pass, 1 fail, 2 unknown.
 # The predictions are in the Python file of the same name, as a1_baseline.py. They are tried before anything starts.
 # A script that makes many runs first sets `place`, the folder of this run below results/, and `again`, the command that
-# makes it again. It sets `traffic` to count messages and connections, `portions` when its orders are too many for one file.
+# makes it again. It sets `traffic` to count messages and connections, `portions` when its orders are too many for one file,
+# and `size` for more than one of something, as `--nodes 3 --replicas inventory=4`.
 if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 set -euo pipefail
 
@@ -63,7 +64,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 export TRACE_ORDERS=${TRACE_ORDERS:-20} # the services record the messages of so many orders of each load
 # Status 2: this script may not begin, because another experiment runs; so there is nothing to stop.
-LAB_RUN=$(lab begin "$script" "$part" --owner $$ ${place:+--place "$place"} ${again:+--again "$again"} ${traffic:+--traffic} ${portions:+--portions} $quick) || {
+# shellcheck disable=SC2086 # `size` is several words
+LAB_RUN=$(lab begin "$script" "$part" --owner $$ ${place:+--place "$place"} ${again:+--again "$again"} ${traffic:+--traffic} ${portions:+--portions} ${size:-} $quick) || {
   status=$?
   [[ $status -ne 2 ]] || trap - EXIT
   exit "$status"

@@ -130,6 +130,9 @@ class Run(Recorded):
 
     lost = attribute(lambda self: len(losses.lost(self._evidence)))  # acknowledged, and not there or not done
     duplicated = attribute(lambda self: len(losses.duplicated(self._evidence)))  # done twice
+    misordered = attribute(
+        lambda self: sum(map(_misordered, self.state_of("order", "order")))
+    )  # steps not in their order
     unresolved = attribute(lambda self: len(losses.unresolved(self._evidence)))  # in no final state
     faults_drawn = attribute(lambda self: len((self.raw.schedule or {})["faults"]))  # by the seed
 
@@ -154,3 +157,9 @@ class Run(Recorded):
     def _check(self, kind: str, name: str) -> None:
         if name not in self._known.get(kind, (name,)):
             raise LookupError(f"there is no {kind} {name!r} here; there are: {', '.join(self._known[kind])}")
+
+
+def _misordered(order: dict[str, Any]) -> bool:
+    """Whether an order's steps were not done in the order placed, reserved, notified."""
+    steps = sorted(order["timeline"], key=lambda step: step["at"])
+    return [step["status"] for step in steps] != [step["status"] for step in order["timeline"]]

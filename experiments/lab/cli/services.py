@@ -115,7 +115,7 @@ unfreeze = _service_command("unpause", "Let a frozen SERVICE continue.", name="u
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--reset", is_flag=True, help="Remove all faults.")
 def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
-    """Inject faults into SERVICE while it runs, or show them: into all its replicas, or into one, as inventory.2.
+    """Inject faults into SERVICE while it runs, or show them: into all replicas that run, or one: inventory.2.
 
     \b
     delay=2 jitter=0.5            wait 2 s ± 0.5 s before the work
@@ -126,8 +126,10 @@ def configure(service: str, settings: tuple[str, ...], reset: bool) -> None:
     expires_in=30                 all faults end after 30 s
     crash_point=null              this key back to no fault; the others stay
     """
-    found = lifecycle.find_all(lifecycle.choose(), service)
-    for each in found:
+    chosen = lifecycle.choose()
+    found = lifecycle.find_all(chosen, service)
+    running = [each for each in found if chosen.state(each) == "running"] if len(found) > 1 else found
+    for each in running:
         if reset:
             config = inject.reset(each)
         else:
