@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # what takes seconds to import is imported where it is used
     from lab.simulation.part import SimulatedPart
 
 BROKEN = ROOT / "experiments/broken"
+KEEP = 50  # seeds, after which what was found is written
 
 
 @click.command()
@@ -58,8 +59,14 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
             click.echo(f"{name}: {size:,} schedules, all there are{' up to the violation' if result.found else ''}")
     else:
         with _progress(schedules, limit) as show:
-            explorer.explore(seed=seed, most=schedules, seconds=limit, progress=show)
-    _show(report.rows(result))
+
+            def keep(result: "Exploration") -> None:
+                show(result)
+                if save and result.seeds % KEEP == 0:  # what takes long leaves something, whatever ends it
+                    report.write(explorer.simulation.part, result, RESULTS / "explore")
+
+            explorer.explore(seed=seed, most=schedules, seconds=limit, progress=keep)
+    _show(report.rows(report.figures(result)))
     if result.found:
         click.echo("\n".join(["", *report.story(explorer.simulation.part, result.found), ""]))
     for path in report.write(explorer.simulation.part, result, (RESULTS if save else STATE_DIR) / "explore"):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from lab.simulation.process import Arm
+from lab.simulation.process import START, Arm
 from lab.simulation.trace import CLIENT
 
 _BEST = ("ok", "info", "fail")  # of several tries under one key, what the client may rely on
@@ -31,6 +31,12 @@ class Clients:
         """A client orders. Under a key, it orders the same again each time."""
         self._orders += 1
         self.order(f"key-{key}" if key else f"u{self._orders}", sku, qty, key)
+
+    def do_twice(self, sku: str, qty: int, key: str) -> None:
+        """A client orders, and the same again under the same key while the first request stands behind its commit."""
+        self._sim.remaining.appendleft(["order", sku, qty, key])
+        self._arm("order", Arm("hold", "commit:after", 1, 0.01, "POST /order"))
+        self.do_order(sku, qty, key)
 
     def order(self, op: str, sku: str, qty: int, key: str | None = None) -> None:
         """Send one order, and note what its client knows then."""
@@ -87,9 +93,14 @@ class Clients:
             self._sim.trace.add("note", name, "is started")
             self._sim.start(self._sim.processes[name])
 
-    def do_crash(self, name: str, effect: str) -> None:
-        """A process is killed at its next effect of this name, and then started again; a dead one while it starts."""
-        self._arm(name, Arm("crash", effect))
+    def do_crash(self, name: str, effect: str, doing: str | None = None) -> None:
+        """A process is killed at its next effect of this name, in this work, and then started again.
+
+        One that is to be killed while it starts, or is dead, is killed then.
+        """
+        if doing == START:
+            self._sim.kill(self._sim.processes[name], restart=True)
+        self._arm(name, Arm("crash", effect, doing=doing))
 
     def do_crash_at(self, number: int) -> None:
         """The process that comes to the effect of this number, counted from the beginning, is killed there."""
@@ -105,7 +116,9 @@ class Clients:
 
     def _arm(self, name: str, arm: Arm) -> None:
         process = self._sim.processes[name]
-        if (process.alive or arm.kind == "crash") and not any(a.effect == arm.effect for a in process.arms):
+        if (process.alive or arm.kind == "crash") and not any(
+            (a.effect, a.doing) == (arm.effect, arm.doing) for a in process.arms
+        ):
             process.arms.append(arm)
 
     def do_clock(self, hours: float) -> None:

@@ -46,7 +46,7 @@ class Code:
         for process, name in part.apps.items():
             import_module(name).__dict__["Database"] = disks.opener(process.partition("-")[0])
         if self.file is not None:
-            self._load_file(self.file, part, current)
+            self._load_file(self.file, part, disks, current)
 
     def create_app(self, module: str, env: dict[str, str]) -> Any:
         """Make the app of a service. Without its database a service ends, and its supervisor starts it again."""
@@ -63,7 +63,7 @@ class Code:
                 held.clear()
                 held.extend(value) if isinstance(held, list) else held.update(value)
 
-    def _load_file(self, file: Path, part: SimulatedPart, current: Callable[[], str]) -> None:
+    def _load_file(self, file: Path, part: SimulatedPart, disks: Disks, current: Callable[[], str]) -> None:
         spec = spec_from_file_location(file.stem, file)
         if spec is None or spec.loader is None or not file.is_file():
             raise LabError(f"there is no file {file}")
@@ -77,6 +77,7 @@ class Code:
             setattr(owner, name, _either(function, wrong, lambda: current() == self.service))
             if dotted == TRANSACTION:
                 self.without_transactions.add(self.service)
+                disks.broken.add(self.service)
         for name, value in vars(module).items():
             if not name.startswith("__") and type(value) in (dict, set, list):
                 self._memory[name] = copy.deepcopy(value)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from lab.simulation.explore import Counterexample, Exploration, Explorer
 from lab.simulation.part import Action
+from lab.simulation.process import service_of
 from lab.simulation.verdict import SENTINEL, decide
 
 ONE_ORDER: list[Action] = [["order", "burger", 1], ["run", 4.0]]
@@ -22,7 +23,7 @@ def search(explorer: Explorer, progress: Callable[[Exploration], None] = lambda 
     What was found, and the figures of all, are in `explorer.result`.
     """
     sizes: list[tuple[str, int]] = []
-    processes = list(explorer.simulation.part.apps)
+    processes = [name for name in explorer.simulation.part.apps if name == service_of(name)]
     spaces: list[tuple[str, Space]] = [
         ("up to 2 crashes, 1 order", lambda play: _crashes(play, ONE_ORDER, 2)),
         ("up to 1 crash, 2 orders", lambda play: _crashes(play, TWO_ORDERS, 1)),
@@ -37,7 +38,6 @@ def search(explorer: Explorer, progress: Callable[[Exploration], None] = lambda 
         sizes.append((name, explorer.result.schedules - before))
         if explorer.result.found:
             break
-    explorer.result.points, explorer.result.crashes = explorer.simulation.points, explorer.simulation.crashes
     return sizes
 
 

@@ -6,7 +6,7 @@ nested, before it goes on. So other processes act between any two effects of one
 a list that can be made shorter.
 """
 
-import logging
+import gc
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -14,12 +14,13 @@ from typing import TypeVar
 from campus import clock as campus_clock
 from campus.loop import Loop
 
+from lab.simulation import holes
 from lab.simulation.clients import Clients
 from lab.simulation.code import Code
 from lab.simulation.disk import Disks
 from lab.simulation.part import Action, SimulatedPart
-from lab.simulation.process import QUICK_SECONDS, Arm, Crash, Frame, Process
-from lab.simulation.trace import Trace
+from lab.simulation.process import QUICK_SECONDS, START, Arm, Crash, Frame, Process, service_of
+from lab.simulation.trace import SIDE_WORK, Trace
 from lab.simulation.virtual_clock import VirtualClock
 
 T = TypeVar("T")
@@ -53,7 +54,8 @@ class Simulation:
         self._prepare()
 
     def _prepare(self) -> None:
-        logging.disable(logging.CRITICAL)
+        holes.watch()
+        gc.freeze()  # what is imported stays: looking through it again and again took a tenth of the time
         campus_clock.use(self.clock)
         self.part.patch()
         self.code.load(self.part, self.disks, current=lambda: self.frame.process.service if self.frame else "")
@@ -98,7 +100,7 @@ class Simulation:
             env = {"DATABASE_URL": "sqlite://", "INITIAL_STOCK": STOCK} | self.part.env(process.name)
             process.begin_life(self.code.create_app(self.part.apps[process.name], env))
 
-        self.run(process, "start", create)
+        self.run(process, START, create)
         if process.app is not None:
             self.part.started(process)
 
@@ -162,11 +164,11 @@ class Simulation:
         process = frame.process
         point = process.service, frame.doing, name
         self.points.add(point)
-        if name == "commit:after":
+        if name == "commit:after" and frame.doing not in SIDE_WORK:
             self.trace.add("commit", process.name, f"({frame.doing})")
         if self.effects in self.crash_at:
             self._crash(point)
-        arm = next((a for a in process.arms if a.effect == name and self._may(a, frame)), None)
+        arm = self._arm_at(process, frame, name) if process.arms else None
         if arm is not None:
             process.arms.remove(arm)
             if arm.kind == "crash":
@@ -177,15 +179,18 @@ class Simulation:
         self.crashes.add(point)
         raise Crash(f"killed at {point[2]} ({point[1]})")
 
-    def _may(self, arm: Arm, frame: Frame) -> bool:
-        """Whether this arm may act here: a thread that has the database's turn does not stand still."""
-        process = frame.process
+    def _arm_at(self, process: Process, frame: Frame, effect: str) -> Arm | None:
+        """Return what waits here; but a thread that has the database's turn does not stand still."""
         inside = any(f.process is process and f.in_transaction for f in self.stack)
-        return arm.kind == "crash" or not inside or process.service in self.code.without_transactions
+        stays = inside and process.service not in self.code.without_transactions
+        here = (arm for arm in process.arms if arm.effect == effect and arm.doing in (None, frame.doing))
+        return next((arm for arm in here if arm.kind == "crash" or not stays), None)
 
     def _stand_still(self, frame: Frame, arm: Arm) -> None:
         process, whole = frame.process, arm.kind == "freeze"
-        self.trace.add("still", process.name, f"{'all of it ' if whole else ''}stands still at {arm.effect}")
+        self.trace.add(
+            "still", process.name, f"{'all of it ' if whole else ''}stands still at {arm.effect} ({frame.doing})"
+        )
         process.frozen += whole
         self.trace.depth += 1
         self.pass_time(arm.seconds)
@@ -243,8 +248,3 @@ class Simulation:
             common(*values)
         else:
             self.part.perform(action)
-
-
-def service_of(process: str) -> str:
-    """Return the service of a process: "inventory" of its replica "inventory-2"."""
-    return process.partition("-")[0]

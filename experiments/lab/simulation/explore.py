@@ -1,5 +1,6 @@
 """Exploring: schedules are drawn and played, and the first one that breaks a promise is made as short as possible."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from lab.simulation.schedule import SCOUTS, Bounds, kinds, schedules, table
 from lab.simulation.verdict import SENTINEL, Violation, decide
 from lab.trace.entries import Entry
 
+SAMPLE = 100  # of each so many seeds one is kept as a digest, and can be compared when it is played again
+AIM_AFTER = 1000  # schedules: chance has had its chance
 BATCH = 10  # schedules of one seed: many seeds, as each knows other kinds of faults
 SETTINGS: dict[str, Any] = {
     "database": None,
@@ -56,6 +59,8 @@ class Exploration:
     points: set[Point] = field(default_factory=set)
     crashes: set[Point] = field(default_factory=set)
     found: Counterexample | None = None
+    aimed: int = 0  # further schedules, at points that no drawn one had crashed at
+    samples: dict[int, str] = field(default_factory=dict)  # of some seeds: the digest of all that happened
 
 
 class _Broken(Exception):
@@ -71,10 +76,13 @@ class Explorer:
         self.bounds = bounds or Bounds()
         self.simulation = Simulation(make(part), Code(file), replicas=replicas)
         self.result = Exploration(part, file.stem if file else None)
-        for schedule in SCOUTS:
+        self.result.points, self.result.crashes = self.simulation.points, self.simulation.crashes
+        self._passes: dict[Point, list[Action]] = {}  # a scout for each point
+        for schedule in [*SCOUTS, *self.simulation.part.scouts]:
             self.play(schedule)
-        passed = {(service, effect) for service, _, effect in self.simulation.points}
-        self.kinds = kinds(self.simulation.part, passed)
+            for point in self.simulation.points - self._passes.keys():
+                self._passes[point] = schedule
+        self.kinds = kinds(self.simulation.part, self.simulation.points)
 
     def explore(
         self,
@@ -98,14 +106,31 @@ class Explorer:
             result.seeds += 1
             result.seconds = result.found.seconds if result.found else time.process_time() - cpu
             progress(result)
-        result.points, result.crashes = self.simulation.points, self.simulation.crashes
+        if result.schedules >= AIM_AFTER and not result.found:
+            self._aim()
         return result
+
+    def _aim(self) -> None:
+        """Kill a process at each point at which chance has killed none: while a scout is played that passes it."""
+        result = self.result
+        for point in sorted(result.points - result.crashes):
+            service, doing, effect = point
+            schedule: list[Action] = [["crash", service, effect, doing], *self._passes.get(point, [])]
+            violations = self.play(schedule)
+            result.aimed += 1
+            if violations:
+                trace = list(self.simulation.trace.entries)
+                result.found = Counterexample(
+                    result.part, result.file, -1, schedule, schedule, violations, trace, result.seconds, 0
+                )
+                return
 
     def _explore_seed(self, seed: int, most: int, *, began: float) -> Counterexample | None:
         actions = table(self.simulation.part, self.kinds, seed)
         failing: list[list[Action]] = []
         target: list[str] = []
         found_after, replays = 0.0, 0
+        digest = hashlib.sha256() if seed % SAMPLE == 0 and most == BATCH else None
 
         def attempt(schedule: list[Action]) -> None:
             nonlocal found_after, replays
@@ -118,6 +143,8 @@ class Explorer:
                     SENTINEL in self.simulation.clients.results
                 )
                 self.result.effects += self.simulation.effects
+                if digest:
+                    digest.update("\n".join(self.simulation.trace.lines()).encode())
             if broken and (not target or target[0] in broken):
                 if not target:
                     target.append(broken[0])
@@ -135,6 +162,8 @@ class Explorer:
                 self.result.part, self.result.file, seed, failing[0], short, violations,
                 list(self.simulation.trace.entries), found_after, replays,
             )  # fmt: skip
+        if digest:
+            self.result.samples[seed] = digest.hexdigest()[:16]
         return None
 
     def _simplify(self, schedule: list[Action], target: str) -> list[Action]:

@@ -35,6 +35,8 @@ class SimulatedPart(Protocol):
     words: Mapping[str, str]  # kind → a sentence about such an action, with {0} for its first value: "{0} is back."
     actions: Mapping[str, Sequence[Action]]  # kind → the actions of that kind, beside the common ones, simplest first
 
+    scouts: Sequence[list[Action]]  # schedules that pass what is passed rarely: played first
+
     def patch(self) -> None:
         """Put the simulated things in place of the library's, once, before any service is made."""
 

@@ -7,7 +7,12 @@ from typing import Any
 from campus.lifecycle import Part, PartGroup
 from campus.loop import Loop
 
+from lab.simulation.wsgi import Client
+
 QUICK_SECONDS = 0.2  # a loop that rests longer than this between two rounds keeps its own time
+
+
+START = "start"  # what a process does that makes its service
 
 
 class Crash(BaseException):
@@ -19,13 +24,15 @@ class Arm:
     """What waits for a process at one of its effects: it crashes there, or stands still while others act.
 
     `kind` is `crash`, `freeze` (the whole process) or `hold` (the one thread; the process's other loops and requests go
-    on). `others` is how many further actions are performed meanwhile, `seconds` how much time passes.
+    on). `others` is how many further actions are performed meanwhile, `seconds` how much time passes. With `doing` it
+    waits for the effect in this work only.
     """
 
     kind: str
     effect: str
     others: int = 0
     seconds: float = 0.0
+    doing: str | None = None
 
 
 @dataclass
@@ -50,7 +57,7 @@ class Process:
     frozen: int = 0  # how many frames of it hold all of it
     restart_at: float | None = None  # when its supervisor starts it again after a crash
     app: Any = None
-    client: Any = None
+    client: Client | None = None
     loops: list[Loop] = field(default_factory=list)
     rests: dict[str, float] = field(default_factory=dict)  # loop → when it may begin a round
     busy: set[str] = field(default_factory=set)  # loops that stand still in the middle of a round
@@ -69,7 +76,7 @@ class Process:
 
     def begin_life(self, app: Any) -> None:
         """Take over a new app: everything that was in memory is gone."""
-        self.app, self.client = app, app.test_client()
+        self.app, self.client = app, Client(app)
         self.loops = [part for part in self.parts if isinstance(part, Loop)]
         for loop in self.loops:
             loop._error = None  # as Loop.start says, without its thread
@@ -87,3 +94,8 @@ def _all(part: Part) -> Iterator[Part]:
     if isinstance(part, PartGroup):
         for inner in part.parts:
             yield from _all(inner)
+
+
+def service_of(process: str) -> str:
+    """Return the service of a process: "inventory" of its replica "inventory-2"."""
+    return process.partition("-")[0]

@@ -1,36 +1,18 @@
 """What an exploration leaves: a table; for a violation the schedule in words, a diagram, a file to play again."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lab.errors import LabError
 from lab.paths import relative
+from lab.simulation.core import Point
 from lab.simulation.explore import Counterexample, Exploration
 from lab.simulation.part import SimulatedPart
 from lab.simulation.selection import relevant
 from lab.simulation.words import numbered
 from lab.trace import diagram
-
-
-def rows(result: Exploration) -> list[tuple[str, str]]:
-    """Return the figures of an exploration, as rows of a table."""
-    last = result.first_seed + max(result.seeds - 1, 0)
-    pace = result.schedules / result.seconds if result.seconds else 0.0
-    return [
-        ("schedules", f"{result.schedules:,}"),
-        ("orders", f"{result.orders:,}"),
-        ("effects passed", f"{result.effects:,}"),
-        ("crash points covered", f"{len(result.crashes)} of {len(result.points)}"),
-        ("violations", "1" if result.found else "0"),
-        ("seeds", f"{result.first_seed} to {last}"),
-        ("processor time", f"{result.seconds:.1f} s ({pace:.0f} schedules a second)"),
-    ]
-
-
-def missing(result: Exploration) -> list[str]:
-    """Return the crash points that were passed and never killed at."""
-    return [" · ".join(point) for point in sorted(result.points - result.crashes)]
 
 
 def figures(result: Exploration) -> dict[str, Any]:
@@ -41,13 +23,38 @@ def figures(result: Exploration) -> dict[str, Any]:
         "file": result.file,
         "seeds": [result.first_seed, last],
         "schedules": result.schedules,
+        "aimed": result.aimed,
         "orders": result.orders,
         "effects": result.effects,
-        "crash_points": [" · ".join(point) for point in sorted(result.crashes)],
-        "crash_points_missing": missing(result),
         "violations": [violation.id for violation in result.found.violations] if result.found else [],
         "processor_seconds": round(result.seconds, 1),
+        "crash_points": _names(result.crashes),
+        "crash_points_missing": _names(result.points - result.crashes),
+        "samples": result.samples,
     }
+
+
+def _names(points: Iterable[Point]) -> list[str]:
+    return [" · ".join(point) for point in sorted(points)]
+
+
+def rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the figures of an exploration, as rows of a table."""
+    schedules, seconds = figures["schedules"], figures["processor_seconds"]
+    crashes, missing = len(figures["crash_points"]), len(figures["crash_points_missing"])
+    first, last = figures["seeds"]
+    return [
+        (
+            "schedules",
+            f"{schedules:,}" + (f", and {figures['aimed']} aimed at crash points" if figures["aimed"] else ""),
+        ),
+        ("orders", f"{figures['orders']:,}"),
+        ("effects passed", f"{figures['effects']:,}"),
+        ("crash points covered", f"{crashes} of {crashes + missing}"),
+        ("violations", "1" if figures["violations"] else "0"),
+        ("seeds", f"{first} to {last}"),
+        ("processor time", f"{seconds:.1f} s ({schedules / seconds if seconds else 0:.0f} schedules a second)"),
+    ]
 
 
 def story(part: SimulatedPart, found: Counterexample) -> list[str]:
@@ -64,35 +71,35 @@ def story(part: SimulatedPart, found: Counterexample) -> list[str]:
     ]
 
 
-def page(part: SimulatedPart, result: Exploration) -> str:
+def page(figures: dict[str, Any]) -> str:
     """Return the report of an exploration as Markdown."""
-    title = (
-        f"{result.part}, broken version {result.file}" if result.file else f"{result.part}, the services as they are"
-    )
-    lines = [
-        f"# Explored: {title}",
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| {name} | {value} |" for name, value in rows(result)),
-    ]
-    if result.found:
-        entries = relevant(result.found.trace, result.found.violations)
-        lines += ["", "## The shortest schedule that breaks a promise", "", *numbered(part, result.found.schedule), ""]
-        lines += [f"- **{violation.id}** {violation.sentence}" for violation in result.found.violations]
-        lines += ["", "```mermaid", diagram.mermaid(entries).rstrip(), "```"]
-    elif missing(result):
-        lines += ["", "Crash points that were passed and at which no process was killed:", ""]
-        lines += [f"- {point}" for point in missing(result)]
+    version = f"broken version {figures['file']}" if figures["file"] else "the services as they are"
+    lines = [f"# Explored: {figures['part']}, {version}", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows(figures)]
+    if not figures["violations"]:
+        for name, text in (
+            ("crash_points_missing", "Crash points that were passed and at which no process was killed:"),
+            ("crash_points", "Crash points (service · what it did · effect) at which a process was killed:"),
+        ):
+            lines += ["", text, "", *(f"- {point}" for point in figures[name])] if figures[name] else []
     return "\n".join(lines) + "\n"
+
+
+def _counterexample(part: SimulatedPart, found: Counterexample) -> str:
+    lines = ["", "## The shortest schedule that breaks a promise", "", *numbered(part, found.schedule), ""]
+    lines += [f"- **{violation.id}** {violation.sentence}" for violation in found.violations]
+    drawn = diagram.mermaid(relevant(found.trace, found.violations)).rstrip()
+    return "\n".join([*lines, "", "```mermaid", drawn, "```", ""])
 
 
 def write(part: SimulatedPart, result: Exploration, folder: Path) -> list[Path]:
     """Write the page, the figures, and for a violation a file for `./lab replay-schedule`; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{result.part}-{result.file}" if result.file else result.part
-    files = {f"{name}.md": page(part, result), f"{name}.figures.json": json.dumps(figures(result), indent=2) + "\n"}
+    said = figures(result)
+    files = {f"{name}.md": page(said), f"{name}.figures.json": json.dumps(said, indent=2) + "\n"}
     if result.found:
+        files[f"{name}.md"] += _counterexample(part, result.found)
         files[f"{name}.json"] = as_json(result.found)
     for file, text in files.items():
         (folder / file).write_text(text)

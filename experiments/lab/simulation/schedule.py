@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from lab.simulation.core import EFFECTS, service_of
+from lab.simulation.core import EFFECTS, Point
 from lab.simulation.part import Action, SimulatedPart
+from lab.simulation.process import service_of
 
 # What is no fault: these may be drawn as often as they come.
 HARMLESS = ("order", "step", "run", "start")
@@ -21,7 +22,7 @@ FAULTS = (
     {"failure_rate": 1.0, "failure_mode": "reject", "expires_in": 0.5},
     {"crash_point": "after_commit"},
 )
-# Played first, to see which effects the services pass.
+# Played first, to see which points the services pass; and those of the part.
 SCOUTS: list[list[Action]] = [
     [["order", "burger", 1], ["run", 2.0]],
     [["configure", "inventory", FAULTS[0]], ["order", "burger", 1], ["run", 4.0]],
@@ -39,24 +40,36 @@ class Bounds:
     actions: int = 30
 
 
-def kinds(part: SimulatedPart, passed: Collection[tuple[str, str]]) -> dict[str, Sequence[Action]]:
+def kinds(part: SimulatedPart, points: Collection[Point]) -> dict[str, Sequence[Action]]:
     """Return all actions of a part, by their kind, each kind simplest first.
 
-    `passed` are the effects that each service passes: `{("order", "commit:after")}`. A process can crash or stand still
-    only there; inside a transaction it does not stand still, as all others would wait for the database.
+    `points` are those that its services pass. A process can crash or stand still only there; inside a transaction it
+    does not stand still, as all others would wait for the database.
     """
-    processes = list(part.apps)
-    at = [(name, effect) for name in processes for effect in part_effects(part) if (service_of(name), effect) in passed]
-    still = [(name, effect) for name, effect in at if effect != "commit:before"]
+    processes, effects = list(part.apps), part_effects(part)
+    passed = sorted(points, key=lambda point: (effects.index(point[2]), point))
+    still = [
+        (name, effect)
+        for name in processes
+        for effect in effects
+        if effect != "commit:before" and any(point[::2] == (service_of(name), effect) for point in passed)
+    ]
     common: dict[str, Sequence[Action]] = {
         "kill": [["kill", name] for name in processes],
-        "crash": [["crash", name, effect] for name, effect in at if effect != "wait"],
+        "crash": [
+            ["crash", name, effect, doing]
+            for name in processes
+            if name == service_of(name) or name in part.replicas
+            for service, doing, effect in passed
+            if service == service_of(name)
+        ],
         "hold": [["hold", *where, n, s] for n in (1, 3) for s in (0.01, 12.0) for where in still],
         "freeze": [["freeze", *where, n, s] for n in (1, 3) for s in (0.5, 70.0) for where in still],
-        "disk": [["disk", name, fails] for name in processes for fails in (False, True)],
+        "disk": [["disk", name, fails] for name in processes for fails in (True, True, False)],
         "configure": [["configure", name, faults] for name in processes for faults in FAULTS],
         "clock": [["clock", hours] for hours in (-5.0, 5.0)],
         "keyed": KEYED,
+        "twice": [["twice", "burger", 1, "k2"]],
     }
     return common | dict(part.actions)
 

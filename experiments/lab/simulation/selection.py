@@ -6,7 +6,6 @@ from lab.simulation.verdict import SENTINEL, Violation
 from lab.trace.entries import Entry
 
 HAPPENS = ("crash", "still", "commit", "note", "fault")  # in one lane
-SIDE_WORK = ("(lease)", "(pruning)", "(start)")  # commits that concern no order
 MAX_ENTRIES = 80
 
 
@@ -34,6 +33,4 @@ def _related(trace: Sequence[Entry], subjects: set[str]) -> set[str]:
 def _concerns(entry: Entry, ids: set[str]) -> bool:
     if entry.about:
         return bool(set(entry.about.split()) & ids)
-    if entry.kind == "commit":
-        return entry.text not in SIDE_WORK
     return entry.kind in HAPPENS or entry.target is not None

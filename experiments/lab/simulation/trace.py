@@ -6,6 +6,8 @@ from lab.trace.entries import CLIENT, Entry
 
 __all__ = ["CLIENT", "Trace"]
 
+SIDE_WORK = ("lease", "pruning", "start")  # their commits concern no order
+
 
 class Trace:
     """The entries of one run."""

@@ -6,6 +6,7 @@ from lab.simulation.part import Action, SimulatedPart
 
 WORDS = {
     "order": "A client orders {1} {0}.",
+    "twice": "A client orders {1} {0} under a key, and again while the first request stands still behind its commit.",
     "step": "{0} does one round.",
     "run": "All work for {0:g} s.",
     "kill": "{0} is killed, and stays dead until it is started.",
@@ -18,13 +19,15 @@ WORDS = {
     "disk": "The database of {0} fails: {1}.",
     "configure": "POST /configure of {0}: {1}.",
 }
+CRASH_IN = "{0} is killed at its next {1} in {2}, and then started again."
 KEYED = "A client orders {1} {0} under the Idempotency-Key {2}, as often before."
 
 
 def sentence(part: SimulatedPart, action: Action) -> str:
     """Return what happens in one action."""
     kind, *values = action
-    template = KEYED if kind == "order" and len(values) > 2 else {**WORDS, **part.words}[kind]
+    longer = {"order": KEYED, "crash": CRASH_IN} if len(values) > 2 else {}
+    template = {**WORDS, **part.words, **longer}[kind]
     shown = [("yes" if value else "no") if isinstance(value, bool) else value for value in values]
     return template.format(*shown)
 

@@ -1,6 +1,7 @@
 """Puts the clients in memory in the place of kafka-python's: in `broker/kafka_workarounds.py`, and where it is used."""
 
 import contextlib
+import functools
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -38,7 +39,8 @@ def patch(where: Callable[[], tuple[Host, Broker]], made: Callable[[Any], None] 
         is_fenced=lambda consumer: consumer.is_fenced,
         read_on=lambda consumer: None,
     )
-    clients.__dict__.update(close=close, _ask=ask)
+    hosts = functools.cache(clients.__dict__["collect_hosts"])
+    clients.__dict__.update(close=close, _ask=ask, collect_hosts=hosts)
 
 
 def close(client: Any, *, leaves: bool = False) -> None:

@@ -11,7 +11,7 @@ from kafka.structs import OffsetAndMetadata
 
 from lab.simulation.core import Simulation
 from lab.simulation.kafka import clients, promises
-from lab.simulation.kafka.actions import ACTIONS, EFFECTS, PROCESSES, SERVICES
+from lab.simulation.kafka.actions import ACTIONS, EFFECTS, PROCESSES, SCOUTS, SERVICES
 from lab.simulation.kafka.broker import Broker
 from lab.simulation.kafka.producer import Producer
 from lab.simulation.part import Action
@@ -40,6 +40,7 @@ class KafkaPart:
         "reset": "An operator sets the offsets of analytics back to the beginning.",
     }
     actions: Mapping[str, Sequence[Action]] = ACTIONS
+    scouts: Sequence[list[Action]] = SCOUTS
 
     def patch(self) -> None:
         """Put the clients in memory in the place of kafka-python's."""

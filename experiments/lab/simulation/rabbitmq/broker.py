@@ -27,6 +27,7 @@ class Broker:
         self.queues: dict[str, Queue] = {}
         self.exchanges: set[str] = {""}
         self._bindings: dict[tuple[str, str], list[str]] = {}
+        self.is_whole = False  # all is there that the services declare
 
     # what is declared
 
@@ -70,6 +71,7 @@ class Broker:
         queue = self.queues.pop(name, None)
         if queue is None:
             return
+        self.is_whole = self.is_whole and queue.owner is not None
         for bound in self._bindings.values():
             if name in bound:
                 bound.remove(name)

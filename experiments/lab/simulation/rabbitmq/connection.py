@@ -43,10 +43,10 @@ class EventLoop:
 
     def take_due(self) -> None:
         """Queue the timers whose time has come."""
-        due = [work for at, work in self.timers if at <= self._now()]
-        if due:
-            self.timers = [(at, work) for at, work in self.timers if at > self._now()]
-            self.calls.extend(due)
+        now = self._now()
+        if self.timers and min(at for at, _ in self.timers) <= now:
+            self.calls.extend(work for at, work in self.timers if at <= now)
+            self.timers = [(at, work) for at, work in self.timers if at > now]
 
 
 class Connection:

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -49,11 +49,14 @@ class RabbitMQPart:
         "double": [["double", queue] for queue in QUEUES],
         "poison": [["poison"]],
     }
+    scouts: Sequence[list[Action]] = ()
 
     def patch(self) -> None:
         """Put the connection in memory in the place of pika's."""
         services = import_module("broker.connection").__dict__
         services["SelectConnection"] = self._connect
+        topology = import_module("broker.topology").__dict__
+        topology["declare"] = _declare_once(topology["declare"])
         services["pika"] = SimpleNamespace(URLParameters=functools.cache(pika.URLParameters))
 
     def env(self, _process: str) -> dict[str, str]:
@@ -229,6 +232,17 @@ class _Link(SimpleNamespace):
 
     def __init__(self, owner: Any) -> None:
         super().__init__(owner=owner, connection=None, retry_at=0.0)
+
+
+def _declare_once(declare: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return what declares the topology only where the broker lacks something of it: each connection asks often."""
+
+    def declare_once(channel: Any) -> None:
+        if not channel.connection.broker.is_whole:
+            declare(channel)
+            channel.connection.outgoing.append(lambda broker: setattr(broker, "is_whole", channel.is_open))
+
+    return declare_once
 
 
 def _order_of(message: Message) -> str:

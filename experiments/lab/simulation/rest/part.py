@@ -9,9 +9,13 @@ from typing import Any
 from lab.simulation.core import Simulation
 from lab.simulation.part import Action
 from lab.simulation.process import Process
-from lab.simulation.rest.network import CUTS, Adapter, Network
+from lab.simulation.rest.network import CUTS, LOST, REPLY_LOST, Adapter, Network
 
 PROCESSES = ("order", "inventory", "notification")
+REPLICA = "order-2"  # it is started by an action only
+ABANDONED = "SELECT order_id FROM orders WHERE reason = 'interrupted'"
+_ORDER_ONE: Action = ["order", "burger", 1]
+_FAILS = {"failure_rate": 1.0, "failure_mode": "error", "expires_in": 2.0}
 _ORDER = re.compile(rb'"order_id":"([^"]+)"')
 
 
@@ -20,13 +24,21 @@ class RestPart:
 
     name = "sync-rest"
     broker: str | None = None
-    apps: Mapping[str, str] = {process: f"{process}_service.app" for process in PROCESSES}
-    replicas: Mapping[str, str] = MappingProxyType({})
+    apps: Mapping[str, str] = {name: f"{name.partition('-')[0]}_service.app" for name in (*PROCESSES, REPLICA)}
+    replicas: Mapping[str, str] = MappingProxyType({})  # it is among `apps`, and a schedule starts it
     effects = ("request:before", "request:after")
     words: Mapping[str, str] = {"cut": "After {1} more calls of {0}, the next one is {2}."}
     actions: Mapping[str, Sequence[Action]] = {
         "cut": [["cut", "order", skipped, cut] for skipped in (0, 1, 2) for cut in CUTS],
+        "replica": [["start", REPLICA]],
+        # A request stands still with an order that is stored and whose outcome is not.
+        "late": [["hold", "order", effect, n, 0.01] for effect in ("commit:after", "request:before") for n in (1, 3)],
     }
+    scouts: Sequence[list[Action]] = (
+        [["cut", "order", 0, LOST], ["cut", "order", 0, LOST], _ORDER_ONE, ["run", 16.0]],
+        [["cut", "order", 0, REPLY_LOST], ["cut", "order", 1, LOST], _ORDER_ONE, ["run", 16.0]],
+        [["configure", "inventory", _FAILS], ["cut", "order", 1, LOST], _ORDER_ONE, ["run", 16.0]],
+    )
 
     def patch(self) -> None:
         """Put the network in memory in the place of the adapter."""
@@ -73,8 +85,17 @@ class RestPart:
         return []
 
     def promises(self) -> list[tuple[str, str]]:
-        """Nothing beside the invariants."""
-        return []
+        """No process gives up an order whose own process works: it is interrupted only when that one is."""
+        entries = [entry for entry in self.sim.trace.entries if entry.source.startswith("order")]
+        excused = any(e.kind in ("crash", "fault") or (e.kind == "still" and _stops(e.text)) for e in entries)
+        with self.sim.disks["order"].look() as tx:
+            orders = [] if excused else tx.execute(ABANDONED).fetchall()
+        return [("abandoned", f"{order_id} was given up while its process worked on it") for (order_id,) in orders]
+
+
+def _stops(still: str) -> bool:
+    """Whether a process that stands still like this does not say any more that it lives."""
+    return "all of it" in still or "(lease)" in still
 
 
 def _order_of(body: bytes | None, path: str) -> str:
