@@ -1,5 +1,6 @@
 """The pages over many runs, made again from what these runs give: the index, the comparison, chaos, broken versions."""
 
+import json
 from collections.abc import Iterator
 
 from lab.broken import Judged, judge_runs
@@ -36,10 +37,12 @@ def of_broken(graded: list[Graded]) -> Files:
     return {f"{BROKEN}/report.md": broken_page(judged).encode()} if judged else {}
 
 
-def over_all(graded: list[Graded]) -> Files:
-    """Return the index, and the page of chaos, from the summaries of these runs."""
+def over_all(graded: list[Graded], explored: Files) -> Files:
+    """Return the index, and the page of chaos, from the summaries of these runs and what was explored."""
     read = {g.folder.removeprefix("results/"): index.summary_of(g.made) for g in graded}
     found = {folder: summary for folder, summary in read.items() if summary}
+    for path, content in explored.items():
+        found[path.removeprefix("results/").removesuffix(index.FIGURES)] = json.loads(content)
     made = {INDEX: index.page_of(found).encode()}
     if under_chaos := {folder: summary for folder, summary in found.items() if folder.startswith("chaos/")}:
         made[f"{CHAOS}/report.md"] = chaos.page_of(under_chaos).encode()

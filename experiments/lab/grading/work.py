@@ -2,9 +2,11 @@
 
 import gc
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from lab.grading import grade, pages, rubric
+from lab.grading import explored, grade, pages, rubric
 from lab.grading.committed import HandedIn
 from lab.grading.findings import PAGES, Finding, Grade, Graded, Share
 from lab.grading.repository import Repository
@@ -24,7 +26,7 @@ def do(task: Share) -> Grade:
     for kind, folders in _share(handed_in, task):
         runs = _graded(handed_in, folders, task)
         if kind in TOGETHER:
-            found.pages += _over_many(handed_in, kind, runs)
+            found.pages += _compared(handed_in, kind, partial(TOGETHER[kind], runs))
         for graded in runs:
             graded.run = None
         found.runs += runs
@@ -34,12 +36,14 @@ def do(task: Share) -> Grade:
             graded.made = {}
     if task.share == 0:
         _add_facts(found, handed_in)
+        found.pages += _compared(handed_in, "explore", lambda: explored.made_again(handed_in))
     return found
 
 
 def over_all(folder: Path, runs: list[Graded], handed_in: HandedIn | None = None) -> list[Finding]:
     """Compare the pages over all runs with what the runs give."""
-    return [*pages.compared(handed_in or HandedIn(Repository(folder)), pages.over_all(runs))]
+    handed_in = handed_in or HandedIn(Repository(folder))
+    return _compared(handed_in, "README.md", lambda: pages.over_all(runs, handed_in.repository.read(explored.FIGURES)))
 
 
 def _share(handed_in: HandedIn, task: Share) -> list[tuple[str, list[str]]]:
@@ -79,9 +83,9 @@ def _picture(task: Share, folder: str) -> Path | None:
     return task.pictures / f"{folder.rpartition('/')[2]}.svg"
 
 
-def _over_many(handed_in: HandedIn, kind: str, runs: list[Graded]) -> list[Finding]:
+def _compared(handed_in: HandedIn, kind: str, make: Callable[[], pages.Files]) -> list[Finding]:
     try:
-        return [*pages.compared(handed_in, TOGETHER[kind](runs))]
+        return [*pages.compared(handed_in, make())]
     except Exception as error:  # raw files that were tampered with can break anything
         return [Finding.of(PAGES, [f"results/{kind} cannot be made again: {error or type(error).__name__}"])]
 

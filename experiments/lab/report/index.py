@@ -19,6 +19,7 @@ from lab.report.format import page, verdict_sentence
 from lab.verdict import EXIT_STATUS, UNKNOWN, worst_status
 
 MANY = {"comparison": "", "chaos": "", "broken/red": "/red", "broken/green": "/green"}  # kind: how its folders end
+FIGURES = ".figures.json"  # of explored schedules, below explore/
 Found = Mapping[str, dict[str, Any]]  # summaries of finished runs, by their folders below results/
 
 
@@ -32,7 +33,9 @@ def read(results: Path) -> Found:
     folders = sorted({file.parent for raw in (HISTORY, SAMPLES) for file in results.rglob(raw)})
     names = ("summary.json", "report.md")
     files = {folder: {n: (folder / n).read_bytes() for n in names if (folder / n).exists()} for folder in folders}
-    return {str(folder.relative_to(results)): said for folder, of in files.items() if (said := summary_of(of))}
+    found = {str(folder.relative_to(results)): said for folder, of in files.items() if (said := summary_of(of))}
+    figures = sorted((results / "explore").glob(f"*{FIGURES}"))
+    return found | {f"explore/{file.name.removesuffix(FIGURES)}": json.loads(file.read_text()) for file in figures}
 
 
 def summary_of(files: Mapping[str, bytes]) -> dict[str, Any] | None:
@@ -54,6 +57,7 @@ def page_of(found: Found) -> str:
         "report/templates/index.md.j2",
         parts={part: below(part) for part in (*PARTS, *(f"scale/{p}" for p in PARTS))},
         benchmarks=below("bench"),
+        explored=below("explore"),
         many={kind: below(kind.split("/")[0], end) for kind, end in MANY.items()},
     )
 

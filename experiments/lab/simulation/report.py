@@ -14,10 +14,13 @@ from lab.simulation.selection import relevant
 from lab.simulation.words import numbered
 from lab.trace import diagram
 
+# The stock is written into an empty database: before the first action of a schedule, and never again.
+UNREACHABLE = ("inventory", "start")
+
 
 def figures(result: Exploration) -> dict[str, Any]:
     """Return what can be recomputed: the same seeds give the same figures, but for the time."""
-    last = result.first_seed + max(result.seeds - 1, 0)
+    last, missing = result.first_seed + max(result.seeds - 1, 0), result.points - result.crashes
     return {
         "part": result.part,
         "file": result.file,
@@ -29,7 +32,8 @@ def figures(result: Exploration) -> dict[str, Any]:
         "violations": [violation.id for violation in result.found.violations] if result.found else [],
         "processor_seconds": round(result.seconds, 1),
         "crash_points": _names(result.crashes),
-        "crash_points_missing": _names(result.points - result.crashes),
+        "crash_points_missing": _names(point for point in missing if point[:2] != UNREACHABLE),
+        "crash_points_unreachable": _names(point for point in missing if point[:2] == UNREACHABLE),
         "samples": result.samples,
     }
 
@@ -79,6 +83,7 @@ def page(figures: dict[str, Any]) -> str:
     if not figures["violations"]:
         for name, text in (
             ("crash_points_missing", "Crash points that were passed and at which no process was killed:"),
+            ("crash_points_unreachable", "Passed only before the first action of a schedule, so not counted:"),
             ("crash_points", "Crash points (service · what it did · effect) at which a process was killed:"),
         ):
             lines += ["", text, "", *(f"- {point}" for point in figures[name])] if figures[name] else []
@@ -97,13 +102,18 @@ def write(part: SimulatedPart, result: Exploration, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{result.part}-{result.file}" if result.file else result.part
     said = figures(result)
-    files = {f"{name}.md": page(said), f"{name}.figures.json": json.dumps(said, indent=2) + "\n"}
+    files = {f"{name}.md": page(said), f"{name}.figures.json": as_text(said)}
     if result.found:
         files[f"{name}.md"] += _counterexample(part, result.found)
         files[f"{name}.json"] = as_json(result.found)
     for file, text in files.items():
         (folder / file).write_text(text)
     return [folder / file for file in files]
+
+
+def as_text(figures: dict[str, Any]) -> str:
+    """Return figures as they are kept."""
+    return json.dumps(figures, indent=2) + "\n"
 
 
 def as_json(found: Counterexample) -> str:

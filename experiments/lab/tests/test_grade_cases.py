@@ -98,7 +98,7 @@ def test_a4_the_index_edited(checkout, clone):
     clone.commit()
     index = clone.root / "results/README.md"
     runs = [work.grade.grade_committed_run(HandedIn(Repository(clone.root)).run(A5))]
-    index.write_bytes(work.pages.over_all(runs)["results/README.md"])
+    index.write_bytes(work.pages.over_all(runs, {})["results/README.md"])
     assert graded(clone).pages == []
     index.write_text(index.read_text().replace("pass", "pass (with distinction)"))
     [page] = graded(clone).pages

@@ -1,6 +1,7 @@
 """The simulation: what processes, time, crashes and standing still are in it."""
 
 import pytest
+from lab.simulation.holes import Hole
 from lab.simulation.parts import NAMES
 from simulated import play
 
@@ -30,3 +31,21 @@ def test_a_crash_after_a_commit_loses_memory_and_keeps_the_disk(part):
     broken, trace, _ = play(part, [["crash", "inventory", "commit:after"], ["order", "burger", 2], ["run", 4.0]])
     assert not broken
     assert sum("killed at commit:after" in line for line in trace) == 1
+
+
+def test_a_process_is_killed_in_the_work_that_is_named_and_while_it_starts():
+    crashes = [["crash", "order", "commit:after", "relay"], ["crash", "order", "commit:before", "POST /order"]]
+    broken, trace, _ = play("async-rabbitmq", [*crashes, *[["order", "soda", 1], ["run", 4.0]] * 2])
+    assert not broken
+    assert [line.split("killed at ")[1] for line in trace if "killed at" in line] == [
+        "commit:before (POST /order)",
+        "commit:after (relay)",
+    ]
+    _, trace, _ = play("sync-rest", [["crash", "order", "commit:after", "start"], ["run", 4.0]])
+    assert any("killed at commit:after (start)" in line for line in trace)
+
+
+def test_a_mistake_of_programming_in_a_loop_ends_the_run_at_once():
+    """It is a hole in what the simulation puts in the place of a library, or a mistake in the reader's own code."""
+    with pytest.raises(Hole, match=r"AttributeError: .*no_such_thing"):
+        play("async-rabbitmq", [["order", "burger", 1], ["run", 1.0]], "a_hole")

@@ -9,6 +9,7 @@ from lab.report.plot import MAX_BYTES
 from lab.report.series import MAX_ROWS
 
 MAX_MEGABYTES = 16
+MAX_EXPLORED = 60_000  # bytes of a page or of the figures of explored schedules
 
 
 def committed(ending: str = "") -> list[Path]:
@@ -25,6 +26,11 @@ def test_all_results_together_are_small():
 
 def test_each_plot_is_small():
     assert [path for path in committed(".svg") if path.stat().st_size > MAX_BYTES] == []
+
+
+def test_what_explored_schedules_leave_is_small():
+    explored = [path for path in committed() if path.parent.name == "explore"]
+    assert [path for path in explored if path.stat().st_size > MAX_EXPLORED] == []
 
 
 def test_each_table_is_short():
