@@ -111,19 +111,24 @@ class Explorer:
         return result
 
     def _aim(self) -> None:
-        """Kill a process at each point at which chance has killed none: while a scout is played that passes it."""
+        """Kill a process at each point at which chance has killed none: in a scout that passes it, or as it begins."""
         result = self.result
         for point in sorted(result.points - result.crashes):
             service, doing, effect = point
-            schedule: list[Action] = [["crash", service, effect, doing], *self._passes.get(point, [])]
-            violations = self.play(schedule)
-            result.aimed += 1
-            if violations:
-                trace = list(self.simulation.trace.entries)
-                result.found = Counterexample(
-                    result.part, result.file, -1, schedule, schedule, violations, trace, result.seconds, 0
-                )
-                return
+            crash: Action = ["crash", service, effect, doing]
+            for schedule in (
+                [crash, *self._passes.get(point, [])],
+                [["kill", service], crash, ["start", service], ["run", 16.0]],
+            ):
+                if point in result.crashes or result.found:
+                    break
+                violations = self.play(schedule)
+                result.aimed += 1
+                if violations:
+                    trace = list(self.simulation.trace.entries)
+                    result.found = Counterexample(
+                        result.part, result.file, -1, schedule, schedule, violations, trace, result.seconds, 0
+                    )
 
     def sample(self, seed: int) -> str:
         """Play the schedules of one seed of SAMPLE, and return the digest of all that happened."""

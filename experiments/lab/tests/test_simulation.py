@@ -34,12 +34,12 @@ def test_a_crash_after_a_commit_loses_memory_and_keeps_the_disk(part):
 
 
 def test_a_process_is_killed_in_the_work_that_is_named_and_while_it_starts():
-    crashes = [["crash", "order", "commit:after", "relay"], ["crash", "order", "commit:before", "POST /order"]]
-    broken, trace, _ = play("async-rabbitmq", [*crashes, *[["order", "soda", 1], ["run", 4.0]] * 2])
+    works = ("relay", "POST /order")
+    schedule = [[["crash", "order", "commit:after", work], ["order", "soda", 1], ["run", 4.0]] for work in works]
+    broken, trace, _ = play("async-rabbitmq", [action for actions in schedule for action in actions])
     assert not broken
     assert [line.split("killed at ")[1] for line in trace if "killed at" in line] == [
-        "commit:before (POST /order)",
-        "commit:after (relay)",
+        f"commit:after ({work})" for work in works
     ]
     _, trace, _ = play("sync-rest", [["crash", "order", "commit:after", "start"], ["run", 4.0]])
     assert any("killed at commit:after (start)" in line for line in trace)
