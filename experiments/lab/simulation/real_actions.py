@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.simulation.part import Action, SimulatedPart
+from lab.simulation.process import START
 from lab.simulation.words import sentence
 
 # Effect → the crash point of a service that leaves the same behind. At other effects there is nothing to leave.
@@ -131,10 +132,10 @@ class Lines:
         lasting = {key: value for key, value in faults.items() if key != "expires_in"}  # the end heals it
         self._set(name, " ".join(f"{key}={value}" for key, value in lasting.items()))
 
-    def _do_crash(self, name: str, effect: str) -> str | None:
+    def _do_crash(self, name: str, effect: str, doing: str = "") -> str | None:
         if "-" in name:
             return "a second process of a service is not started by a script."
-        if effect in CRASH_POINTS:
+        if effect in CRASH_POINTS and doing != START:
             self._set(name, f"crash_point={CRASH_POINTS[effect]}")
         else:
             self.add(f"lab kill {name}")
