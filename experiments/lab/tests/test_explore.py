@@ -49,7 +49,7 @@ PLANTED = [
     *(("streaming-kafka", version) for version in (*KAFKA.split(), "f3_undecided")),
 ]
 MAX_SECONDS = 5.0  # of processor time
-SLOW = {"f3_undecided": 10.0}
+SLOW = {"f3_undecided": 10.0, "f2_blames_records": 10.0}
 
 
 @pytest.mark.long
