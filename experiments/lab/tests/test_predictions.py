@@ -413,8 +413,8 @@ def test_every_file_of_predictions_can_be_rehearsed(file):
     parts = (begun_for[1],) if begun_for else PARTS  # others are told their part
     for part in parts:
         for quick in (True, False):
-            nodes = [f"{broker}.{n}" for broker in ("kafka", "rabbitmq") for n in (1, 2, 3)]
-            services = ["kafka", "rabbitmq", *nodes, *services_of(part, {})]
+            several = [f"{name}.{n}" for name in ("kafka", "rabbitmq", "inventory") for n in range(1, 9)]
+            services = ["kafka", "rabbitmq", *several, *services_of(part, {})]
             assert predictions.rehearse(file.with_suffix(".sh"), part, quick=quick, services=services)
 
 
