@@ -10,6 +10,8 @@ from lab.errors import LabError
 from lab.paths import PARTS, ROOT, STATE_DIR
 from lab.runtime import engine, processes
 
+STDERR = 2
+
 
 def build(part: str) -> None:
     """Build the part's images, unless they are there and their files are as they were. Raises LabError."""
@@ -19,7 +21,9 @@ def build(part: str) -> None:
         return
     first = not all(_ids(part))
     command = [*engine.compose_command(part, progress="auto" if first else "quiet"), "build"]
-    done = processes.finished(command, engine.BUILD_SECONDS, stderr=None if first else subprocess.PIPE, text=True)
+    shown = None if first else subprocess.PIPE
+    # Without Buildx the progress goes to the output, in which a script looks for what `lab begin` says.
+    done = processes.finished(command, engine.BUILD_SECONDS, stdout=STDERR, stderr=shown, text=True)
     if done.returncode:
         said = "see above" if first else "\n".join(done.stderr.strip().splitlines()[-6:])
         raise LabError(f"docker compose build failed: {said}", engine.WITHOUT)

@@ -85,6 +85,13 @@ def test_what_a_container_said_stays_when_it_goes(installed, asked, tmp_path, mo
     assert asked()[-1].endswith("down --remove-orphans")
 
 
+def test_the_progress_of_a_build_is_not_among_what_a_command_says(installed, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(images, "STATE_DIR", tmp_path)
+    installed(**GOOD | {"compose": "#1 building"}, image=None)
+    images.build("sync-rest")
+    assert capfd.readouterr() == ("", "#1 building\n")
+
+
 @pytest.fixture
 def nothing_up(monkeypatch, tmp_path):
     """No part is up."""
