@@ -81,6 +81,11 @@ def up(
             if seen.state == "paused":
                 runtime.signal(service, "unpause")
         runtime.create(part, fresh=fresh)
+        if size_of(part).nodes > 1:  # a queue that is made before all nodes are there has a member on those only
+            nodes = [service for service in services if service.is_broker]
+            runtime.start(*nodes)
+            for node in nodes:
+                wait_ready(runtime, node)
         runtime.start(*services)
         for service in services:
             wait_ready(runtime, service)
