@@ -135,6 +135,8 @@ class Lines:
     def _do_crash(self, name: str, effect: str, doing: str = "") -> str | None:
         if "-" in name:
             return "a second process of a service is not started by a script."
+        if effect == "wait":
+            return "a real service cannot be killed in the middle of a wait."
         if effect in CRASH_POINTS and doing != START:
             self._set(name, f"crash_point={CRASH_POINTS[effect]}")
         else:
@@ -155,11 +157,11 @@ class Lines:
 
     def _do_freeze(self, name: str, effect: str, _others: int, seconds: float) -> str | None:
         """What stands still for so long is an answer that comes too late, or a consumer that was taken for dead."""
-        if seconds < SESSION_SECONDS:
+        if seconds < SESSION_SECONDS and (self.part.broker or name == "order"):
             return "a real service cannot be made to stand still at an effect."
         if self.part.broker:
             return self._do_crash(name, effect)
-        self._set("inventory", LATE["answers"])
+        self._set(name if name in CALLED else CALLED[0], LATE["answers"])
         self._set("order", LATE["order"])
         return None
 

@@ -110,6 +110,11 @@ def test_what_the_network_does_to_a_call_is_set_in_the_service_that_is_called(cu
     assert lines(A, ["cut", "order", 0, cut], ORDER)[: len(settings) + 1] == [*settings, order()]
 
 
+def test_an_inventory_that_stands_still_answers_too_late():
+    settings = ["lab configure inventory delay=0.75", "lab configure order timeout=0.5"]
+    assert lines(A, ["freeze", "inventory", "commit:after", 1, 0.5], ORDER)[:2] == settings
+
+
 def test_two_orders_that_meet_in_a_request_are_many_at_once():
     assert lines(A, ["hold", "inventory", "wait", 1, 0.01], ORDER, ORDER)[0] == order(shape="--clients 8 --count 80")
 
@@ -122,6 +127,7 @@ def test_an_order_that_is_in_the_log_twice_is_published_again():
     (B, ["clock", 5.0]), (B, ["disk", "order", True]), (B, ["blocked", True]), (B, ["crash_at", 7]),
     (B, ["cut", "inventory", "ack:written"]), (B, ["double", "order-status"]), (B, ["start", "inventory-2"]),
     (B, ["order", "burger", 1, "k1"]), (C, ["evict", "inventory"]), (C, ["cut", "inventory", "produce:after", 6.0]),
+    (A, ["crash", "inventory", "wait"]),
     (A, ["cut", "order", 2, "lost"]), (A, ["freeze", "order", "request:before", 1, 0.5]),
 ])  # fmt: skip
 def test_what_no_line_can_do_is_said_and_proves_nothing(part, action, tmp_path, monkeypatch):
