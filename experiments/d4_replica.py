@@ -4,7 +4,7 @@ from lab.checker.predictions import Run, at_most, equals, smallest
 
 SESSION = 10  # s until Kafka gives the partitions of a silent member to the others
 HEARTBEAT = 60  # s, at most, until RabbitMQ closes the connection of a silent client
-TAKE_OVER = 5  # s: to notice, to rebalance or to redeliver, and to work off what waited
+TAKE_OVER = 5  # s: to notice, to rebalance or to redeliver, and to do what waited
 
 
 def predictions(run: Run):

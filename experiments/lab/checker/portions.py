@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.checker.finding import Finding, found
 from lab.checker.invariants import MAX_TOLD, RULES, RULES_OF_A_LOG, RunIndex, told, undecided
-from lab.history import portions, session
+from lab.history import held, portions
 from lab.history.model import Run
 from lab.history.recorder import RunRecorder
 from lab.services import services_of
@@ -41,7 +41,7 @@ def note(recorder: RunRecorder) -> None:
     """Collect what the services hold, decide every invariant, and note what was found. Raises LabError."""
     services = services_of(recorder.head["part"])
     portions.add_state(recorder, services)
-    rest = Run(recorder.head, recorder.lines(), session.state(recorder.head))
+    rest = Run(recorder.head, recorder.lines(), held.state(recorder.head))
     findings = [asdict(finding) for finding in check(rest, portions.read(recorder.head))]
     recorder.record(type="checked", findings=findings)
 

@@ -120,10 +120,10 @@ def at(phase: str, seconds: float) -> None:
 @click.option("--seconds", default=60.0, help="How long at most.")
 def settle(seconds: float) -> None:
     """Wait until every order is in a final state."""
-    from lab.history import session
+    from lab.history import session, settling
 
     recorder = RunRecorder.required()
-    done = session.settle(recorder, seconds)
+    done = settling.settle(recorder, seconds)
     _say("  all orders are final" if done else f"  after {seconds:.0f} s some orders are not final, or messages wait")
     for sentence in [] if done else session.unready(recorder.head["part"]):
         _say(f"  {sentence}")
@@ -133,11 +133,11 @@ def settle(seconds: float) -> None:
 @click.argument("name")
 def snapshot(name: str) -> None:
     """Wait until nothing is on its way, and note under NAME what inventory and notification hold."""
-    from lab.history import session
+    from lab.history import settling
     from lab.history import snapshot as snapshots
 
     recorder = RunRecorder.required()
-    session.settle(recorder, 60.0)
+    settling.settle(recorder, 60.0)
     snapshots.take(recorder, name)
 
 

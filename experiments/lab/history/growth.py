@@ -17,7 +17,7 @@ from campus.orders import MENU
 
 from lab import client
 from lab.errors import LabError
-from lab.history import portions, session
+from lab.history import portions, settling
 from lab.history.machine import Machine
 from lab.history.recorder import RunRecorder
 from lab.load import bulk, generator
@@ -47,7 +47,7 @@ def grow(recorder: RunRecorder, count: int) -> dict[str, Any]:
     recorder.record(type="begins", phase=phase)
     lines = [_send(plan, services["order"].url, recorder) for plan in _plans(recorder.head["part"], phase, count)]
     accepted = recorder.now()
-    if not session.settle(recorder, SETTLE_SECONDS):
+    if not settling.settle(recorder, SETTLE_SECONDS):
         raise LabError(f"{count:,} orders are not done after {SETTLE_SECONDS:.0f} s", "./lab logs order")
     ended = recorder.now()
     processor = {name: round(seconds - used[name], 3) for name, seconds in _processor(services).items()}
@@ -63,7 +63,7 @@ def grow(recorder: RunRecorder, count: int) -> dict[str, Any]:
         "processor": processor,
         **_weight(services),
         **_queries(services["order"].url, ids),
-        "settling": round(_took(lambda: session.settle(recorder, 60.0)), 3),
+        "settling": round(_took(lambda: settling.settle(recorder, 60.0)), 3),
     }
     recorder.record(type="grown", **found)
     return found

@@ -1,32 +1,28 @@
-"""What an experiment script does around its load: begin, predict, wait, settle, collect, judge, publish."""
+"""What an experiment script does around its load: begin, predict, wait, collect, judge, publish."""
 
 import gzip
 import shutil
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lab import client
-from lab.brokers import base, dead_letters
 from lab.compose import ONE, Size
 from lab.errors import LabError
+from lab.history import held, sampler, traffic
 from lab.history import model as history
-from lab.history import sampler, snapshot, traffic
 from lab.history.environment import environment
 from lab.history.header import read_header
 from lab.history.recorder import RunRecorder
 from lab.paths import RESULTS, STATE_DIR
 from lab.runtime import lifecycle, processes
-from lab.services import Service, by_kind, services_of
+from lab.services import services_of
 from lab.trace import collect as trace
 
 RUNS = STATE_DIR / "runs"
 RUNNING = STATE_DIR / "run" / "experiment.json"
-QUIET_SECONDS = 0.3
 MAX_OF_A_LOG = 8 * 2**20  # bytes of each that are kept of a run that did not pass
-OPEN_STATES = ("placed", "unknown", "reserved")
 
 
 def begin(
@@ -77,20 +73,6 @@ def begin(
     return recorder
 
 
-def settle(recorder: RunRecorder, seconds: float) -> bool:
-    """Wait until every order is in a final state and no message waits; note how long it took, and whether it did."""
-    began = recorder.now()
-    services = by_kind(services_of(recorder.head["part"]))
-    url = services["order"].url
-    done = False
-    while not done and recorder.now() - began < seconds:
-        done = all(_none_in(url, status) for status in OPEN_STATES) and _quiet(services)
-        if not done:
-            time.sleep(0.2)
-    recorder.record(type="settled", done=done, took=round(recorder.now() - began, 3))
-    return done
-
-
 def unready(part: str) -> list[str]:
     """Return a sentence for each service of a part that is not ready."""
     chosen, said = lifecycle.choose(), []
@@ -110,8 +92,8 @@ def collect(recorder: RunRecorder) -> None:
     head = {name: value for name, value in recorder.head.items() if name != "began_monotonic"}
     history.write_lines(recorder.folder / history.HISTORY, [head, *recorder.lines()])
     # What belongs to one order stands together: it packs a third smaller, as much of it is said twice.
-    held = sorted(state(recorder.head), key=lambda line: line.get("order_id", ""))
-    history.write_lines(recorder.folder / history.STATE, held)
+    lines = sorted(held.state(recorder.head), key=lambda line: line.get("order_id", ""))
+    history.write_lines(recorder.folder / history.STATE, lines)
     _keep_trace(recorder)
     client.hang_up()
 
@@ -161,57 +143,3 @@ def _keep_trace(recorder: RunRecorder) -> None:
             placed[e["op"].rsplit("-", 1)[0]].append(e["order_id"])
     if kept := trace.fit(lines, placed):
         history.write_lines(recorder.folder / history.TRACE, kept)
-
-
-def _none_in(url: str, status: str) -> bool:
-    answer = client.try_get(f"{url}/orders?status={status}&limit=1", timeout=5.0)
-    return answer is not None and answer.status_code == 200 and not answer.json()["orders"]
-
-
-def _quiet(services: dict[str, Service]) -> bool:
-    """Return whether nothing waits in the queues, and consumers have been idle long enough to hold nothing either."""
-    broker = base.broker_of(services)
-    if broker is None:
-        return True
-    first = _traffic(services, broker)
-    time.sleep(QUIET_SECONDS)
-    return first is not None and first == _traffic(services, broker)
-
-
-def _traffic(services: dict[str, Service], broker: Service) -> dict[str, int] | None:
-    """Return how many messages each consumer has done; None while a message waits, or when it is not known."""
-    try:
-        waiting = base.waiting(broker)
-    except LabError:
-        return None
-    if waiting or client.metric(services["order"].url, "outbox_depth") != 0:
-        return None
-    return snapshot.handled(services)
-
-
-def state(head: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what each service and the broker hold now; of one that does not answer, that it is missing."""
-    lines: list[dict[str, Any]] = []
-    services = by_kind(services_of(head["part"]))
-    for name, service in services.items():
-        try:
-            if service == base.broker_of(services):
-                lines += dead_letters.as_state(service)
-            elif not service.is_broker:
-                lines += _held(service, rows="portions" not in head)
-        except (LabError, ValueError, KeyError) as error:
-            lines.append({"what": "missing", "service": name, "why": str(error)})
-    return lines
-
-
-def _held(service: Service, *, rows: bool) -> list[dict[str, Any]]:
-    """Return what a service holds; its `rows` may be in portions already."""
-    if service.kind == "analytics":
-        return [{"what": "report", **client.call("GET", f"{service.url}/report").json()}]
-    listed = snapshot.LISTS[service.kind]
-    found = client.all_pages(f"{service.url}/{listed}", listed) if rows else []
-    lines = [{"what": listed.removesuffix("s"), **row} for row in found]
-    if service.kind == "inventory":
-        levels = client.call("GET", f"{service.url}/stock").json()["stock"]
-        lines += [{"what": "stock", "sku": sku, **level} for sku, level in levels.items()]
-    return lines

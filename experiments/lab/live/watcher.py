@@ -21,18 +21,16 @@ from lab.runtime import lifecycle
 from lab.runtime.local import LocalRuntime
 from lab.services import Service, by_kind, services_of
 
-EVERY_SECONDS = 0.5
-CONDITION_SECONDS, BROKER_SECONDS = 2.0, 1.0
+EVERY_SECONDS, BROKER_SECONDS, CONDITION_SECONDS = 0.5, 1.0, 2.0
 NEWS = 100  # orders a look, told one by one; more are a number
 NO_FAULT = {"failure_mode": "error"}
 Shape = dict[str, Any]
 
 
 class Watcher:
-    """One part, looked at by a thread of its own."""
+    """One part, looked at by a thread of its own. `configured` returns the faults of a service, or raises LabError."""
 
     def __init__(self, part: str, runtime: lifecycle.Runtime, configured: Callable[[Service], dict[str, Any]]) -> None:
-        """`configured` returns the faults of a service, or raises LabError."""
         self.part, self._runtime, self._configured = part, runtime, configured
         self._groups: Groups | None = None
         self._read_size()
@@ -226,9 +224,9 @@ class Watcher:
         }
 
     def _drop_groups(self) -> None:
-        lost, self._groups = self._groups, None
-        if lost is not None:
-            lost.close()
+        if self._groups is not None:
+            self._groups.close()
+        self._groups = None
 
     def _broker(self, states: dict[str, str]) -> Shape:
         """Return what waits in the broker, from the same looks as those of the sampler and of `./lab lag`."""
@@ -248,6 +246,5 @@ class Watcher:
             return {"lag": None}
         look = Look(time.time(), {place.key: place for place in places})
         before, self._look = self._look or look, look
-        rows = lag_table.rows(before, look)
         names = ("group", "topic", "partition", "lag", "lag-seconds", "state")
-        return {"lag": [{name: row[name] for name in names} for row in rows]}
+        return {"lag": [{name: row[name] for name in names} for row in lag_table.rows(before, look)]}

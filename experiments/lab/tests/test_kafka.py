@@ -17,7 +17,7 @@ from lab.brokers import base, dead_letters, kafka, kafka_client, lag, rabbitmq
 from lab.brokers.message import BrokerMessage
 from lab.errors import LabError
 from lab.faults import messages
-from lab.history import sampler, session, snapshot
+from lab.history import held, sampler, settling, snapshot
 from lab.history.recorder import RunRecorder
 from lab.services import Service, services_of
 from testing import wait_until
@@ -218,15 +218,15 @@ def test_a_run_settles_when_every_group_has_read_all(log, monkeypatch):
     services = services_of("streaming-kafka")
     put(log, ORDERS, b"1")
     commit(log, GROUP, {(ORDERS, 0): 0})
-    assert not session._quiet(services)
+    assert not settling._quiet(services)
     commit(log, GROUP, {(ORDERS, 0): 1})
-    assert session._quiet(services)
+    assert settling._quiet(services)
 
 
 def test_nobody_knows_whether_a_run_has_settled_without_the_broker(free_port, monkeypatch):
     monkeypatch.setattr(http, "metric", lambda *_, **__: 0.0)
     monkeypatch.setenv("C_KAFKA_PORT", str(free_port))
-    assert not session._quiet(services_of("streaming-kafka"))
+    assert not settling._quiet(services_of("streaming-kafka"))
 
 
 def test_the_state_of_a_run_holds_dead_letters_and_what_is_missing(log, monkeypatch):
@@ -234,7 +234,7 @@ def test_the_state_of_a_run_holds_dead_letters_and_what_is_missing(log, monkeypa
     services = [name for name in services_of("streaming-kafka") if name != "kafka"]
     for name, port in zip(services, free_ports(len(services)), strict=True):
         monkeypatch.setenv(f"C_{name.upper()}_PORT", str(port))
-    lines = [(line["what"], line.get("service")) for line in session.state({"part": "streaming-kafka"})]
+    lines = [(line["what"], line.get("service")) for line in held.state({"part": "streaming-kafka"})]
     assert lines == [("dead", None), *(("missing", name) for name in services)]
 
 
@@ -244,7 +244,7 @@ def test_the_state_of_a_run_holds_the_report_of_analytics(monkeypatch):
 
     monkeypatch.setattr(http, "call", lambda method, url: {"GET http://127.0.0.1:1/report": Answer}[f"{method} {url}"])
     analytics = Service("streaming-kafka", "analytics", [], {}, "streaming-kafka", 1, {})
-    assert session._held(analytics) == [{"what": "report", "totalOrdersSeen": 3}]
+    assert held._held(analytics, rows=True) == [{"what": "report", "totalOrdersSeen": 3}]
 
 
 def test_messages_are_counted_by_queue_or_by_group(monkeypatch):

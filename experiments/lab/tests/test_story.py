@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from conftest import ROOT, Copy, free_ports
 from lab.cli import experiment as script_commands
 from lab.errors import LabError
+from lab.history import held, session, steps
 from lab.history import model as history
-from lab.history import session, steps
 from lab.history.header import read_header
 from lab.history.recorder import RunRecorder
 from lab.runtime import processes
@@ -176,7 +176,7 @@ def test_what_the_services_said_is_kept_for_whoever_asks_why(tmp_path, monkeypat
 def test_a_service_that_is_gone_is_missing_in_the_state(tmp_path, monkeypatch):
     for name, port in zip(("ORDER", "INVENTORY", "NOTIFICATION"), free_ports(3), strict=True):
         monkeypatch.setenv(f"A_{name}_PORT", str(port))
-    lines = session.state({"part": "sync-rest"})
+    lines = held.state({"part": "sync-rest"})
     assert [(line["what"], line["service"]) for line in lines] == [
         ("missing", "notification"),
         ("missing", "inventory"),

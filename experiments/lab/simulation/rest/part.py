@@ -90,7 +90,10 @@ class RestPart:
         excused = any(e.kind in ("crash", "fault") or (e.kind == "still" and _stops(e.text)) for e in entries)
         with self.sim.disks["order"].look() as tx:
             orders = [] if excused else tx.execute(ABANDONED).fetchall()
-        return [("abandoned", f"{order_id} was given up while its process worked on it") for (order_id,) in orders]
+        return [
+            ("abandoned", f"{order_id} was taken for abandoned while its process worked on it")
+            for (order_id,) in orders
+        ]
 
 
 def _stops(still: str) -> bool:

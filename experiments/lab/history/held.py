@@ -1,0 +1,37 @@
+"""What the services and the broker of a part hold at the end of a run: the lines of `state.jsonl.gz`."""
+
+from typing import Any
+
+from lab import client
+from lab.brokers import base, dead_letters
+from lab.errors import LabError
+from lab.history import snapshot
+from lab.services import Service, by_kind, services_of
+
+
+def state(head: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what each service and the broker hold now; of one that does not answer, that it is missing."""
+    lines: list[dict[str, Any]] = []
+    services = by_kind(services_of(head["part"]))
+    for name, service in services.items():
+        try:
+            if service == base.broker_of(services):
+                lines += dead_letters.as_state(service)
+            elif not service.is_broker:
+                lines += _held(service, rows="portions" not in head)
+        except (LabError, ValueError, KeyError) as error:
+            lines.append({"what": "missing", "service": name, "why": str(error)})
+    return lines
+
+
+def _held(service: Service, *, rows: bool) -> list[dict[str, Any]]:
+    """Return what a service holds; its `rows` may be in portions already."""
+    if service.kind == "analytics":
+        return [{"what": "report", **client.call("GET", f"{service.url}/report").json()}]
+    listed = snapshot.LISTS[service.kind]
+    found = client.all_pages(f"{service.url}/{listed}", listed) if rows else []
+    lines = [{"what": listed.removesuffix("s"), **row} for row in found]
+    if service.kind == "inventory":
+        levels = client.call("GET", f"{service.url}/stock").json()["stock"]
+        lines += [{"what": "stock", "sku": sku, **level} for sku, level in levels.items()]
+    return lines

@@ -1,0 +1,53 @@
+"""Waits until every order is in a final state and no message waits."""
+
+import time
+
+from lab import client
+from lab.brokers import base
+from lab.errors import LabError
+from lab.history import snapshot
+from lab.history.recorder import RunRecorder
+from lab.services import Service, by_kind, services_of
+
+QUIET_SECONDS = 0.3
+OPEN_STATES = ("placed", "unknown", "reserved")
+
+
+def settle(recorder: RunRecorder, seconds: float) -> bool:
+    """Wait until every order is in a final state and no message waits; note how long it took, and whether it did."""
+    began = recorder.now()
+    services = by_kind(services_of(recorder.head["part"]))
+    url = services["order"].url
+    done = False
+    while not done and recorder.now() - began < seconds:
+        done = all(_none_in(url, status) for status in OPEN_STATES) and _quiet(services)
+        if not done:
+            time.sleep(0.2)
+    recorder.record(type="settled", done=done, took=round(recorder.now() - began, 3))
+    return done
+
+
+def _none_in(url: str, status: str) -> bool:
+    answer = client.try_get(f"{url}/orders?status={status}&limit=1", timeout=5.0)
+    return answer is not None and answer.status_code == 200 and not answer.json()["orders"]
+
+
+def _quiet(services: dict[str, Service]) -> bool:
+    """Return whether nothing waits in the queues, and consumers have been idle long enough to hold nothing either."""
+    broker = base.broker_of(services)
+    if broker is None:
+        return True
+    first = _traffic(services, broker)
+    time.sleep(QUIET_SECONDS)
+    return first is not None and first == _traffic(services, broker)
+
+
+def _traffic(services: dict[str, Service], broker: Service) -> dict[str, int] | None:
+    """Return how many messages each consumer has done; None while a message waits, or when it is not known."""
+    try:
+        waiting = base.waiting(broker)
+    except LabError:
+        return None
+    if waiting or client.metric(services["order"].url, "outbox_depth") != 0:
+        return None
+    return snapshot.handled(services)
