@@ -79,7 +79,7 @@ def test_each_wait_for_the_broker_has_a_limit(monkeypatch):
     given = []
     monkeypatch.setattr("pika.BlockingConnection", given.append)
     rabbitmq.connect(service(5672))
-    [parameters] = given
+    [[parameters]] = given  # one node, one address
     limits = ("socket_timeout", "stack_timeout", "heartbeat", "blocked_connection_timeout")
     assert {name: getattr(parameters, name) for name in limits} == dict.fromkeys(limits, rabbitmq.BUSY_SECONDS)
 

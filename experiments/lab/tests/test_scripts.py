@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Copy
 
-SOURCED = ("experiment.sh", "frame.sh")
+SOURCED = ("experiment.sh", "frame.sh", "each_part.sh")
 FOUND = [path for folder in ("", "comparison") for path in sorted((ROOT / "experiments" / folder).glob("*.sh"))]
 SCRIPTS = [*(path for path in FOUND if path.name not in SOURCED), ROOT / "run_tests.sh", ROOT / "lab"]
 scripts = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
