@@ -30,7 +30,7 @@ bin=$PWD/.lab/venv/bin
 shell_files=(lab run_tests.sh .ci/run .devcontainer/post-create experiments/*.sh experiments/comparison/*.sh experiments/broken/*.sh)
 selection=$# # how many arguments pytest gets from the user: with some, it may be that nothing is selected
 all='' # with --all
-two=() # how two files are tested at a time: not with the user's arguments, as --pdb and the like want one process
+three=() # how three files are tested at a time, as they mostly wait: not with the user's arguments, as --pdb and the like want one process
 if [[ ${1:-} == --all ]]; then
   shift
   all=yes
@@ -38,7 +38,7 @@ if [[ ${1:-} == --all ]]; then
   set -- -m '' "$@" # pyproject.toml leaves the long ones out
 fi
 if [[ $selection -eq 0 ]]; then
-  two=(-n 2 --dist loadfile)
+  three=(-n 3 --dist loadfile)
   set -- --durations=10 --durations-min=10 "$@"
 fi
 table=()
@@ -117,7 +117,7 @@ step "import-linter" env PYTHONPATH=experiments:common "$bin/lint-imports" --no-
 step "ty" types
 step "shellcheck" "$bin/shellcheck" "${shell_files[@]}"
 for suite in common sync-rest async-rabbitmq streaming-kafka experiments/lab; do
-  step "$suite/tests" tests "$suite/tests" ${two[@]+"${two[@]}"} "$@"
+  step "$suite/tests" tests "$suite/tests" ${three[@]+"${three[@]}"} "$@"
 done
 
 printf '\n%-24s %-8s %4s\n' step result s

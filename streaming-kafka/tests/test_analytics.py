@@ -485,7 +485,11 @@ def service(harness) -> Iterator[Service]:
     made.kill()
 
 
-def test_the_process_waits_for_kafka_counts_and_survives_a_kill(harness, service):
+def counts(service, digest: str) -> bool:
+    return service.call("GET", "/report").json()["digest"] == digest
+
+
+def test_the_process_waits_for_kafka_and_then_counts(harness, service):
     harness.publish(*EVENTS)
     harness.node.kill()
     service.start()
@@ -496,19 +500,23 @@ def test_the_process_waits_for_kafka_counts_and_survives_a_kill(harness, service
             return answer.status == 503 and "Kafka" in answer.json()["checks"]["kafka"]
         return False
 
-    def counts(digest: str) -> bool:
-        return service.call("GET", "/report").json()["digest"] == digest
-
     wait_until(waits)
     harness.node.start()
     wait_until(service.ready, 60)
-    wait_until(lambda: counts(COUNTED))
+    wait_until(lambda: counts(service, COUNTED))
     wait_until(lambda: harness.written().get("digest") == COUNTED)
+
+
+def test_the_process_is_killed_after_a_commit_and_counts_nothing_twice(harness, service):
+    harness.publish(*EVENTS)
+    service.start()
+    wait_until(service.ready, 60)
+    wait_until(lambda: counts(service, COUNTED))
     service.configure(crash_point="after_commit")
     harness.publish(*placed("o6"))
     wait_until(lambda: service.log().count("analytics started") == 2)
     harness.publish(*EVENTS, *placed("o7", at=LATER))
     expected = metrics({"2026-01-31T12:00": 4, "2026-01-31T12:01": 3}, 4, 1, now=0)["digest"]
-    wait_until(lambda: counts(expected))
+    wait_until(lambda: counts(service, expected))
     os.kill(service.process.pid, signal.SIGTERM)
     assert service.process.wait(10) == 0

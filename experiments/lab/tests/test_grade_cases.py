@@ -98,7 +98,9 @@ def test_a4_the_index_edited(checkout, clone):
     clone.commit()
     index = clone.root / "results/README.md"
     runs = [work.grade.grade_committed_run(HandedIn(Repository(clone.root)).run(A5))]
-    explored = {str(f.relative_to(clone.root)): f.read_bytes() for f in clone.root.glob("results/explore/*.figures.json")}
+    explored = {
+        str(f.relative_to(clone.root)): f.read_bytes() for f in clone.root.glob("results/explore/*.figures.json")
+    }
     index.write_bytes(work.pages.over_all(runs, explored)["results/README.md"])
     assert graded(clone).pages == []
     index.write_text(index.read_text().replace("pass", "pass (with distinction)"))
