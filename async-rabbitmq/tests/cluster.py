@@ -2,7 +2,11 @@
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,10 +39,25 @@ class Cluster(RabbitMQ):
         for number in numbers or NODES:
             self.nodes[number].kill()
 
+    @contextlib.contextmanager
+    def frozen(self, number: int, *, seconds: float) -> Iterator[None]:
+        """Let a node stand still for so long; in the end wait until all are one cluster again."""
+        node = self.nodes[number]
+        os.killpg(node.process.pid, signal.SIGSTOP)
+        resumed = threading.Timer(seconds, lambda: os.killpg(node.process.pid, signal.SIGCONT))
+        resumed.start()
+        try:
+            yield
+        finally:
+            resumed.join()
+        wait_until(self.is_whole, 60, what="all nodes are one cluster again")
+
     def is_whole(self) -> bool:
         """Whether every node runs, and every queue has a member on every node, or there are no queues yet."""
         queues = self.queues()
-        return queues is not None and all(len(q["online"]) == len(q["members"]) == len(NODES) for q in queues.values())
+        if queues is None or len(queues) not in (0, len(QUEUES)):
+            return False
+        return all(len(q["online"]) == len(q["members"]) == len(NODES) for q in queues.values())
 
     def queues(self) -> dict[str, dict] | None:
         """Return leader, members and members that are there of each queue by its name, None while none can say."""
