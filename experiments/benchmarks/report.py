@@ -23,7 +23,7 @@ class Samples:
     """The samples of one run of a benchmark."""
 
     def __init__(self, lines: list[dict[str, Any]]) -> None:
-        self._lines = [_as_today(line) for line in lines]
+        self._lines = lines
 
     def of(self, **which: Any) -> list[dict[str, Any]]:
         """Return the samples that have these values, in the order in which they were taken."""
@@ -58,12 +58,6 @@ class Samples:
         """Return how many orders of each sample were lost or not answered as they must; [] if a kind is missing."""
         counts = [[_wrong(s) for s in self.of(what=kind) if s["name"] == "service"] for kind in kinds]
         return [count for kind in counts for count in kind] if all(counts) else []
-
-
-def _as_today(line: dict[str, Any]) -> dict[str, Any]:
-    """Return a sample of the benches that are still to be made anew as one of today."""
-    name = line.get("name", line.get("service", line.get("part", "service")))
-    return line | {"name": {"chain": "service", "floor": "bare"}.get(name, name)}
 
 
 def _figure(sample: dict[str, Any], figure: str) -> float:
@@ -190,7 +184,7 @@ def judge(benchmark: str, samples: Samples) -> list[dict[str, Any]]:
     others = max(samples.of(what="others"), key=lambda s: s["cores"], default=None)
     quiet = {"goal": "cores that other processes used", "wanted": f"at most {MAX_OTHERS}", "value": None}
     if others is None:
-        return goals
+        return [*goals, quiet | {"measured": "–", "verdict": UNKNOWN}]
     quiet |= {"value": others["cores"], "measured": f"{others['cores']:.2f} ({others['name']})", "verdict": PASS}
     if others["cores"] <= MAX_OTHERS:
         return [*goals, quiet]

@@ -163,3 +163,8 @@ def test_nothing_is_judged_while_others_use_the_machine(benchmark):
     goals = report.judge(benchmark, Samples([*SHARED, busy, *GOOD[benchmark]]))
     assert {goal["verdict"] for goal in goals} == {"unknown"}
     assert goals[-1]["measured"] == "0.15 (round 2): java (12) 0.12, cc (9) 0.03"
+
+
+def test_nothing_is_known_where_nobody_looked_who_else_was_there():
+    *_, goal = report.judge(A, Samples(GOOD[A]))
+    assert goal["verdict"] == "unknown"
