@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,14 @@ class RabbitMissing(RuntimeError):
     """RabbitMQ is not installed; the message says what to do."""
 
 
-class RabbitMQ:
+class RabbitMQ(ABC):
     """What is put into the queues of a node, or of a cluster, and taken from them."""
 
     url: str
 
+    @abstractmethod
     def start(self) -> None:
         """Start what does not run."""
-        raise NotImplementedError
 
     @contextlib.contextmanager
     def channel(self) -> Iterator[BlockingChannel]:
