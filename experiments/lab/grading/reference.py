@@ -12,6 +12,7 @@ from lab.history.steps import Step
 START_SECONDS = 30.0  # what a command may take that starts something, or looks twice
 EARLY_SECONDS = 0.05
 SHORTEST = 0.75  # of our own fault window
+TIMED_SECONDS = 5.0  # a shorter window of ours lasts as long as the machine needs, as for a start
 AT_ONCE = ("kill", "stop", "pause", "configure", "reset", "unpause")
 NOT_OURS = "not this experiment:"
 
@@ -54,10 +55,10 @@ def waited_as_ours(e: Evidence) -> Wrong:
 
 
 def windows_as_long(e: Evidence) -> Wrong:
-    """Each fault window is about as long as in our run, or longer."""
+    """Each fault window of some seconds is about as long as in our run, or longer."""
     mine, theirs = _lengths(e.run.windows), _lengths(windows_of(e.ours))
     for number, (is_, should) in enumerate(zip(mine, theirs, strict=False), start=1):
-        if is_[:2] == should[:2] and is_[2] < SHORTEST * should[2] - EARLY_SECONDS:
+        if is_[:2] == should[:2] and should[2] >= TIMED_SECONDS and is_[2] < SHORTEST * should[2]:
             name = f"{short(is_[0])} {short(is_[1])}"
             yield Unsure(f"{NOT_OURS} fault {number} ({name}) lasted {is_[2]:.1f} s, and in our run {should[2]:.1f} s")
 

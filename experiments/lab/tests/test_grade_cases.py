@@ -30,6 +30,7 @@ from testing import wait_until
 
 A5 = "results/sync-rest/a5_outage"
 B2 = "results/async-rabbitmq/b2_outage"
+B3 = "results/async-rabbitmq/b3_redelivery"
 
 
 @pytest.fixture(scope="module")
@@ -572,6 +573,18 @@ def test_h6_what_lies_beside_the_clone_is_no_change(quick):
     env = {"PYTHONPATH": f"{quick.root}/experiments:{quick.root}/common", "PATH": os.environ["PATH"]}
     done = subprocess.run([sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, check=True)
     assert "changes=()" in done.stdout
+
+
+def test_h7_a_machine_that_starts_a_service_in_half_the_time(checkout, quick):
+    git(checkout, "checkout", "--quiet", "as-cloned", "--", B3)
+    run = quick.run(B3)
+    [killed], [started] = ([e for e in run.events if e.get("verb") == verb] for verb in ("kill", "start"))
+    started["at"] = round((killed["at"] + started["at"]) / 2, 6)
+    quick.write(B3, run)
+    quick.commit()
+    found = graded(quick)
+    b3 = next(run for run in found.runs if run.folder == B3)
+    assert b3.verdict == PASS, reasons(b3)
 
 
 def test_the_words_of_the_hand_in_page_are_shown_and_only_those(quick):
