@@ -17,7 +17,7 @@ def predictions(run: Run):
     yield at_most("a5-refusal-is-quick", "A refusal is quick (p50)", refused.error_latency("503", 0.5), 0.02, unit="s")
     text = "Orders refused although they were sent after inventory was seen ready again"
     yield equals("a5-none-refused-after", text, refused.refused_after(outage.until), 0, unit="orders")
-    text = "Time from the last refused order to the first order that is done: two orders, and the time to load a service"
+    text = "Time from the last refused order to the first order that is done: two orders, and a service to load"
     gap = refused.first_ok(outage.since) - refused.last_refused()
     yield at_most("a5-works-again", text, gap, 2 / rate + LOADING, unit="s")
     text = "Orders not accepted while notification is down"
