@@ -36,8 +36,7 @@ PROMISES = {
 
 def promises() -> dict[str, str]:
     """Return each promise by its id: the invariants first."""
-    rules = invariants.RULES | invariants.RULES_OF_A_LOG
-    return {id: (rule.__doc__ or "").strip() for id, rule in rules.items()} | PROMISES
+    return {id: (rule.__doc__ or "").strip() for id, rule in invariants.ALL_RULES.items()} | PROMISES
 
 
 def marked(root: Path) -> Iterator[tuple[str, Path, str]]:

@@ -40,7 +40,7 @@ def test_an_order_that_is_in_the_log_twice_has_one_verdict(harness):
     assert harness.counted("done") == 3
 
 
-@pytest.mark.promise("c-duplicates")
+@pytest.mark.promise("c-duplicates", "LOG-1")
 @pytest.mark.parametrize("point", ["before_commit", "after_commit", "after_publish"])
 def test_a_crash_loses_nothing_and_doubles_nothing(harness, point):
     orders = harness.place(5, partition=0)
@@ -300,7 +300,7 @@ def test_a_reset_is_refused_while_a_member_is_alive(harness):
         assert harness.node.offsets(harness.group) == before
 
 
-@pytest.mark.promise("c-duplicates")
+@pytest.mark.promise("c-duplicates", "LOG-1")
 @pytest.mark.parametrize("noticed", [False, True], ids=["and does not know", "and has noticed"])
 def test_a_zombie_is_refused_by_its_generation(harness, monkeypatch, noticed):
     monkeypatch.setattr("broker.clients.SESSION_MS", 2000)

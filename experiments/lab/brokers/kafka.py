@@ -2,7 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from campus.events import partition_of
@@ -18,9 +20,11 @@ if TYPE_CHECKING:  # kafka-python is loaded where it is used: it takes long, and
 NAME = "kafka"
 WORK = ("order-events", "inventory-events", "notification-events")
 PLACED, RESERVED = WORK[:2]
+RESULTS = WORK[1:]
 DEAD_LETTERS = "order-events.dlq"
 COUNTED = ("group", tuple(kafka_client.GROUPS))
 ORIGIN, GROUP = "x-origin", "x-group"
+SENT_BACK = "x-sent-back"  # by us, and written by no service
 READ_SECONDS = 10.0
 
 
@@ -54,7 +58,8 @@ def publish(on: "KafkaProducer", queue: str, letters: Sequence[BrokerMessage]) -
 
     def send(letter: BrokerMessage) -> Any:
         partition = None if letter.key is None else partition_of(letter.key, count)
-        return on.send(queue, key=letter.key, value=letter.body, partition=partition)
+        headers = [(name, value.encode()) for name, value in letter.headers.items()]
+        return on.send(queue, key=letter.key, value=letter.body, partition=partition, headers=headers)
 
     sent = [send(letter) for letter in letters]
     return [identity(future.get(2 * kafka_client.BUSY_MS / 1000)) for future in sent]
@@ -86,6 +91,22 @@ def read_all(service: Service, topics: Sequence[str]) -> Iterator[Any]:
                 raise kafka_client.silent(service, "no records")
 
 
+def results(records: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return how many of these records each topic of results holds, and where an order has more than one.
+
+    What we sent back does not count.
+    """
+    found: dict[str, dict[str, list[str]]] = {topic: defaultdict(list) for topic in RESULTS}
+    for record in records:
+        if SENT_BACK not in dict(record.headers):
+            found[record.topic][(record.key or b"").decode(errors="replace")].append(identity(record))
+    return [
+        {"what": "log", "topic": topic, "records": sum(map(len, by_order.values()))}
+        | {"repeated": {order_id: places for order_id, places in by_order.items() if len(places) > 1}}
+        for topic, by_order in found.items()
+    ]
+
+
 def letters(service: Service, queues: Sequence[str] = WORK) -> list[tuple[str, BrokerMessage]]:
     """Return `(topic it came from, letter)` of all dead letters that were not sent back, each once. Raises LabError.
 
@@ -102,7 +123,8 @@ def send_back(service: Service, queue: str) -> int:
     from kafka import TopicPartition
 
     records = list(read_all(service, [DEAD_LETTERS]))
-    back = [letter for _, letter in _letters(records, _sent_back(service), (queue,))]
+    dead = _letters(records, _sent_back(service), (queue,))
+    back = [replace(letter, headers={SENT_BACK: ""}) for _, letter in dead]
     with channel(service) as on:
         publish(on, queue, back)
     if records:

@@ -147,6 +147,16 @@ def replay_rebuilds_the_numbers(e: RunIndex) -> Wrong:
             yield name, "the number was different after the replay"
 
 
+def each_result_is_there_once(e: RunIndex) -> Wrong:
+    """Each result of an order appears once in the committed view of the log."""
+    ours = {published["message_id"] for published in e.run.of_type("published")}
+    for topic in e.run.held("log"):
+        for order_id, places in topic["repeated"].items():
+            n = len(set(places) - ours)
+            if n > 1:
+                yield order_id, f"{topic['topic']} has {n} results of it"
+
+
 RULES: dict[str, Rule] = {
     "INV-1": acknowledged_orders_end,
     "INV-2": nothing_reserved_twice,
@@ -157,7 +167,11 @@ RULES: dict[str, Rule] = {
     "INV-7": open_outcomes_are_resolved,
 }
 RULES_OF_A_LOG = {"INV-8": replay_rebuilds_the_numbers}  # where there is one, and analytics counts what it says
-IDS = (*RULES, *RULES_OF_A_LOG)
+# The others look at the services, which all know what they did before. Without transactions, fencing, or a memory of
+# what was emitted they hold, and other readers of the log are told twice. Older runs did not keep what was in the log.
+RULES_OF_THE_LOG_ITSELF = {"LOG-1": each_result_is_there_once}
+ALL_RULES = RULES | RULES_OF_A_LOG | RULES_OF_THE_LOG_ITSELF
+IDS = tuple(ALL_RULES)
 
 
 def check(run: Run) -> list[Finding]:
@@ -169,7 +183,7 @@ def check(run: Run) -> list[Finding]:
         return [Finding(**finding) for e in noted for finding in e["findings"]]
     evidence = RunIndex(run)
     doubt = undecided(evidence)
-    rules = RULES | (RULES_OF_A_LOG if evidence.reports else {})
+    rules = RULES | (RULES_OF_A_LOG if evidence.reports else {}) | (RULES_OF_THE_LOG_ITSELF if run.held("log") else {})
     return [_decide(id, rule, evidence, doubt) for id, rule in rules.items()]
 
 

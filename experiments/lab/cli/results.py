@@ -28,6 +28,8 @@ def report(folders: tuple[Path, ...], html: bool) -> None:
     for folder in folders:
         summary = reports.make(folder)
         click.echo(f"{folder}: {summary['verdict']}: {verdict_sentence(summary)}")
+        if summary["part"] == "streaming-kafka" and "LOG-1" not in [each["id"] for each in summary["invariants"]]:
+            click.echo("  LOG-1 is not judged: this run did not keep what was in the log")
         statuses.append(EXIT_STATUS[summary["verdict"]])
     sys.exit(worst_status(statuses))
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lab import client
-from lab.brokers import base, dead_letters
+from lab.brokers import base, dead_letters, kafka
 from lab.errors import LabError
 from lab.history import snapshot
 from lab.services import Service, by_kind, services_of
@@ -17,6 +17,8 @@ def state(head: dict[str, Any]) -> list[dict[str, Any]]:
         try:
             if service == base.broker_of(services):
                 lines += dead_letters.as_state(service)
+                if name == kafka.NAME and "portions" not in head:
+                    lines += kafka.results(kafka.read_all(service, kafka.RESULTS))
             elif not service.is_broker:
                 lines += _held(service, rows="portions" not in head)
         except (LabError, ValueError, KeyError) as error:

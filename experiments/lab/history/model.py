@@ -26,7 +26,8 @@ since the run began):
 
 `op` is the `user_id` of its order: that is how an order is found whose reply was lost.
 `state.jsonl.gz` holds what the services held at the end: `{"what": "order" | "reservation" | "notification" |
-"stock" | "dead" | "report" | "missing", …}`; `dead` is a message in a dead-letter queue.
+"stock" | "dead" | "report" | "log" | "missing", …}`; `dead` is a message in a dead-letter queue, and `log` a topic of
+results: `{"topic": …, "records": 40, "repeated": {order_id: [the places of its records, if they are several]}}`.
 """
 
 import gzip

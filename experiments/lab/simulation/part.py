@@ -74,5 +74,5 @@ class SimulatedPart(Protocol):
         ...
 
     def promises(self) -> list[tuple[str, str]]:
-        """Return broken promises that INV-1 to INV-8 do not see: `[("LOG-1", "result … appears twice")]`."""
+        """Return broken promises that the checker does not see: `[("poison", "… was not dead-lettered")]`."""
         ...

@@ -20,7 +20,7 @@ ALL = 1000
 
 @dataclass(frozen=True)
 class Violation:
-    """A broken promise: INV-1 to INV-8, `progress`, `infrastructure`, or one of a part's own."""
+    """A broken promise: INV-1 to INV-8, LOG-1, `progress`, `infrastructure`, or one of a part's own."""
 
     id: str
     sentence: str

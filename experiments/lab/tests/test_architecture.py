@@ -20,6 +20,7 @@ SUITES = {  # which suites must hold it; the checker's own tests hold all invari
     "c": {"streaming-kafka"},
     "INV-3": {"common"},  # stock is the same code in all parts
     "INV-8": {"streaming-kafka"},
+    "LOG-1": {"streaming-kafka"},
     "poison": CONSUMERS,
     "retries": CONSUMERS,
     "progress": CONSUMERS,

@@ -81,7 +81,7 @@ def test_a_dead_letter_is_sent_back_once_with_its_key(log):
     bury(log, f"{ORDERS}/0/1".encode(), f"{ORDERS}/0/1", "order-status-group")
     assert kafka.send_back(log, ORDERS) == 2
     back = [(r.key, r.value, list(r.headers)) for r in kafka.read_all(log, [ORDERS])]
-    assert back == [(b"o1", f"{ORDERS}/0/{n}".encode(), []) for n in (1, 2)]
+    assert back == [(b"o1", f"{ORDERS}/0/{n}".encode(), [(kafka.SENT_BACK, b"")]) for n in (1, 2)]
     assert kafka.send_back(log, ORDERS) == 0
     assert [topic for topic, _ in kafka.letters(log)] == [INVENTORY]
     bury(log, f"{ORDERS}/0/1".encode(), f"{ORDERS}/0/1", "late-group")  # known, and in its topic again already
@@ -89,6 +89,17 @@ def test_a_dead_letter_is_sent_back_once_with_its_key(log):
     assert kafka.send_back(log, ORDERS) == 1
     assert sorted(bodies(log, ORDERS)) == [b"again", *(value for _, value, _ in back)]
     assert {r.value: r.key for r in kafka.read_all(log, [ORDERS])}[b"again"] is None
+
+
+def test_what_is_kept_of_the_results_is_which_are_there_twice(log):
+    put(log, INVENTORY, b"1", b"1", key=b"o1")
+    put(log, INVENTORY, b"2", key=b"o2")
+    put_aborted(log, INVENTORY, b"never")
+    bury(log, b"2", f"{INVENTORY}/0/2", key=b"o2")
+    kafka.send_back(log, INVENTORY)  # by us, so it is no second result
+    topic = {"what": "log", "topic": INVENTORY, "records": 3}
+    places = [f"{INVENTORY}/0/{n}" for n in (0, 1)]
+    assert kafka.results(kafka.read_all(log, kafka.RESULTS))[0] == topic | {"repeated": {"o1": places}}
 
 
 def test_a_letter_of_unknown_origin_is_shown(log):
@@ -235,7 +246,8 @@ def test_the_state_of_a_run_holds_dead_letters_and_what_is_missing(log, monkeypa
     for name, port in zip(services, free_ports(len(services)), strict=True):
         monkeypatch.setenv(f"C_{name.upper()}_PORT", str(port))
     lines = [(line["what"], line.get("service")) for line in held.state({"part": "streaming-kafka"})]
-    assert lines == [("dead", None), *(("missing", name) for name in services)]
+    of_kafka = [(what, None) for what in ("dead", "log", "log")]
+    assert lines == [*of_kafka, *(("missing", name) for name in services)]
 
 
 def test_the_state_of_a_run_holds_the_report_of_analytics(monkeypatch):

@@ -103,6 +103,21 @@ def test_numbers_that_differ_break_the_eighth_invariant(change):
     assert last_verdict(raw) == ("INV-8", FAIL)
 
 
+TWICE = {"what": "log", "topic": "inventory-events", "records": 6, "repeated": {"o3": ["t/0/1", "t/0/5"]}}
+
+
+@pytest.mark.promise("LOG-1")
+def test_a_result_that_is_in_the_log_twice_is_seen_unless_the_script_put_it_there():
+    raw = streamed()
+    raw.state.append(TWICE | {"repeated": {}})
+    assert last_verdict(raw) == ("LOG-1", PASS)
+    raw.state[-1] = TWICE
+    assert last_verdict(raw) == ("LOG-1", FAIL)
+    assert check(raw.run())[-1].violations[0]["wrong"] == "inventory-events has 2 results of it"
+    raw.add("published", 3.0, name="again", queue="inventory-events", kind="…", message_id="t/0/5", body="")
+    assert last_verdict(raw) == ("LOG-1", PASS)
+
+
 def test_without_the_state_the_eighth_invariant_is_open():
     raw = streamed()
     raw.state.append({"what": "missing", "service": "order", "why": "it does not answer"})

@@ -9,6 +9,7 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from lab.brokers import kafka
 from lab.simulation.core import Simulation
 from lab.simulation.kafka import clients, promises
 from lab.simulation.kafka.actions import ACTIONS, EFFECTS, PROCESSES, SCOUTS, SERVICES
@@ -179,13 +180,14 @@ class KafkaPart:
         return None
 
     def state(self) -> list[dict[str, Any]]:
-        """Return what analytics reports."""
+        """Return what analytics reports, and which results are in the log."""
         counts = import_module("analytics_consumer.counts")
+        results = kafka.results(record for topic in kafka.RESULTS for record in self.kafka.logs.visible(topic))
         with self.sim.disks["analytics"].look() as tx:
-            return [{"what": "report"} | counts.report(tx)]
+            return [{"what": "report"} | counts.report(tx), *results]
 
     def promises(self) -> list[tuple[str, str]]:
-        """Return what is wrong in the committed view of the log."""
+        """Return which messages were dead-lettered wrongly."""
         return promises.broken(self.kafka.logs)
 
 

@@ -1,6 +1,5 @@
 """What the log itself must show at the end, beside what INV-1 to INV-8 decide."""
 
-from lab.checker import committed_log
 from lab.simulation.kafka.logs import Logs
 
 POISON = b'{"event_id": "not an event"'
@@ -16,12 +15,6 @@ DEAD_LETTERING = ("inventory-consumer-group", "order-status-group")  # of what c
 
 
 def broken(logs: Logs) -> list[tuple[str, str]]:
-    """Return the broken promises: results that are there twice, messages dead-lettered wrongly."""
-    results = [(topic, (record.key or b"").decode()) for topic in RESULTS for record in logs.visible(topic)]
-    return [(committed_log.ID, why) for why in committed_log.repeated(results)] + _dead_letters(logs)
-
-
-def _dead_letters(logs: Logs) -> list[tuple[str, str]]:
     """Each message that cannot be read is dead-lettered once by each group that does so, and no other message is."""
     unread = [f"{r.topic}/{r.partition}/{r.offset}" for r in logs.visible(ORDERS) if r.value == POISON]
     wanted = {(origin, group) for origin in unread for group in DEAD_LETTERING}
