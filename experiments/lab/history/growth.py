@@ -43,14 +43,14 @@ def grow(recorder: RunRecorder, count: int) -> dict[str, Any]:
         portions.begin(recorder.head)
         for sku in MENU:  # enough for all sizes
             client.call("POST", f"{services['inventory'].url}/stock", json={"sku": sku, "add": 100_000_000})
-    phase, machine, used, began = f"grow{count}", Machine(), _processor(services), recorder.now()
+    phase, machine, used, began = f"grow{count}", Machine(), processor_seconds(services), recorder.now()
     recorder.record(type="begins", phase=phase)
     lines = [_send(plan, services["order"].url, recorder) for plan in _plans(recorder.head["part"], phase, count)]
     accepted = recorder.now()
     if not settling.settle(recorder, SETTLE_SECONDS):
         raise LabError(f"{count:,} orders are not done after {SETTLE_SECONDS:.0f} s", "./lab logs order")
     ended = recorder.now()
-    processor = {name: round(seconds - used[name], 3) for name, seconds in _processor(services).items()}
+    processor = {name: round(seconds - used[name], 3) for name, seconds in processor_seconds(services).items()}
     recorder.record(type="machine", phase=phase, **machine.seen())
     ids: list[str] = []
     portions.add_load(recorder.head, _noting(chain.from_iterable(lines), ids))
@@ -90,15 +90,16 @@ def _noting(lines: Iterable[dict[str, Any]], ids: list[str]) -> Iterator[dict[st
         yield line
 
 
-def _family(service: Service) -> list[psutil.Process]:
+def family(service: Service) -> list[psutil.Process]:
+    """Return the processes of a service: with gunicorn, its workers too."""
     leader = psutil.Process(local.LocalRuntime().pid(service))
     return [leader, *leader.children(recursive=True)]
 
 
-def _processor(services: Services) -> dict[str, float]:
+def processor_seconds(services: Services) -> dict[str, float]:
     """Return the processor seconds that each service has used since it was started."""
     return {
-        name: sum(sum(process.cpu_times()[:2]) for process in _family(service)) for name, service in services.items()
+        name: sum(sum(process.cpu_times()[:2]) for process in family(service)) for name, service in services.items()
     }
 
 
@@ -106,7 +107,7 @@ def _weight(services: Services) -> dict[str, dict[str, float]]:
     """Return the MiB that each service has in memory, shared pages counted once, and in its store."""
     memory, store = {}, {}
     for name, service in services.items():
-        memory[name] = sum(_resident(process) for process in _family(service))
+        memory[name] = sum(_resident(process) for process in family(service))
         folders = [data.folder(service.part) / volume for volume in service.volumes]
         files = (file for place in folders for file in place.rglob("*") if file.is_file())
         store[name] = 512 * sum(file.stat().st_blocks for file in files if not file.name.endswith(LOGS))

@@ -10,6 +10,7 @@ from lab.report.series import MAX_ROWS
 
 MAX_MEGABYTES = 16
 MAX_EXPLORED = 60_000  # bytes of a page or of the figures of explored schedules
+MAX_TRACE = 40_000  # bytes of the messages that a run recorded
 
 
 def committed(ending: str = "") -> list[Path]:
@@ -31,6 +32,12 @@ def test_each_plot_is_small():
 def test_what_explored_schedules_leave_is_small():
     explored = [path for path in committed() if path.parent.name == "explore"]
     assert [path for path in explored if path.stat().st_size > MAX_EXPLORED] == []
+
+
+def test_the_messages_that_a_run_recorded_are_few():
+    traces = committed("trace.jsonl.gz")
+    assert len(traces) >= 18
+    assert [path for path in traces if path.stat().st_size > MAX_TRACE] == []
 
 
 def test_each_table_is_short():
