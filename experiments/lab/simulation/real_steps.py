@@ -6,6 +6,7 @@ So a script goes by stretches, each up to the next time in which all work:
 - Crash points, delays and other settings of a stretch come before its orders.
 - Where a service is killed after an order, the broker is frozen from before the order: nothing goes on in between.
 - A broker that goes away is first frozen under a load, and then killed: what was sent to it is gone.
+- A service that is killed in the middle of a wait is killed under a load, as one of many requests waits at any moment.
 - Where two orders must meet inside a request, many are sent at once, as chance decides whether two of them meet.
 """
 
@@ -17,7 +18,8 @@ from lab.simulation.verdict import SENTINEL
 
 SETTINGS = ("crash", "configure", "cut", "freeze", "hold")
 UNDER_WAY = "--rate 10 --seconds 8"  # an order service soon sees that its broker does not answer
-FREEZE_AFTER, KILL_AFTER = 2, 1  # seconds: into a load that is under way, and after that
+MANY_UNDER_WAY = "--clients 4 --seconds 4 --timeout 10"
+BREAK_AFTER, KILL_AFTER = 2, 1  # seconds: into a load that is under way, and after that
 WORK_SECONDS = 2.0  # for one round of a service
 
 
@@ -76,8 +78,10 @@ class _Script(Lines):
         self.add(f"lab load {SENTINEL} --item burger=1 --clients 1 --count 1 --timeout 10")  # things work again
 
     def _loses(self, action: Action, after_order: bool) -> bool:
-        """Whether an action loses what the order service has sent, and the broker has not read."""
+        """Whether an action loses what the order service has sent, and the broker or the called has not finished."""
         kind, *values = action
+        if self.part.broker is None:
+            return kind == "crash" and values[1] == "wait" and not after_order
         if self.part.name == "async-rabbitmq":
             crash = kind == "crash" and values[0] == "order" and after_order
             return crash or kind == "drop" or action in (["cut", "order", "publish:written"], ["broker", False])
@@ -86,18 +90,20 @@ class _Script(Lines):
         return False
 
     def _lose(self, actions: list[tuple[int, Action]]) -> None:
-        """Freeze the broker while orders come, and kill it."""
-        broker = self.part.broker or ""
+        """While orders come, freeze the broker and kill it; without one, kill the service that is to die in a wait."""
+        broker = self.part.broker
         for number, action in actions:
             self._say(number, action)
         _, sku, qty, *_ = next(action for _, action in actions if action[0] == "order")
-        self.add(f"lab load {self._load()} --item {sku}={qty} {UNDER_WAY} &")
-        self.add(f"lab at {self._loads[-1]} {FREEZE_AFTER}", f"lab freeze {broker}")
-        self.add(f"sleep {KILL_AFTER}", f"lab kill {broker}", "wait_for_loads")
-        dead = [broker]
-        if any(action[0] == "crash" for _, action in actions):
-            self.add("lab kill order")
-            dead.append("order")
+        crashed = [action[1] for _, action in actions if action[0] == "crash"]
+        self.add(f"lab load {self._load()} --item {sku}={qty} {UNDER_WAY if broker else MANY_UNDER_WAY} &")
+        self.add(f"lab at {self._loads[-1]} {BREAK_AFTER}")
+        if broker:
+            self.add(f"lab freeze {broker}", f"sleep {KILL_AFTER}", f"lab kill {broker}", "wait_for_loads")
+            self.add(*(f"lab kill {name}" for name in crashed))
+        else:
+            self.add(*(f"lab kill {name}" for name in crashed), "wait_for_loads")
+        dead = [broker, *crashed] if broker else crashed
         if ["broker", False] in [action for _, action in actions]:
             self._dead |= dict.fromkeys(dead)
         else:

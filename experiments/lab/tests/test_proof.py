@@ -95,6 +95,13 @@ def test_what_was_sent_to_a_broker_is_lost_with_it(loss):
     ]  # fmt: skip
 
 
+def test_a_service_that_dies_in_a_wait_dies_under_a_load():
+    assert lines(A, ["crash", "inventory", "wait", "POST /reserve"], ORDER) == [
+        f"{order(shape='--clients 4 --seconds 4')} &",
+        *("lab at order1 2", "lab kill inventory", "wait_for_loads", "lab start inventory"),
+    ]
+
+
 def test_a_broker_that_goes_away_is_back_at_the_end():
     assert lines(C, ["broker", False], ORDER, ["run", 4.0]) == [
         *LOSES, "lab freeze kafka", "sleep 1", "lab kill kafka", "wait_for_loads", "sleep 4", "lab start kafka",
@@ -188,7 +195,9 @@ def test_the_page_of_a_broken_version_has_its_schedule_and_diagram(name):
 
 def proved(copy: Copy, name: str, **env: str) -> tuple[int, str]:
     """Run `./lab explore PART --broken NAME --prove` in a copy of the repository, on ports of its own."""
-    part = broken_versions.named(name).part
+    file = simulated.file_of(name)
+    part = broken_versions.read(file).part
+    shutil.copy(file, copy.root / "experiments/broken")
     if part != "sync-rest":
         shutil.copytree(ROOT / part, copy.root / part, ignore=shutil.ignore_patterns("tests"))
         if (kafka := ROOT / ".lab/kafka").exists():
@@ -202,14 +211,15 @@ def proved(copy: Copy, name: str, **env: str) -> tuple[int, str]:
         copy.run("lab", "down", seconds=60, **env)
 
 
-REAL = {"no_release": "INV-6", "no_outbox": "INV-1", "offsets_first": "INV-1"}
+REAL = {"no_release": "INV-6", "check_then_reserve": "INV-3", "no_outbox": "INV-1", "offsets_first": "INV-1",
+        "without_memory": "LOG-1"}  # fmt: skip
 
 
 @pytest.mark.long
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", REAL)
 def test_a_mistake_is_proved_on_the_real_services(copy, name):
-    broker = {"no_outbox": "RABBITMQ", "offsets_first": "KAFKA"}.get(name, "")
+    broker = {"no_outbox": "RABBITMQ", "offsets_first": "KAFKA", "without_memory": "KAFKA"}.get(name, "")
     if os.environ.get(f"CAMPUS_WITHOUT_{broker}") == "1":
         pytest.skip(f"without {broker}")
     status, said = proved(copy, name)
