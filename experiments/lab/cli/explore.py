@@ -31,7 +31,7 @@ KEEP = 50  # seeds, after which what was found is written
 @click.option("--complete", is_flag=True, help="Search small spaces completely, instead of drawing schedules.")
 @click.option("--prove", is_flag=True, help="Then do the same to the real services, with their broker.")
 @click.option("--page", is_flag=True, help="Put the schedule that is found into the page of the broken version.")
-@click.option("--save", is_flag=True, help="Write to results/explore/ instead of .lab/explore/.")
+@click.option("--save", is_flag=True, help="Add to what is in results/explore/, instead of writing to .lab/explore/.")
 def explore(part: str, schedules: int | None, seconds: float | None, seed: int, orders: int, faults: int,
             broken_name: str | None, code: Path | None, replicas: bool, complete: bool,
             prove: bool, page: bool, save: bool) -> None:  # fmt: skip
@@ -54,6 +54,9 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
     file = _broken_file(broken_name) if broken_name else code
     explorer = Explorer(part, file, bounds=Bounds(orders=orders, faults=faults), replicas=replicas)
     result, limit = explorer.result, seconds if seconds or schedules else 30.0
+    before = report.kept(RESULTS / "explore", part) if save and file is None else None
+    if before and before["seeds"][0] == seed:
+        explorer.go_on(before)
     if complete:
         for name, size in search(explorer):
             click.echo(f"{name}: {size:,} schedules, all there are{' up to the violation' if result.found else ''}")

@@ -111,6 +111,12 @@ def write(part: SimulatedPart, result: Exploration, folder: Path) -> list[Path]:
     return [folder / file for file in files]
 
 
+def kept(folder: Path, part: str) -> dict[str, Any] | None:
+    """Return the figures of what was explored of a part before; None where nothing was."""
+    path = folder / f"{part}.figures.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
 def as_text(figures: dict[str, Any]) -> str:
     """Return figures as they are kept."""
     return json.dumps(figures, indent=2) + "\n"
