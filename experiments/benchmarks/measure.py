@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+import psutil
 from campus.orders import MENU
 from lab import client
 from lab.analysis import latency
 from lab.errors import LabError
-from lab.history import growth
 from lab.history import model as history
 from lab.history.machine import Others
 from lab.load import generator
@@ -107,8 +107,9 @@ class Bench:
         """Keep the resident memory of each of the part's services with its gunicorn."""
         for service in services_of(self.part).values():
             if not service.is_broker:
-                mib = sum(process.memory_info().rss for process in growth.family(service)) / 2**20
-                self.add("memory", service.name, mib=mib)
+                leader = psutil.Process(local.LocalRuntime().pid(service))
+                family = [leader, *leader.children(recursive=True)]
+                self.add("memory", service.name, mib=sum(process.memory_info().rss for process in family) / 2**20)
 
     def costs(self, *words: str) -> None:
         """Keep where the processor time goes, measured in one process by the part's own script."""

@@ -63,10 +63,13 @@ def _page_again(part: str, version: str, page: str) -> str:
 
 
 def explore(part: str, *, version: str = "", **options: Any) -> Exploration:
-    """Explore a part in a process of its own."""
+    """Explore a part in a process of its own; go on with `before`, the figures of earlier schedules, if given."""
     with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_explore, part, version, options).result(110)
 
 
 def _explore(part: str, version: str, options: dict[str, Any]) -> Exploration:
-    return Explorer(part, file_of(version)).explore(**options)
+    explorer = Explorer(part, file_of(version))
+    if before := options.pop("before", None):
+        explorer.go_on(before)
+    return explorer.explore(**options)
