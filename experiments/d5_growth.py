@@ -6,6 +6,7 @@ from lab.checker.predictions import Run, at_most, equals
 
 GROWTH = 1.3  # times as much an order, at most, for ten times as many
 SOON = 0.020  # s, in which 95 % of the pages come, at any size
+FULL = 1_000  # orders: among fewer, some pages have less than 100
 MEMORY = 200  # MiB of each service
 SERVICES = {"sync-rest": (), "async-rabbitmq": (), "streaming-kafka": ("analytics",)}
 
@@ -22,6 +23,9 @@ def predictions(run: Run):
         yield at_most(f"d5-processor-{many}", text, after.processor / before.processor, GROWTH, unit="times")
         text = f"Time of an order until all are done: among {many:,} ÷ among {few:,}"
         yield at_most(f"d5-seconds-{many}", text, after.seconds / before.seconds, GROWTH, unit="times")
+        if few >= FULL:
+            text = f"Processor time of a page of orders: among {many:,} ÷ among {few:,}"
+            yield at_most(f"d5-work-{many}", text, after.work / before.work, GROWTH, unit="times")
     for many in sizes(run):
         size = run.size(many)
         yield equals(f"d5-accepted-{many}", f"Accepted of {many:,} orders", size.ok, many, unit="orders")

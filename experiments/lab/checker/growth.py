@@ -21,6 +21,7 @@ class Size(View):
     store = attribute(lambda self: sum(self._found["store"].values()) / self._found["total"])  # MiB, an order so far
     page = attribute(lambda self: self._found["page"])  # 95 % of the pages of orders came within
     status = attribute(lambda self: self._found["status"])  # 95 % of the pages of orders in one state
+    work = attribute(lambda self: self._found["work"])  # processor time of the order service for one of these pages
     settling = attribute(lambda self: self._found["settling"])  # to see that nothing is left to do
 
     @figure

@@ -14,7 +14,12 @@ PANELS = {
     "memory": ("Memory", "MiB", lambda size, value: value),
     "store": ("Store", "KiB an order", lambda size, value: 1024 * value / size["total"]),
 }
-TIMES = {"page": "a page of orders", "status": "a page of orders in one state", "settling": "to see that all is done"}
+TIMES = {
+    "page": "a page of orders",
+    "status": "a page of orders in one state",
+    "work": "its processor time",
+    "settling": "to see that all is done",
+}
 
 
 def picture(run: Run) -> bytes:

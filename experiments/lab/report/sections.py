@@ -57,11 +57,11 @@ def grown(run: Run) -> list[tuple[tuple[str, ...], Rows]]:
     whole = [
         (s["orders"], s["total"], f"{s['accepted']:.1f} s", f"{s['seconds']:.1f} s",
          f"{1e6 * s['seconds'] / s['orders']:,.0f} µs", f"{1e6 * sum(s['processor'].values()) / s['orders']:,.0f} µs",
-         *(f"{1000 * s[name]:.1f} ms" for name in ("page", "status")), f"{s['settling']:.2f} s")
+         *(f"{1000 * s[name]:.1f} ms" for name in ("page", "status", "work")), f"{s['settling']:.2f} s")
         for s in sizes
     ]  # fmt: skip
     first = ("orders", "so far", "accepted after", "done after", "an order", "processor, an order", "a page",
-             "a page of one state", "settling")  # fmt: skip
+             "a page of one state", "processor, a page", "settling")  # fmt: skip
     tables: list[tuple[tuple[str, ...], Rows]] = [(first, whole)]
     for title, of in (
         ("processor time of an order, µs", lambda s, name: f"{1e6 * s['processor'][name] / s['orders']:,.0f}"),
