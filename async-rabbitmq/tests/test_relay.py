@@ -1,17 +1,20 @@
 """The relay, one round at a time: what is in the outbox comes to the broker, in order, and stays until it is there."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from broker.publisher import Outgoing
-from campus import outbox
+from campus import engines, outbox
 from campus.database import Database
+from campus.database_errors import DatabaseDown
 from campus.events import ORDER_PLACED, Event, new_event
 from campus.faults import CONSUMING, Faults
 from conftest import FakePublisher, LoggedDatabase
 from order_service import relay as module
 from order_service.relay import Relay
+from testing import wait_until
 from testing.fakes import ProcessKilled
 
 
@@ -59,6 +62,43 @@ def harness(tmp_path, clock, monkeypatch):
     faults = Faults(CONSUMING, points=("after_publish",), kill=clock.kill)
     yield Harness(database, faults, monkeypatch)
     database.close()
+
+
+def test_a_relay_that_stands_still_in_its_turn_loses_it_and_another_goes_on(cluster, clock, monkeypatch):
+    """PostgreSQL frees the lock of a transaction that was idle for too long; no clock of a service is asked."""
+    monkeypatch.setattr(engines, "LONGEST_WAIT", 2.0)  # so the lock is free after 4 s, and not after 10 s
+    faults, hangs, goes_on = Faults(CONSUMING, kill=clock.kill), threading.Event(), threading.Event()
+    with cluster.database() as url, ThreadPoolExecutor(1) as pool:
+        first, second = (Harness(_logged(url), faults, monkeypatch) for _ in range(2))
+        first.put(1, 2)
+
+        def publish(messages: list[Outgoing], *, timeout: float) -> list[str | None]:
+            hangs.set()
+            goes_on.wait(60)
+            return FakePublisher.publish(first.publisher, messages, timeout=timeout)
+
+        monkeypatch.setattr(first.publisher, "publish", publish)
+        turn = pool.submit(first.step)
+        assert hangs.wait(10)
+        assert not second.step()  # not its turn
+        assert second.publisher.sent == []
+        wait_until(second.step, 15, what="the lock is free")
+        assert second.publisher.orders == ["o1", "o2"]
+        goes_on.set()
+        with pytest.raises(DatabaseDown):  # its turn was over: it has published the same events again, and removed none
+            turn.result()
+        first.put(3)
+        assert first.step()
+        assert first.publisher.orders == ["o1", "o2", "o3"]
+        assert first.depth() == 0
+        for harness in (first, second):
+            harness.database.close()
+
+
+def _logged(url: str) -> LoggedDatabase:
+    database = LoggedDatabase(url, outbox.metadata)
+    database.journal = []
+    return database
 
 
 @pytest.mark.promise("b-down")

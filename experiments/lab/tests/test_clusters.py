@@ -4,18 +4,20 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT, Copy, free_ports
 from lab import client, compose
+from lab.brokers import rabbitmq
 from lab.cli.main import main
 from lab.compose import ONE, Size, check_size, described, size_told
 from lab.errors import LabError
 from lab.paths import PARTS
 from lab.runtime import lifecycle, ports
-from lab.services import addresses, by_kind, services_of
+from lab.runtime.processes import Seen
+from lab.services import Service, addresses, by_kind, services_of
 from testing import wait_until
 
 TWO = Size(1, {"inventory": 2}, "postgres", {"inventory.1": 8150, "inventory.2": 8199})
@@ -130,6 +132,40 @@ def test_one_of_several_is_named_by_its_number():
     with pytest.raises(LabError, match="there are 2 of async-rabbitmq/inventory") as refused:
         lifecycle.find(runtime, "async-rabbitmq/inventory")
     assert "inventory.1, inventory.2" in refused.value.hint
+
+
+class Starting:
+    """A runtime that only notes what is started, and what is waited for, in their order."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def start(self, *services: Service) -> None:
+        new = [service.name for service in services if f"start {service.name}" not in self.done]
+        self.done += [f"start {name}" for name in new]
+
+    def look(self, services: Iterable[Service]) -> list[Seen]:
+        return [Seen("exited", "") for _ in services]
+
+    def __getattr__(self, _name: str) -> Callable[..., str]:
+        return lambda *_, **__: ""
+
+
+@pytest.mark.parametrize(("part", "broker"), BROKERS.items())
+def test_all_nodes_are_there_before_any_service_starts(part, broker, monkeypatch, tmp_path):
+    """A service declares queues and topics: those that are made before all nodes joined have too few members."""
+    starting = Starting()
+    monkeypatch.setattr(lifecycle, "STATE_DIR", tmp_path)
+    monkeypatch.setattr(lifecycle, "_check_other", lambda *_: None)
+    monkeypatch.setattr(lifecycle, "wait_ready", lambda _, service: starting.done.append(f"wait {service.name}"))
+    monkeypatch.setattr(rabbitmq, "check_version", lambda _: None)
+    lifecycle.up(starting, part, size=Size(3), say=lambda _: None)  # type: ignore[arg-type]
+    nodes = [f"{broker}.{n}" for n in (1, 2, 3)]
+    assert starting.done[:3] == [f"start {name}" for name in nodes]
+    assert starting.done[3:6] == [f"wait {name}" for name in nodes]
+    assert starting.done[-1] == "wait order"
 
 
 @pytest.fixture
