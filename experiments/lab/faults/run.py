@@ -56,8 +56,9 @@ Do = Callable[[Deed], str | None]  # returns what is to be said of it
 def run(recorder: RunRecorder, seed: int, minutes: float, say: Say) -> None:
     """Carry out what a seed draws while the load `chaos` runs, then heal everything. Raises LabError."""
     part = recorder.head["part"]
-    faults = chaos.schedule(part, seed, minutes)
-    drawn = {"faults": [asdict(fault) for fault in faults], "kinds": chaos.kinds_of(part)}
+    cluster = chaos.SPARE in services_of(part)
+    faults = chaos.schedule(part, seed, minutes, cluster=cluster)
+    drawn = {"faults": [asdict(fault) for fault in faults], "kinds": chaos.kinds_of(part, cluster=cluster)}
     recorder.record(type="schedule", seed=seed, minutes=minutes, **drawn)
     carry_out(recorder, faults, say)
     heal(part, say)
@@ -217,6 +218,7 @@ DOING: dict[str, Do] = {
     "database_away": partial(_take, resources.DATABASE),
     "disk_full": partial(_take, resources.DISK),
     "flaps": _flap,
+    chaos.ADDED: partial(_act, "start"),
 }
 RECOVERIES: dict[str, Do] = {
     "kill": partial(_act, "start"),
@@ -228,4 +230,5 @@ RECOVERIES: dict[str, Do] = {
     "database_away": partial(_give_back, resources.DATABASE),
     "disk_full": partial(_give_back, resources.DISK),
     "flaps": _reset,
+    chaos.ADDED: partial(_act, "stop"),
 }

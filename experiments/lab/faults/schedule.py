@@ -1,6 +1,7 @@
 """Chaos with a seed: which faults a part meets, when and for how long. The same seed gives the same faults.
 
-Nothing is done here; `chaos_run` carries a schedule out.
+A cluster has three nodes of the broker, three replicas of inventory, of which the third comes and goes, and PostgreSQL.
+Nothing is done here; `faults.run` carries a schedule out.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from random import Random
 from typing import Any
 
 from lab.brokers import kafka, rabbitmq
+from lab.compose import NODES, kind_of, replicas
 from lab.errors import LabError
 
 LEAST_MINUTES, MAX_MINUTES = 0.2, 60.0
@@ -28,11 +30,14 @@ SERVICES = {
 }
 BROKERS = {"async-rabbitmq": rabbitmq, "streaming-kafka": kafka}
 FIRST = ("kill", "freeze")  # these are in every schedule, however short
-BROKER = ("broker", "broker_frozen")  # these are for parts that have one
+BROKER = ("broker", "broker_frozen")  # these are for parts that have one; in a cluster they meet one node
+OWN_DATABASE = ("database_away", "disk_full")  # these are for services whose database is a file of their own
+ADDED = "replica_added"  # this is for a cluster: the third inventory is started, and stopped again
 OTHERS = (
     "kill", "freeze", *BROKER, "configure", "configure", "crash", "duplicates", "poison",
-    "database_away", "disk_full", "flaps",
+    *OWN_DATABASE, "flaps", ADDED,
 )  # fmt: skip
+*PERMANENT, SPARE = replicas("inventory", 3)
 KINDS = tuple(dict.fromkeys(OTHERS))
 
 
@@ -57,41 +62,46 @@ class Fault:
         return self.settings.get("failure_mode") in ("error", "reject")
 
 
-def schedule(part: str, seed: int, minutes: float) -> list[Fault]:
+def schedule(part: str, seed: int, minutes: float, *, cluster: bool = False) -> list[Fault]:
     """Return the faults for so many minutes of load, in order of time; all are mended before it ends.
 
     Raises LabError for a time that is too short or too long.
     """
     if not LEAST_MINUTES <= minutes <= MAX_MINUTES:
         raise LabError(f"chaos cannot last {minutes:g} minutes", f"from {LEAST_MINUTES} to {MAX_MINUTES:g}")
-    chance = Random(f"{part}:{seed}")
-    kinds = _kinds(part, chance)
+    chance = Random(f"{part}:{seed}{':cluster' if cluster else ''}")
+    kinds = _kinds(part, chance, cluster)
     end = 60 * minutes - END
     faults: list[Fault] = []
     at = BEGINNING
     while at < end - 1:
         if sum(fault.until > at for fault in faults) < AT_ONCE:
-            faults += _drawn(chance, part, next(kinds), at, end, faults)
+            faults += _drawn(chance, part, next(kinds), at, end, faults, cluster)
         at = round(at + chance.uniform(*GAP), 1)
     return faults
 
 
-def kinds_of(part: str) -> tuple[str, ...]:
+def kinds_of(part: str, *, cluster: bool = False) -> tuple[str, ...]:
     """Return the kinds of fault that a part can meet."""
-    return tuple(kind for kind in KINDS if kind not in BROKER or part in BROKERS)
+    lacking = {*(() if part in BROKERS else BROKER), *(OWN_DATABASE if cluster else (ADDED,))}
+    return tuple(kind for kind in KINDS if kind not in lacking)
 
 
-def _kinds(part: str, chance: Random) -> Iterator[str]:
-    """Yield kinds of fault without end: each comes once before any comes again."""
-    others = [kind for kind in OTHERS if kind in kinds_of(part)]
+def _kinds(part: str, chance: Random, cluster: bool) -> Iterator[str]:
+    """Yield kinds of fault without end: each comes once before any comes again. A cluster begins with its own."""
+    possible = kinds_of(part, cluster=cluster)
+    others = [kind for kind in OTHERS if kind in possible]
     rounds = (chance.sample(others, len(others)) for _ in cycle([None]))
-    return chain(chance.sample(FIRST, len(FIRST)), chain.from_iterable(rounds))
+    first = (*FIRST, "broker", ADDED) if cluster else FIRST
+    return chain(chance.sample(first, len(first)), chain.from_iterable(rounds))
 
 
-def _drawn(chance: Random, part: str, kind: str, at: float, end: float, faults: list[Fault]) -> list[Fault]:
+def _drawn(
+    chance: Random, part: str, kind: str, at: float, end: float, faults: list[Fault], cluster: bool
+) -> list[Fault]:
     """Return a fault of this kind; none when every service that it could meet is not to be disturbed now."""
-    resting = {fault.service for fault in faults if fault.until + rest_after(part, fault) > at}
-    places = [service for service in _places(part, kind) if service not in resting]
+    resting = {_who_rests(part, fault.service) for fault in faults if fault.until + rest_after(part, fault) > at}
+    places = [service for service in _places(part, kind, cluster) if _who_rests(part, service) not in resting]
     if not places:
         return []
     service = chance.choice(places)
@@ -109,9 +119,19 @@ def rest_after(part: str, fault: Fault) -> float:
     return LONG_REST if fault.kind in BROKER or dies_in_a_group else REST
 
 
-def _places(part: str, kind: str) -> tuple[str, ...]:
+def _who_rests(part: str, service: str) -> str:
+    """Return who is left alone after a fault of a service: all nodes after one of them, as two would be a majority."""
+    return BROKERS[part].NAME if part in BROKERS and kind_of(service) == BROKERS[part].NAME else service
+
+
+def _places(part: str, kind: str, cluster: bool) -> tuple[str, ...]:
     if part in BROKERS and kind in (*BROKER, "duplicates", "poison"):
-        return (BROKERS[part].NAME,)
+        broker = BROKERS[part].NAME
+        return tuple(replicas(broker, NODES)) if cluster and kind in BROKER else (broker,)
+    if kind == ADDED:
+        return (SPARE,)
+    if cluster:
+        return (*PERMANENT, *(service for service in SERVICES[part] if service != kind_of(SPARE)))
     return {"duplicates": ("inventory",), "poison": ("order",)}.get(kind, SERVICES[part])
 
 

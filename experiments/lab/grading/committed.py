@@ -14,7 +14,7 @@ from lab.history.model import HISTORY, SAMPLES
 from lab.paths import PARTS, ROOT
 from lab.runtime import broken
 
-SEED = re.compile(r"seed-[0-9]{1,9}")
+SEED = re.compile(r"(cluster-)?seed-[0-9]{1,9}")
 MAX_SEEDS = 10  # of a part, under chaos
 MAX_FILES_OF_A_RUN = 30
 HEAD_BYTES = 100_000

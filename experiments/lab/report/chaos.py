@@ -11,6 +11,8 @@ from lab.history.model import Run
 from lab.paths import PARTS
 from lab.report.format import page
 
+CLUSTER = "%s, three nodes and several inventories"
+
 
 def figures(run: Run, schedule: dict[str, Any]) -> dict[str, Any]:
     """Return what a summary holds of chaos: the seed, the faults by kind, and what they cost."""
@@ -45,13 +47,14 @@ def scheduled(run: Run) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
 
 def page_of(found: Mapping[str, dict[str, Any]]) -> str:
     """Return the page over runs under chaos, by the summaries in their folders. Raises LabError when there is none."""
-    by_part: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
+    tables: dict[str, list[dict[str, Any]]] = {title: [] for title in (*PARTS, *(CLUSTER % part for part in PARTS))}
     for name, run in sorted(found.items(), key=lambda item: item[1]["chaos"]["seed"]):
-        part, _, folder = name.removeprefix("chaos/").partition("/")
-        by_part[part].append(run | {"name": folder})
+        folder = name.removeprefix("chaos/")
+        part, _, seed = folder.partition("/")
+        tables[CLUSTER % part if seed.startswith("cluster-") else part].append(run | {"folder": folder})
     if not found:
         raise LabError("there are no runs under chaos", "experiments/chaos_all.sh makes them")
-    return page("report/templates/chaos.md.j2", found=by_part, columns_of=_columns)
+    return page("report/templates/chaos.md.j2", found=tables, columns_of=_columns)
 
 
 def _columns(summaries: list[dict[str, Any]]) -> list[str]:

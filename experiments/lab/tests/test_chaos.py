@@ -1,6 +1,7 @@
 """Chaos: its schedule is a pure function of a seed, and what is done of it is noted, whatever gets in its way."""
 
 import hashlib
+import itertools
 import json
 import threading
 from collections import Counter
@@ -11,9 +12,11 @@ import pytest
 from campus.faults import ANSWERING, CONSUMING, Faults
 from conftest import Copy, free_ports
 from hand_made import Raw, accepted, good, items
+from lab import compose
 from lab.checker.invariants import RunIndex
 from lab.checker.losses import duplicated, lost, unresolved
 from lab.client import call
+from lab.compose import Size
 from lab.errors import LabError
 from lab.faults import inject, messages
 from lab.faults import run as chaos_run
@@ -26,7 +29,7 @@ from lab.report import chaos as chaos_report
 from lab.report import index
 from lab.report import run as run_report
 from lab.runtime import data, lifecycle, local, processes
-from lab.services import Service, services_of
+from lab.services import Service, by_kind, services_of
 from testing import wait_until
 
 MANY = [(part, seed, minutes) for part in PARTS for seed in range(8) for minutes in (0.2, 0.8, 3.0)]
@@ -66,8 +69,9 @@ def test_every_kind_comes_in_a_minute():
     for part in PARTS:
         kinds = Counter(f.kind for seed in range(20) for f in schedule(part, seed, 0.8))
         assert set(kinds) == set(chaos.kinds_of(part))
-    assert set(chaos.kinds_of("async-rabbitmq")) == set(chaos_run.DOING) == set(chaos.KINDS)
-    assert set(chaos.KINDS) - set(chaos.kinds_of("sync-rest")) == {"broker", "broker_frozen"}
+    assert set(chaos_run.DOING) == set(chaos.KINDS)
+    assert set(chaos.KINDS) - set(chaos.kinds_of("async-rabbitmq")) == {"replica_added"}
+    assert set(chaos.KINDS) - set(chaos.kinds_of("sync-rest")) == {"broker", "broker_frozen", "replica_added"}
 
 
 def test_a_part_is_given_only_faults_that_it_has():
@@ -94,6 +98,24 @@ def test_a_service_meets_one_fault_at_a_time_and_never_too_many_meet_one():
             assert sum(f.until > fault.at for f in faults[:n]) < chaos.AT_ONCE
             before = [f for f in faults[:n] if f.service == fault.service]
             assert all(f.until + chaos.rest_after(part, f) <= fault.at for f in before)
+
+
+@pytest.mark.parametrize("part", chaos.BROKERS)
+def test_a_cluster_meets_a_node_killed_a_replica_killed_and_a_replica_added(part):
+    whole = Size(3, {"inventory": 3}, "postgres", {f"inventory.{n}": 8150 + n for n in (1, 2, 3)})
+    services, nodes, drawn = services_of(part, {}, whole), {f"{chaos.BROKERS[part].NAME}.{n}" for n in (1, 2, 3)}, []
+    for seed in range(20):
+        faults = schedule(part, seed, 0.8, cluster=True)
+        drawn += faults
+        assert {"kill", "freeze", "broker", "replica_added"} <= {fault.kind for fault in faults}
+        of_nodes = [fault for fault in faults if fault.kind in chaos.BROKER]
+        for one, next_one in itertools.pairwise(of_nodes):  # never two of three are away
+            assert one.until + chaos.LONG_REST <= next_one.at
+    assert {fault.kind for fault in drawn} == set(chaos.kinds_of(part, cluster=True))
+    assert {fault.service for fault in drawn if fault.kind in chaos.BROKER} == nodes
+    assert {fault.service for fault in drawn if fault.kind == "replica_added"} == {"inventory.3"}
+    assert {fault.service for fault in drawn if fault.kind == "kill"} >= {"inventory.1", "inventory.2", "order"}
+    assert {fault.service for fault in drawn} <= {*services, *by_kind(services)}
 
 
 def test_who_died_in_a_group_of_kafka_is_left_alone_for_a_session():
@@ -129,6 +151,9 @@ class Machine:
 
     def start(self, service: Service) -> None:
         self.done.append(f"start {service.name}")
+
+    def stop(self, service: Service) -> None:
+        self.done.append(f"stop {service.name}")
 
     def signal(self, service: Service, verb: str) -> None:
         if self.state(service) == "exited":
@@ -174,6 +199,19 @@ def test_what_is_done_is_noted_as_the_scripts_do_it(recorder, machine):
     assert inventory["done"]
     assert order["began"] >= began + 0.2
     assert inventory["ended"] >= began + 0.4
+
+
+def test_a_replica_is_added_and_taken_away_and_a_node_is_killed_and_comes_back(tmp_path, machine, monkeypatch):
+    monkeypatch.setattr(compose, "STATE_DIR", tmp_path)
+    size = Size(3, {"inventory": 3}, "postgres", {f"inventory.{n}": 8150 + n for n in (1, 2, 3)})
+    compose.set_size("streaming-kafka", size)
+    recorder = RunRecorder.begin(tmp_path / "chaos", {"part": "streaming-kafka"})
+    monkeypatch.setenv("LAB_RUN", str(recorder.folder))
+    recorder.record(type="begins", phase="chaos")
+    faults = [Fault(0.0, "replica_added", "inventory.3", 0.3), Fault(0.1, "broker", "kafka.2", 0.1)]
+    chaos_run.carry_out(recorder, faults, lambda _: None)
+    assert machine.done == ["start inventory.3", "kill kafka.2", "start kafka.2", "stop inventory.3"]
+    assert [e["done"] for e in noted(recorder, "carried out")] == [True, True]
 
 
 def test_what_cannot_be_done_is_noted_and_stops_nothing(recorder, machine):
@@ -443,6 +481,10 @@ def test_one_page_shows_all_runs_and_their_sums(tmp_path):
     assert sum(f"](async-rabbitmq/seed-{n}/report.md) | 5 | 5 | 0 | 0 | 4 | {counts} | pass |" in line
                for n in (1, 2) for line in lines) == 2  # fmt: skip
     assert f"| all | 10 | 10 | 0 | 0 | 8 | {counts.replace('1', '2')} |  |" in lines
+    (tmp_path / "async-rabbitmq/seed-2").rename(tmp_path / "async-rabbitmq/cluster-seed-2")
+    page = chaos_report.page_of(index.read(tmp_path))
+    assert page.index("(async-rabbitmq/seed-1/report.md)") < page.index("## async-rabbitmq, three nodes and several")
+    assert page.index("and several") < page.index("(async-rabbitmq/cluster-seed-2/report.md)")
     with pytest.raises(LabError, match="there are no runs under chaos"):
         chaos_report.page_of({})
 
