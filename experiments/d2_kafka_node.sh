@@ -11,18 +11,18 @@
 #   no second copy, so nothing can be acknowledged. Compare C5, where the only node is down.
 # Not shown: The loss of a disk, and a slow network between the nodes: all three run on one machine, and share its disk.
 #   kafka.1 leads about a third of the partitions, as leaders are spread over the nodes.
-# Takes: 110 s; --quick 55 s
+# Takes: 170 s; --quick 55 s
 # Usage: experiments/d2_kafka_node.sh [--quick]
 export place=scale/streaming-kafka/d2_kafka_node size="--nodes 3"
 . "$(dirname "$(realpath "$0")")/experiment.sh" streaming-kafka "$@"
 
-rate=20
+rate=10 # three nodes, the services and the load share two cores
 before=$(full_or_quick 5 1)
-one=$(full_or_quick 25 8)
+one=$(full_or_quick 55 8)
 two=$(full_or_quick 15 5)
-back=$(full_or_quick 25 12)
+back=$(full_or_quick 45 12)
 
-lab load warm --clients 4 --count 100
+lab load warm --clients 4 --count "$(full_or_quick 400 100)"
 step "kafka.1 is killed"
 lab load one --rate "$rate" --seconds "$((before + one))" &
 lab at one "$before"

@@ -9,18 +9,18 @@
 #   majority, so the last node stops (pause_minority). The order service needs no broker to accept an order: the order
 #   and its event are in one transaction (outbox). Compare D2, where orders are refused then.
 # Not shown: The loss of a disk, and a network that is split: all three nodes run on one machine, and share its disk.
-# Takes: 110 s; --quick 55 s
+# Takes: 170 s; --quick 55 s
 # Usage: experiments/d3_rabbit_node.sh [--quick]
 export place=scale/async-rabbitmq/d3_rabbit_node size="--nodes 3"
 . "$(dirname "$(realpath "$0")")/experiment.sh" async-rabbitmq "$@"
 
-rate=20
+rate=10 # three nodes, the services and the load share two cores
 before=$(full_or_quick 5 1)
-one=$(full_or_quick 25 8)
+one=$(full_or_quick 55 8)
 two=$(full_or_quick 15 5)
-back=$(full_or_quick 25 12)
+back=$(full_or_quick 45 12)
 
-lab load warm --clients 4 --count 100
+lab load warm --clients 4 --count "$(full_or_quick 400 100)"
 step "rabbitmq.1 is killed"
 lab load one --rate "$rate" --seconds "$((before + one))" &
 lab at one "$before"

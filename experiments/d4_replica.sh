@@ -18,11 +18,11 @@ here=$(dirname "$(realpath "$0")") parts='async-rabbitmq streaming-kafka'
 place=scale/$part/d4_replica again="experiments/d4_replica.sh $part" size='--replicas inventory=2'
 . "$here/experiment.sh" "$part" ${words[@]+"${words[@]}"}
 
-rate=20
+rate=10
 away=$(full_or_quick 30 4) # s: in a full run longer than a session of Kafka
 seconds=$((3 + away + $(full_or_quick 10 5)))
 
-lab load warm --clients 4 --count 100
+lab load warm --clients 4 --count "$(full_or_quick 400 100)"
 step "inventory.1 is killed for $away s"
 lab load killed --rate "$rate" --seconds "$seconds" &
 lab at killed 3
