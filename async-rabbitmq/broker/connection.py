@@ -82,6 +82,15 @@ class BrokerConnection(Part):
 
         self.call(close)
 
+    def leave_node(self) -> None:
+        """Go to another node of a cluster, on a new channel, because this channel refused a message (nack).
+
+        A channel of RabbitMQ 3.10 that is first used while a killed node's queue has no new leader yet asks the killed
+        node, and refuses all messages for this queue until that node is back.
+        """
+        if self._is_cluster:
+            self.drop()
+
     def call(self, work: Callable[[], Any]) -> None:
         """Have `work` done in the connection's thread; nothing happens when there is no connection."""
         with self._changing:

@@ -17,6 +17,8 @@ from pika.channel import Channel
 from broker.connection import BrokerConnection, BrokerDown
 from broker.topology import EXCHANGE, KEYS
 
+REFUSED = "RabbitMQ refused it (nack)"
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -95,6 +97,8 @@ class Publisher(PartGroup):
             with contextlib.suppress(ValueError):
                 self._handed.remove(batch)
             self._connection.call(self._forget_timed_out)
+        if REFUSED in batch.troubles:
+            self._connection.leave_node()
         trace_confirmed(messages, batch.troubles)
         return list(batch.troubles)
 
@@ -144,7 +148,7 @@ class Publisher(PartGroup):
     def _on_confirm(self, frame: Any) -> None:
         tag = frame.method.delivery_tag
         tags = itertools.takewhile(lambda sent: sent <= tag, self._waiting) if frame.method.multiple else [tag]
-        trouble = None if isinstance(frame.method, spec.Basic.Ack) else "RabbitMQ refused it (nack)"
+        trouble = None if isinstance(frame.method, spec.Basic.Ack) else REFUSED
         for sent in list(tags):
             returned = self._returned.pop(str(sent), None)
             if sent in self._waiting:  # else its publisher waits no longer

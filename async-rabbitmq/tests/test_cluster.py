@@ -13,13 +13,6 @@ from cluster import NODES, Cluster
 from testing import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
-# With RabbitMQ 3.10 a queue may have no leader for as long as a node is away, if that node is killed seconds after
-# another one came back: publishes are refused (nack), and orders wait in the outbox. Nothing is lost. The cause is not
-# known.
-unsteady = pytest.mark.skipif(
-    os.environ.get("CAMPUS_UNSTEADY") != "1",
-    reason="RabbitMQ 3.10 may stay without a leader; CAMPUS_UNSTEADY=1 runs it",
-)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +83,6 @@ def test_each_queue_has_three_members(cluster):
     assert {len(queue["members"]) for queue in queues.values()} == {3}
 
 
-@unsteady
 def test_orders_go_on_while_each_node_in_turn_is_killed_and_comes_back(load, cluster):
     for number in NODES:
         load.goes_on()

@@ -105,6 +105,25 @@ def test_of_several_nodes_each_is_tried_until_one_answers(broker, start):
     assert publish(publisher, letter("y")) == [None]
 
 
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_channel_that_refuses_a_message_is_left_where_there_are_other_nodes(broker, start, nodes):
+    arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}  # as soon as it holds one, it refuses the next
+    with broker.channel() as channel:
+        channel.queue_declare("full", arguments=arguments)
+        publisher = start(Publisher, url=",".join([broker.url] * nodes))
+        wait_until(lambda: works(publisher.check))
+        first, message = publisher._channel, Outgoing("", "full", b"x", "m1")
+        assert publisher.publish([message], timeout=10) == [None]
+        assert publisher.publish([message], timeout=10) == ["RabbitMQ refused it (nack)"]
+        if nodes > 1:
+            wait_until(lambda: publisher._channel not in (None, first), what="it has a new channel")
+        channel.queue_purge("full")
+        wait_until(lambda: works(publisher.check))
+        assert publisher.publish([message], timeout=10) == [None]
+        assert (publisher._channel is first) == (nodes == 1)
+        channel.queue_delete("full")
+
+
 def test_a_node_that_stands_still_is_left_where_there_are_others(broker, start, monkeypatch):
     monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.5)
     publisher = start(Publisher, url=f"{broker.url},{broker.url}")
