@@ -7,7 +7,7 @@
 # Why: One consumer handles one order at a time, so it does 1 ÷ (delay + own work) orders a second. A queue gives each
 #   message to whichever consumer is free. A partition belongs to one member of the group, so six partitions have work for
 #   six members, and the seventh gets none. The events of one order stay in one partition, and so in order. In Part A each
-#   order holds a thread of the order service for as long as inventory takes. Its delay is 100 ms and not 10 ms: 32 threads
+#   order holds a thread of the order service for as long as inventory takes. Its delay is 200 ms and not 10 ms: 32 threads
 #   would otherwise need more processor than two cores have.
 # Not shown: More machines. Here all replicas share the cores and one PostgreSQL, which become the limit when the delay is
 #   shorter than an order's own work.
@@ -49,7 +49,7 @@ how=(--clients 8)
 [[ $part != streaming-kafka ]] || how=(--bulk)
 if [[ $part == sync-rest ]]; then
   lab load warm --clients 4 --count 100
-  lab configure inventory delay=0.1
+  lab configure inventory delay=0.2
   lab load eight --clients 48 --seconds "$seconds"
   threads 16
   lab load sixteen --clients 48 --seconds "$seconds"
