@@ -210,7 +210,8 @@ def test_a_replica_is_added_and_taken_away_and_a_node_is_killed_and_comes_back(t
     recorder.record(type="begins", phase="chaos")
     faults = [Fault(0.0, "replica_added", "inventory.3", 0.3), Fault(0.1, "broker", "kafka.2", 0.1)]
     chaos_run.carry_out(recorder, faults, lambda _: None)
-    assert machine.done == ["start inventory.3", "kill kafka.2", "start kafka.2", "stop inventory.3"]
+    assert [done for done in machine.done if "inventory" in done] == ["start inventory.3", "stop inventory.3"]
+    assert [done for done in machine.done if "kafka" in done] == ["kill kafka.2", "start kafka.2"]
     assert [e["done"] for e in noted(recorder, "carried out")] == [True, True]
 
 
