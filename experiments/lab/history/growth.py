@@ -131,9 +131,9 @@ def _queries(services: Services, ids: list[str]) -> dict[str, float]:
     some = ids[:: max(1, len(ids) // QUERIES)][:QUERIES]
     pages = [f"limit=100&after={order_id}" for order_id in some]
     states = [f"limit=100&status={status}" for status in ("placed", "notified")] * (QUERIES // 2)
-    used = _processor(order)["order"]
+    used = processor_seconds(order)["order"]
     found = {"page": _slow(order["order"].url, pages), "status": _slow(order["order"].url, states)}
-    work = (_processor(order)["order"] - used) / (TRIES * (len(pages) + len(states)))
+    work = (processor_seconds(order)["order"] - used) / (TRIES * (len(pages) + len(states)))
     return found | {"work": round(work, 6)}
 
 
