@@ -1,5 +1,6 @@
 """The steps that a process must still take, with a clock that stands still: whose they are, and when they are due."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -75,6 +76,18 @@ def test_a_postponed_order_is_due_when_its_time_has_come(processes):
     process.renew()
     assert ids(process.due("ask")) == []
     processes.clock.now += 0.1
+    assert ids(process.due("ask")) == [order.order_id]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_wall_clock_that_is_set_changes_nothing(processes, monkeypatch, hours):
+    process = PendingSteps(processes.database)  # with the real clock
+    order = processes.place(process)
+    process.postpone(order.order_id, 0.2)
+    set_clock = time.time() + 3600 * hours
+    monkeypatch.setattr(time, "time", lambda: set_clock)
+    assert ids(process.due("ask")) == []
+    time.sleep(0.25)
     assert ids(process.due("ask")) == [order.order_id]
 
 

@@ -67,3 +67,28 @@ def test_a_report_is_the_same_bytes_whatever_the_users_own_settings(tmp_path: Pa
     assert status in (0, 1, 2), wrong  # the verdict
     for name in ("plot.svg", "report.md"):
         assert (made / name).read_bytes() == (committed / name).read_bytes(), name
+
+
+def test_a_system_that_writes_other_line_ends_gets_line_feeds(tmp_path: Path):
+    """Git for Windows is usually set so; bash would stumble over each line of `lab`."""
+    made, clone = tmp_path / "made", tmp_path / "clone"
+    made.mkdir()
+    for name in (".gitattributes", "lab", "README.md"):
+        shutil.copy(ROOT / name, made)
+    git = ["git", "-c", "user.name=s", "-c", "user.email=s@example.org", "-c", "core.autocrlf=true"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"], ["clone", "-q", ".", str(clone)]):
+        status, _, wrong = run(*git, *words, folder=made, GIT_CONFIG_GLOBAL=os.devnull)
+        assert status == 0, wrong
+    assert b"\r" not in (clone / "lab").read_bytes() + (clone / "README.md").read_bytes()
+
+
+def test_the_same_bytes_where_the_system_does_not_speak_utf_8(tmp_path: Path):
+    there = Path("/usr/share/i18n/locales/de_DE").exists() and shutil.which("localedef")
+    if not there:
+        pytest.skip("this system cannot make a locale")
+    locale = "de_DE.ISO-8859-1"
+    run("localedef", "-i", "de_DE", "-f", "ISO-8859-1", tmp_path / locale, folder=tmp_path)  # warns, and makes it
+    own = {"LOCPATH": str(tmp_path), "LC_ALL": locale}
+    assert run("locale", "charmap", folder=tmp_path, **own)[1] == "ISO-8859-1\n"
+    status, said, wrong = run("bash", ROOT / "lab", "readme", "--check", folder=tmp_path, **own)
+    assert (status, wrong) == (0, ""), said
