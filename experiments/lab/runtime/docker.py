@@ -35,24 +35,24 @@ class DockerRuntime:
         engine.compose(part, "up", "--no-start", "--no-build", override=_override(part), hint=engine.WITHOUT)
 
     def _forget(self, part: str) -> None:
+        """Stop all but a broker that was emptied, and delete all data but its, at any size of the part."""
         services = [*services_of(part).values()]
-        kept = {s.name for s, seen in zip(services, self.look(services), strict=True)
-                if s.is_broker and seen.state == "running" and emptied(s)}  # fmt: skip
-        if not kept:
-            engine.compose(part, "down", "--volumes", "--remove-orphans")
-            return
-        gone = [service for service in services if service.name not in kept]
-        engine.compose(part, "rm", "--stop", "--force", *(service.name for service in gone))
-        volumes = [f"{engine.project(part)}_{volume}" for service in gone for volume in service.volumes]
-        engine.docker("volume", "rm", "--force", *volumes)
+        kept = [s for s, seen in zip(services, self.look(services), strict=True)
+                if s.is_broker and seen.state == "running" and emptied(s)]  # fmt: skip
+        if kept:
+            gone = [service.name for service in services if service not in kept]
+            engine.compose(part, "rm", "--stop", "--force", *gone)
+        else:
+            engine.compose(part, "down", "--remove-orphans")
+        stay = {f"{engine.project(part)}_{volume}" for service in kept for volume in service.volumes}
+        if volumes := sorted(_volumes(part) - stay):
+            engine.docker("volume", "rm", "--force", *volumes)
 
     def set_aside(self, part: str) -> str:
         """Return "": no volume has data of another version of the lab. Raises LabError where one has."""
-        ours = f"label=com.docker.compose.project={engine.project(part)}"
-        volumes = set(engine.docker("volume", "ls", "-q", "--filter", ours).stdout.split())
         right = f"label={DATA_FORMAT}={data_format(part)}"
         good = engine.docker("volume", "ls", "-q", "--filter", right).stdout.split()
-        if others := sorted(volumes.difference(good)):
+        if others := sorted(_volumes(part).difference(good)):
             raise LabError(
                 f"the data of {part} is another version's: Docker's volumes {', '.join(others)}",
                 f"to forget it: ./lab up {part} --fresh",
@@ -158,6 +158,11 @@ def _container(service: Service) -> str:
 
 def _inspect(services: Iterable[Service]) -> dict[str, dict[str, Any]]:
     return engine.inspect(map(_container, services))
+
+
+def _volumes(part: str) -> set[str]:
+    ours = f"label=com.docker.compose.project={engine.project(part)}"
+    return set(engine.docker("volume", "ls", "-q", "--filter", ours).stdout.split())
 
 
 def _state(found: dict[str, Any] | None) -> str:

@@ -34,10 +34,16 @@ class LocalRuntime:
 
     def create(self, part: str, *, fresh: bool) -> None:
         """Make ready to start: with `fresh`, forget the data of earlier runs; a broker that runs is emptied."""
+        kept: set[str] = set()
         for service in services_of(part).values() if fresh else ():
             if self.state(service) == "exited" or not emptied(service):
                 self.stop(service)
                 self._forget(service)
+            else:
+                kept |= service.volumes.keys()
+        for other in [*data.folder(part).glob("*/")] if fresh else ():  # of a broker of another size
+            if other.name not in kept:
+                shutil.rmtree(other, ignore_errors=True)
         if fresh or not data.folder(part).exists():
             data.mark(part)
 
@@ -106,12 +112,14 @@ class LocalRuntime:
 
     def look(self, services: Iterable[Service]) -> list[Seen]:
         """Return the state of each service, and its first process."""
-        return [Seen(self.state(service), str(self.pid(service) or "")) for service in services]
+        records = [processes.load(_record_file(service)) for service in services]
+        states = [record.state() if record else "exited" for record in records]
+        return [Seen(state, "" if record is None or state == "exited" else str(record.pid))
+                for state, record in zip(states, records, strict=True)]  # fmt: skip
 
     def state(self, service: Service) -> str:
         """Return `running`, `paused` or `exited`."""
-        record = processes.load(_record_file(service))
-        return record.state() if record else "exited"
+        return self.look([service])[0].state
 
     def pid(self, service: Service) -> int | None:
         """Return the id of the service's first process."""
@@ -145,8 +153,6 @@ class LocalRuntime:
         return [path.name for path in install.kafka_libs().glob("*.jar")]
 
     def _forget(self, service: Service) -> None:
-        for volume in service.volumes:
-            shutil.rmtree(data.folder(service.part) / volume, ignore_errors=True)
         for log in (self.log_file(service), self.log_file(service).with_suffix(".log.1")):
             log.unlink(missing_ok=True)
 

@@ -93,7 +93,9 @@ def test_fresh_forgets_it_instead(copy: Copy):
     data, now = copy.root / ".lab/data/sync-rest", data_format("sync-rest")
     (data / "order-data").mkdir(parents=True)
     (data / "order-data/order.db").write_text("tables of another version")
+    (data / "postgres-data").mkdir()  # of a part with another database
     assert "set-aside" not in copy.lab("up", "sync-rest", "--fresh")
+    assert not (data / "postgres-data").exists()
     assert (data / "format").read_text() == f"{now}\n"
     assert not (copy.root / ".lab/set-aside").exists()
 
