@@ -16,9 +16,8 @@ from lab.compose import size_of
 from lab.errors import LabError
 from lab.live.facts import KEPT_SECONDS, Facts, of_all, outbox
 from lab.live.promises import Promises
-from lab.live.service_log import Replies
+from lab.live.service_log import Replies, tail_of
 from lab.runtime import lifecycle
-from lab.runtime.local import LocalRuntime
 from lab.services import Service, by_kind, services_of
 
 EVERY_SECONDS, BROKER_SECONDS, CONDITION_SECONDS = 0.5, 1.0, 2.0
@@ -51,8 +50,7 @@ class Watcher:
         self._services = services_of(self.part)
         self._kinds = by_kind(self._services)
         self.facts = Facts(self._services)
-        local = isinstance(self._runtime, LocalRuntime)
-        self._replies = Replies(self._runtime.log_file(self._kinds["order"]) if local else None)
+        self._replies = Replies(tail_of(self._runtime, self._kinds["order"]))
         self._queues = Queues(self._kinds[rabbitmq.NAME]) if rabbitmq.NAME in self._kinds else None
         self._drop_groups()
 
@@ -76,7 +74,7 @@ class Watcher:
         if self._size != size_of(self.part):
             self._read_size()
             self._begin_anew()
-        states = {name: self._runtime.state(service) for name, service in self._services.items()}
+        states = lifecycle.states(self._runtime, self._services)
         if all(state == "exited" for state in states.values()):
             if self.shown["up"]:
                 self._begin_anew()
@@ -101,7 +99,7 @@ class Watcher:
 
     def look_around(self) -> None:
         """Ask each service how it is and which faults it has, and the broker what waits in it."""
-        states = {name: self._runtime.state(service) for name, service in self._services.items()}
+        states = lifecycle.states(self._runtime, self._services)
         if all(state == "exited" for state in states.values()):
             return
         now = time.time()

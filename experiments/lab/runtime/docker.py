@@ -130,6 +130,13 @@ class DockerRuntime:
         done = processes.finished(command, 60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.stdout.decode(errors="replace").rstrip("\n")
 
+    def said_since(self, service: Service, stamp: str) -> list[tuple[str, bytes]]:
+        """Return the last of what the service said from this time on, each line with the engine's own time of it."""
+        command = ["docker", "logs", "--timestamps", "--tail", "5000", "--since", stamp, _container(service)]
+        done = processes.finished(command, 60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        lines = (line.partition(b" ") for line in done.stdout.splitlines() if not done.returncode)
+        return [(at.decode(), line) for at, _, line in lines]
+
     def follow_command(self, service: Service, lines: int) -> list[str]:
         """Return the command that shows the log as it grows."""
         return ["docker", "logs", "--follow", "--tail", str(lines), _container(service)]

@@ -11,11 +11,11 @@ from lab import client
 from lab.analysis.backlog import Backlog
 from lab.errors import LabError
 from lab.history.model import read
-from lab.live import html, instance, one_order, runs
+from lab.live import html, instance, one_order, runs, service_log
 from lab.live.app import Live, create_app
 from lab.live.facts import Facts, seconds
 from lab.live.promises import Promises
-from lab.live.service_log import Replies
+from lab.live.service_log import ContainerTail, FileTail, Replies
 from lab.live.watcher import Watcher
 from lab.paths import RESULTS
 from lab.runtime import processes
@@ -229,7 +229,7 @@ def test_stock_and_analytics_are_compared_when_no_order_is_under_way(part):
 def test_replies_come_from_the_log_also_when_it_is_begun_anew(tmp_path):
     log = tmp_path / "order.log"
     log.write_text("old\n")
-    replies = Replies(log)
+    replies = Replies(FileTail(log))
 
     def line(second: float, ms: float, status: int = 201) -> str:
         shape = {"at": at(second), "path": "/order", "status": status, "ms": ms, "order_id": f"o{second}"}
@@ -243,6 +243,26 @@ def test_replies_come_from_the_log_also_when_it_is_begun_anew(tmp_path):
     log.write_text(line(23, 5))
     replies.follow(NOW)
     assert replies.by_second[int(seconds(at(23)))] == 1
+
+
+def test_what_a_container_said_is_taken_once(monkeypatch):
+    now, asked = [100.0], []
+    monkeypatch.setattr(service_log.time, "monotonic", lambda: now[0])
+    said = [(f"2999-11-27T13:00:0{second}.000000000Z", b"%d" % second) for second in range(5)]
+
+    def said_since(stamp: str) -> list[tuple[str, bytes]]:
+        asked.append(stamp)
+        return [line for line in said if line[0] >= stamp][: len(asked) + 1]  # Docker: from this time on
+
+    tail = ContainerTail(said_since)
+    assert tail() == [b"0", b"1"]
+    assert tail() == []  # not yet asked again
+    found = []
+    for _ in range(3):
+        now[0] += 1.0
+        found += tail()
+    assert found == [b"2", b"3", b"4"]
+    assert len(asked) == 4
 
 
 def test_the_sequence_of_an_order_says_what_its_services_said():
