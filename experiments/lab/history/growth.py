@@ -24,7 +24,7 @@ from lab.history.machine import Machine
 from lab.history.recorder import RunRecorder
 from lab.load import bulk, generator
 from lab.load.generator import Plan
-from lab.runtime import data, local
+from lab.runtime import data, lifecycle, local
 from lab.services import Service, services_of
 
 CLIENTS = 16
@@ -39,6 +39,8 @@ Services = dict[str, Service]
 
 def grow(recorder: RunRecorder, count: int) -> dict[str, Any]:
     """Send so many orders, wait until they are done, and note what they cost. Raises LabError."""
+    if lifecycle.choose().name == "docker":
+        raise LabError("with Docker it cannot be measured what a service uses", "LAB_RUNTIME=local experiments/…")
     services = services_of(recorder.head["part"])
     earlier = [e["orders"] for e in recorder.lines() if e["type"] == "grown"]
     if not earlier:

@@ -10,11 +10,13 @@ from lab import client
 from lab.checker import invariants
 from lab.checker import portions as checker
 from lab.checker.run_view import Run as RunView
+from lab.errors import LabError
 from lab.grading import grade
 from lab.history import growth, portions
 from lab.history.model import Run
 from lab.history.recorder import RunRecorder
 from lab.report import run as reports
+from lab.runtime import docker
 from test_check import BROKEN
 
 OF_ORDERS = ("invoke", "ok", "fail", "info")
@@ -40,6 +42,12 @@ def in_portions(tmp_path, monkeypatch):
 
     portions_of = ("order", "reservation", "notification")
     return find
+
+
+def test_the_processes_of_containers_are_not_measured_as_ours(tmp_path, monkeypatch):
+    monkeypatch.setattr(growth.lifecycle, "choose", docker.DockerRuntime)
+    with pytest.raises(LabError, match="with Docker it cannot be measured"):
+        growth.grow(RunRecorder.begin(tmp_path / "run", HEAD), 10)
 
 
 def test_a_good_run_is_good_in_portions(in_portions):
