@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import testing
-from conftest import ROOT
+from conftest import ROOT, free_ports
+from lab import client
+from lab.compose import ONE, Size
+from lab.paths import PARTS
 from lab.runtime import engine
+from lab.services import services_of
+from testing import wait_until
 
 pytestmark = [
     pytest.mark.long,
@@ -31,13 +35,13 @@ class Clone:
     """A copy of the repository that works with Docker, on ports of its own."""
 
     root: Path
-    ports: dict[str, int]
+    ports: dict[str, str]  # by the variable that chooses each
+    part: str = "sync-rest"
 
     def run(self, *words: str, **env: str) -> str:
-        """Run a command in the folder of Part A, which must succeed, and return what it said."""
-        ports = {f"A_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
-        env = os.environ | {"LAB_RUNTIME": "docker", "COLUMNS": "250"} | ports | env
-        done = subprocess.run(words, cwd=self.root / "sync-rest", env=env, capture_output=True, text=True, timeout=600)
+        """Run a command in the folder of the part, which must succeed, and return what it said."""
+        env = os.environ | {"LAB_RUNTIME": "docker", "COLUMNS": "250"} | self.ports | env
+        done = subprocess.run(words, cwd=self.root / self.part, env=env, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -46,7 +50,7 @@ class Clone:
         return self.run("bash", "../lab", *words, **env)
 
     def containers(self) -> dict[str, str]:
-        """Return the id and the start of each container of Part A, as plain Compose finds them."""
+        """Return the id and the start of each container of the part, as plain Compose finds them."""
         said = self.run("docker", "compose", "ps", "--all", "--format", "json")
         ids = {found["Service"]: found["ID"] for found in map(json.loads, said.splitlines())}
         began = {name: ["docker", "inspect", "-f", "{{.Id}} {{.State.StartedAt}}", id] for name, id in ids.items()}
@@ -66,15 +70,17 @@ def clone(tmp_path_factory) -> Iterator[Clone]:
         path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
     (root / ".lab").mkdir()
     (root / ".lab/venv").symlink_to(ROOT / ".lab/venv")
-    made = Clone(root, dict(zip(("order", "inventory", "notification"), map(_port, range(3)), strict=True)))
+    made = Clone(root, _ports(ONE, "sync-rest"))
     try:
         yield made
     finally:
         made.run("docker", "compose", "down", "--volumes", "--rmi", "all")
 
 
-def _port(_: int) -> int:
-    return testing.free_port()
+def _ports(size: Size, part: str) -> dict[str, str]:
+    """Return a free port for each variable of a part of this size that chooses one."""
+    variables = [variable for service in services_of(part, {}, size).values() for variable in service.ports]
+    return dict(zip(variables, map(str, free_ports(len(variables))), strict=True))
 
 
 def test_lab_and_plain_compose_see_the_same_and_one_service_is_started_alone(clone: Clone):
@@ -123,3 +129,53 @@ def test_a_variable_in_the_env_file_counts(clone: Clone):
         file.write_text(kept)
     assert clone.lab("down")
     assert clone.containers() == {}
+
+
+@pytest.fixture(params=[("async-rabbitmq", "rabbitmq"), ("streaming-kafka", "kafka")], ids=lambda pair: pair[1])
+def cluster(request, clone: Clone) -> Iterator[Clone]:
+    """The clone with three nodes of a broker, PostgreSQL, and two inventories."""
+    part, _ = request.param
+    size = Size(3, {"inventory": 2}, "postgres", {"inventory.1": 8198, "inventory.2": 8199})
+    ports = _ports(size, part) | _ports(ONE, part)
+    ports["B_RABBITMQ_UI_PORT"] = str(free_ports(1)[0])
+    made = Clone(clone.root, ports | {"LAB_START_SECONDS": "240"}, part)
+    try:
+        yield made
+    finally:
+        made.lab("down", part)
+        made.run("docker", "compose", *OVERRIDE, "down", "--volumes", "--rmi", "all")
+
+
+OVERRIDE = ("-f", "docker-compose.yml", "-f", "docker-compose.cluster.yml")
+
+
+def test_three_nodes_and_two_replicas(cluster: Clone, request):
+    broker = request.node.callspec.params["cluster"][1]
+    said = cluster.lab("up", cluster.part, "--fresh", "--nodes", "3", "--replicas", "inventory=2")
+    ready = [line.split()[0] for line in said.splitlines() if " is ready at " in line]
+    assert ready[:4] == [f"{broker}.1", f"{broker}.2", f"{broker}.3", "postgres"]
+    assert cluster.lab("status").count("│ running │ yes") == len(ready)
+    assert "notified" in cluster.lab("order")
+    cluster.lab("kill", "inventory.2")
+    cluster.lab("kill", f"{broker}.1")
+    assert cluster.lab("status").count("│ exited") == 2
+    assert "notified" in cluster.lab("order")
+    for name in ("inventory.2", f"{broker}.1"):
+        cluster.lab("start", name)
+    cluster.lab("pause", f"{broker}.2")
+    assert "notified" in cluster.lab("order")
+    cluster.lab("unpause", f"{broker}.2")
+    said = cluster.lab("configure", "inventory", "delay=0.01")
+    assert [line.partition(" ")[0] for line in said.splitlines()] == ["inventory.1", "inventory.2"]
+    assert "connected" in cluster.lab("logs", "inventory.2") or broker == "kafka"
+    cluster.lab("down")
+    assert cluster.containers() == {}
+
+
+def test_plain_compose_starts_a_cluster_and_replicas(cluster: Clone):
+    cluster.run("docker", "compose", *OVERRIDE, "up", "--build", "--wait", "--scale", "inventory=2")
+    said = cluster.run("docker", "compose", *OVERRIDE, "ps", "--format", "{{.Service}} {{.Health}}")
+    assert said.splitlines().count("inventory healthy") == 2
+    order = f"http://127.0.0.1:{cluster.ports['ABC'[PARTS.index(cluster.part)] + '_ORDER_PORT']}"
+    placed = client.call("POST", f"{order}/order", json={"item": "burger", "qty": 1}).json()["order_id"]
+    wait_until(lambda: client.call("GET", f"{order}/orders/{placed}").json()["status"] == "notified", 60)
