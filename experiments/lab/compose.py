@@ -22,6 +22,7 @@ BASE, OVERRIDE = "docker-compose.yml", "docker-compose.cluster.yml"
 BROKERS = ("kafka", "rabbitmq")
 SQLITE, POSTGRES = "sqlite", "postgres"
 NODES, MAX_REPLICAS = 3, 16
+KEPT = ("TRACE_ORDERS",)
 RESET = object()  # what `!reset` takes out
 Shape = dict[str, Any]
 
@@ -76,6 +77,22 @@ def set_size(part: str, size: Size) -> None:
         _size_file(part).write_text(json.dumps(asdict(size)))
 
 
+def kept(part: str) -> dict[str, str]:
+    """Return the variables of the environment that the last `./lab up` was given and that hold until `./lab down`."""
+    file = _kept_file(part)
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def keep(part: str, variables: Mapping[str, str]) -> None:
+    """Note those variables that a service is to have, too, when another shell starts it later."""
+    values = {name: variables[name] for name in KEPT if variables.get(name)}
+    if values:
+        _kept_file(part).parent.mkdir(parents=True, exist_ok=True)
+        _kept_file(part).write_text(json.dumps(values))
+    else:
+        _kept_file(part).unlink(missing_ok=True)
+
+
 def check_size(part: str, size: Size) -> None:
     """Raise LabError for a size that the part cannot have."""
     base = _read(ROOT / part / BASE)["services"]
@@ -104,6 +121,10 @@ def check_size(part: str, size: Size) -> None:
 
 def _size_file(part: str) -> Path:
     return STATE_DIR / "run" / part / "size.json"
+
+
+def _kept_file(part: str) -> Path:
+    return STATE_DIR / "run" / part / "kept"
 
 
 def described(part: str, size: Size) -> Shape:

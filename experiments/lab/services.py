@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lab.compose import BASE, ONE, Size, described, kind_of, size_of
+from lab.compose import BASE, ONE, Size, described, kept, kind_of, size_of
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT
 
@@ -100,9 +100,9 @@ def by_kind(services: Mapping[str, Service]) -> dict[str, Service]:
 
 
 def variables(part: str) -> dict[str, str]:
-    """Return the variables that fill a part's Compose file: those of its `.env`, and above them the environment's."""
+    """Return the variables that fill a part's Compose file: its `.env`, above it what is kept, then the environment."""
     file = ROOT / part / ".env"
-    return (read_env(file.read_text(errors="replace")) if file.exists() else {}) | dict(os.environ)
+    return (read_env(file.read_text(errors="replace")) if file.exists() else {}) | kept(part) | dict(os.environ)
 
 
 def read_env(text: str) -> dict[str, str]:

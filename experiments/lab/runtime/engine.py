@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lab.compose import BASE, ONE, described, size_of
+from lab.compose import BASE, ONE, described, kept, size_of
 from lab.errors import LabError
 from lab.paths import ROOT, STATE_DIR
 from lab.runtime import processes
@@ -134,16 +134,16 @@ def _file(part: str) -> Path:
 def compose(part: str, *words: str, override: str = "", hint: str = "") -> str:
     """Run a command of Compose and return what it said. Raises LabError."""
     command = [*compose_command(part, override=override), *words]
-    done = processes.finished(command, BUILD_SECONDS, capture_output=True, text=True, env=_environment())
+    done = processes.finished(command, BUILD_SECONDS, capture_output=True, text=True, env=_environment(part))
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-6:])
         raise LabError(f"docker compose {words[0]} failed:\n{said}", hint)
     return done.stdout
 
 
-def _environment() -> dict[str, str]:
+def _environment(part: str) -> dict[str, str]:
     """Return the environment of a command of Compose: ours, without a name for the projects of all parts."""
-    return {name: value for name, value in os.environ.items() if name != PROJECT}
+    return kept(part) | {name: value for name, value in os.environ.items() if name != PROJECT}
 
 
 def docker(*words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:

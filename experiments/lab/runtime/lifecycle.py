@@ -11,7 +11,7 @@ from lab import client
 from lab.brokers import rabbitmq
 from lab.brokers.base import broker_of
 from lab.brokers.probe import answers
-from lab.compose import ONE, Size, check_size, set_size, size_of
+from lab.compose import ONE, Size, check_size, keep, kept, set_size, size_of
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT, STATE_DIR
 from lab.runtime import broken as broken_versions
@@ -76,6 +76,7 @@ def up(
             say(f"  {broken.service} is the broken version {broken.name}")
         _runtime_file(part).parent.mkdir(parents=True, exist_ok=True)
         _runtime_file(part).write_text(runtime.name)  # `down` finds it even if an engine appears meanwhile
+        keep(part, os.environ if fresh else kept(part) | os.environ)
         services = services_of(part).values()
         for service, seen in zip(services, runtime.look(services), strict=True):
             if seen.state == "paused":
@@ -102,6 +103,7 @@ def down(runtime: Runtime, part: str, *, keep_brokers: bool = False) -> None:
     runtime.remove(part, keep_brokers=keep_brokers and size_of(part) == ONE)
     _runtime_file(part).unlink(missing_ok=True)
     set_size(part, ONE)
+    keep(part, {})
 
 
 def checked(part: str, size: Size) -> Size:

@@ -19,7 +19,7 @@ from lab.services import Service
 
 ROOT = Path(__file__).resolve().parents[3]
 NEEDED = ("lab", "requirements.lock", "experiments", "common", "sync-rest")
-FOREIGN = ("LAB_RUN", "INITIAL_STOCK", "INVENTORY_TIMEOUT_MS", "CONFIGURE_TOKEN", "DATABASE_URL")
+FOREIGN = ("LAB_RUN", "INITIAL_STOCK", "INVENTORY_TIMEOUT_MS", "CONFIGURE_TOKEN", "DATABASE_URL", "TRACE_ORDERS")
 
 
 @pytest.fixture(autouse=True)

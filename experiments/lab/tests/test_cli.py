@@ -183,6 +183,8 @@ def test_a_killed_service_starts_again(running: Copy):
     running.lab("start", "inventory")
     running.lab("start", "inventory")  # once more is harmless
     assert "notified" in running.lab("order")
+    environments = [process.environ() for process in running.services()]
+    assert {env["TRACE_ORDERS"] for env in environments} == {"20"}  # as `up` was told, and not the shell of `start`
 
 
 def test_a_stopped_service_starts_again(running: Copy):

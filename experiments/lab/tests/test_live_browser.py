@@ -39,8 +39,7 @@ def address(running) -> Iterator[str]:
     """The address of the page, for all tests of this module."""
     shutil.copytree(ROOT / "results" / RUN, running.root / "results" / RUN)
     port = free_port()
-    # A service that is killed and started by click records its orders, too.
-    process = running.popen("lab", "live", "--port", str(port), TRACE_ORDERS="20")
+    process = running.popen("lab", "live", "--port", str(port))
     url = f"http://127.0.0.1:{port}/"
 
     def answers() -> bool:

@@ -92,6 +92,23 @@ def test_the_env_file_of_a_part_is_obeyed_and_the_environment_above_it(tmp_path,
     assert services_of("sync-rest")["inventory"].port == 9002
 
 
+def test_what_up_was_told_to_record_holds_until_down(monkeypatch, tmp_path):
+    monkeypatch.setattr(compose, "STATE_DIR", tmp_path)
+    monkeypatch.delenv("TRACE_ORDERS", raising=False)
+
+    def told() -> str:
+        return services_of("sync-rest")["inventory"].environment["TRACE_ORDERS"]
+
+    assert told() == ""
+    compose.keep("sync-rest", {"TRACE_ORDERS": "20", "PATH": "/bin"})
+    assert (told(), compose.kept("sync-rest")) == ("20", {"TRACE_ORDERS": "20"})
+    monkeypatch.setenv("TRACE_ORDERS", "5")
+    assert told() == "5"
+    monkeypatch.delenv("TRACE_ORDERS")
+    compose.keep("sync-rest", {})
+    assert told() == ""
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [
