@@ -9,11 +9,12 @@ from lab.errors import LabError
 from lab.history import model
 from lab.history.model import Run, seconds_at
 from lab.live.one_order import drawn
-from lab.paths import RESULTS, STATE_DIR, relative
+from lab.paths import PARTS, RESULTS, STATE_DIR, relative
 from lab.report.format import prediction_row
 
 HOMES = {"": RESULTS, "quick/": STATE_DIR / "quick"}
 MAX_ORDERS = 20_000  # more are drawn as numbers only
+PEAK = "-backlog-peak"  # the prediction that is drawn, too
 Shape = dict[str, Any]
 
 
@@ -27,7 +28,13 @@ def listed() -> list[Shape]:
                 found.append(_line(prefix + str(raw.parent.relative_to(home)), summary))
             except (OSError, ValueError, KeyError):  # it did not finish
                 continue
-    return found
+    return sorted(found, key=_place)
+
+
+def _place(run: Shape) -> tuple[bool, bool, int, str]:
+    """Return where a run stands in the list: the experiments of each part first, quick runs last."""
+    name = run["name"]
+    return name.startswith("quick/"), not name.startswith(run["part"]), PARTS.index(run["part"]), name
 
 
 def _line(name: str, summary: Shape) -> Shape:
@@ -71,6 +78,7 @@ def play(folder: Path) -> Shape:
         "samples": [[row["at"], {k: v for k, v in row.items() if k != "at"}] for row in _thin(backlog.depths(run))],
         "lag": [[row["at"], {k: v for k, v in row.items() if k != "at"}] for row in _thin(lag.rows(run))],
         "predictions": [[*prediction_row(p)[:3], p["verdict"]] for p in summary["predictions"]],
+        "waiting_predicted": next((p["predicted"] for p in summary["predictions"] if p["id"].endswith(PEAK)), None),
         "invariants": [{name: each[name] for name in told} for each in summary["invariants"]],
         "figures": {"by_status": summary["orders"]["by_status"], "completion": summary["orders"]["completion"]},
         "phases": summary["phases"],

@@ -2,6 +2,7 @@
 /* One order: why was it late, and was it done once? Time is not to scale: each step has a line and its ms. */
 const Order = (() => {
   let found = null;
+  const times = n => ["never", "once"][n] ?? n + " times";
   const ms = x => x >= 1000 ? n0(x) : +x.toFixed(1);
 
   function sequence() {
@@ -15,6 +16,16 @@ const Order = (() => {
       const y = cy(i), a = X(Math.max(0, who.indexOf(s.from))), b = X(Math.max(0, who.indexOf(s.to))), mid = (a + b) / 2;
       if (s.kind == "gap") { o += `<path d="M0 ${y}H${W}" stroke="var(--dim)" stroke-dasharray="2 6"/><text class="halo" x="${(X(0) + X(1)) / 2 + r}" y="${y + .28 * r}">⋮ ${esc(s.text)} ⋮</text>`; return }
       o += `<text class="d" x="${l - 4}" y="${y + .28 * r}" text-anchor="end">${ms(s.at)} ms</text>`;
+      if (s.crash) {
+        let end = i + 1;
+        while (end < S.length && (S[end].kind == "gap" || S[end].from != s.from && S[end].to != s.from)) end++;
+        const bottom = end < S.length ? cy(end) - .9 * r : B, left = a > W / 2, c = .5 * r;
+        o += `<rect x="${a - .55 * r}" y="${y}" width="${1.1 * r}" height="${Math.max(0, bottom - y)}" fill="var(--panel)"/><rect x="${a - .55 * r}" y="${y}" width="${1.1 * r}" height="${Math.max(0, bottom - y)}" fill="url(#hx)" stroke="var(--ink)"/>`
+          + `<path d="M${a - c} ${y - c}l${2 * c} ${2 * c}m0-${2 * c}l-${2 * c} ${2 * c}" stroke="var(--badfill)" stroke-width="4"/>`
+          + (end < S.length ? `<circle cx="${a}" cy="${bottom}" r="${.35 * r}" fill="var(--panel)" stroke="var(--ink)" stroke-width="2.5"/>` : "")
+          + `<text class="b halo" x="${a + (left ? -1 : 1) * r}" y="${y + .28 * r}" text-anchor="${left ? "end" : "start"}">${esc(s.text)}</text>`;
+        return;
+      }
       if (s.kind == "commit" || s.kind == "trouble") {
         const w = s.text.length * .5 * r + r, x = Math.min(W - w - 2, Math.max(l, a - w / 2));
         o += `<rect x="${x}" y="${y - .72 * r}" width="${w}" height="${1.32 * r}" fill="var(--fill)" stroke="var(--ink)"${s.kind == "trouble" ? ' stroke-dasharray="4 3"' : ""}/><text x="${x + w / 2}" y="${y + .24 * r}" text-anchor="middle"${s.kind == "trouble" ? ' class="b"' : ""}>${esc(s.text)}</text>`;
@@ -32,7 +43,8 @@ const Order = (() => {
     $("#ofound").hidden = false; $("#onone").hidden = true;
     put($("#opart"), partBox(LETTER[found.part]));
     const last = order.timeline.at(-1), [v, u] = took(micro(last.at) / 1000), r = found.reservation, n = found.notifications.length;
-    put($("#osum"), `<b>${order.status}</b>${order.reason ? ": " + esc(order.reason) : ""} after <b>${v} ${u}</b> · ${r && r.status != "failed" ? r.status + " once" : "nothing reserved"} · notified ${["never", "once"][n] ?? n + " times"} · <span id="orec">${found.recorded ? "as its services recorded it" : "from its timeline"}</span>`);
+    const killed = Object.entries(Object.groupBy(found.steps.filter(s => s.crash), s => s.from)).map(([w, all]) => ` · ${esc(w)} killed ${times(all.length)}`).join("");
+    put($("#osum"), `<b>${order.status}</b>${order.reason ? ": " + esc(order.reason) : ""} after <b>${v} ${u}</b>${killed} · ${r && r.status != "failed" ? r.status + " once" : "nothing reserved"} · notified ${times(n)} · <span id="orec">${found.recorded ? "as its services recorded it" : "from its timeline"}</span>`);
     const items = list => list.map(i => `${i.qty} ${esc(i.sku)}`).join(", ");
     put($("#oside"), `<div class="panel"><h2 class="h3">Timeline</h2><table class="t"><thead><tr><th>at (UTC)</th><th>status</th><th class="r">since placed</th></tr></thead><tbody>${order.timeline.map(s => `<tr><td>${s.at.slice(11, found.partial ? 23 : -1)}</td><td>${s.status}</td><td class="r">${ms(micro(s.at))} ms</td></tr>`).join("")}</tbody></table>
 ${found.partial ? "</div>" : `<p class="small"><b>Reservation</b> ${r ? `${r.status}: ${items(r.items)}` : "none"} · <b>Notification</b> ${n ? `to “${esc(found.notifications[0].user_id)}”, ${n} row${n > 1 ? "s" : ""}` : "none"}</p></div>

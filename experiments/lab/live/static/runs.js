@@ -59,7 +59,7 @@ const Play = (() => {
 <div class="mini">${[["accepted", "pa"], ["notified", "pn"], ["wait", "pw"], ["faults", "pi"]].map(([text, i]) => `<div><div class="small dim">${text}</div><div class="num" id="${i}"></div></div>`).join("")}</div>
 <h2 class="h3">Orders that wait</h2><svg id="psv" style="display:block;width:100%;overflow:visible" role="img" aria-label="Orders that wait, over the run"></svg>
 <div class="play"><button class="do" id="pp" aria-label="Play">▶</button><input type="range" id="scrub" aria-label="Time in the run" min="0" max="${Math.round(run.seconds * 10)}" value="0"><b id="pt"></b><select id="pspeed" aria-label="Speed"><option value="1">1×</option><option value="10" selected>10×</option></select></div>
-<table class="t" style="margin-top:.5rem"><thead><tr><th>prediction, written down before</th><th class="r">predicted</th><th class="r">measured</th><th><span class="vh">holds</span></th></tr></thead><tbody>${run.predictions.map(q => `<tr><td>${esc(q[0])}</td><td class="r">${esc(q[1])}</td><td class="r">${esc(q[2])}</td><td class="v ${q[3]}">${MARK[q[3]]}</td></tr>`).join("")}</tbody></table>
+<table class="t" style="margin-top:.5rem"><thead><tr><th>prediction, written down before</th><th class="r">predicted</th><th class="r">measured</th><th><span class="vh">holds</span></th></tr></thead><tbody>${run.predictions.map(q => `<tr><td>${esc(q[0])}</td><td class="r nw">${esc(q[1])}</td><td class="r nw">${esc(q[2])}</td><td class="v ${q[3]}">${MARK[q[3]]}</td></tr>`).join("")}</tbody></table>
 <p style="margin-top:.4rem" class="small">${MARK[run.invariants.some(i => i.verdict == "fail") ? "fail" : run.invariants.some(i => i.verdict != "pass") ? "unknown" : "pass"]} ${run.invariants.filter(i => i.verdict == "pass").length} of ${run.invariants.length} invariants hold${inlineRun ? "" : ` · <a href="/api/report/${esc(name)}" target="_blank" rel="noopener">report</a> · <code>./lab report --html ${esc(run.name)}</code>`}</p>
 ${run.invariants.filter(i => i.verdict != "pass").map(i => `<p class="small"><b>${i.id}</b> ${esc(i.rule)} ${esc(i.sentence)}</p>`).join("")}`;
     $("#scrub").oninput = e => seek(+e.target.value / 10);
@@ -108,10 +108,11 @@ ${run.invariants.filter(i => i.verdict != "pass").map(i => `<p class="small"><b>
   function draw() {
     const sv = $("#psv");
     if (!run || !sv || !sv.clientWidth) return;
-    const r = rem(), W = sv.clientWidth, Hh = Math.max(140, Math.min(210, innerHeight - 38 * r)), m = 3.2 * r, T = run.seconds, p = LETTER[run.part], most = Math.max(10, ...run.per_second.map((_, s) => waiting(s)), waiting(t)) * 1.1, X = s => m + (W - m - 8) * s / T, Y = v => Hh - 1.5 * r - (Hh - 2.3 * r) * v / most, w = waiting(t);
+    const r = rem(), W = sv.clientWidth, Hh = Math.max(140, Math.min(210, innerHeight - 38 * r)), m = 3.2 * r, T = run.seconds, p = LETTER[run.part], most = Math.max(10, run.waiting_predicted || 0, ...run.per_second.map((_, s) => waiting(s)), waiting(t)) * 1.1, X = s => m + (W - m - 8) * s / T, Y = v => Hh - 1.5 * r - (Hh - 2.3 * r) * v / most, w = waiting(t);
     sv.setAttribute("height", Hh);
     let o = "", row = 0;
     for (const f of run.faults) { const a = X(f.since), b = X(f.until ?? T); o += `<rect x="${a}" y="${Y(most)}" width="${Math.max(2, b - a)}" height="${Y(0) - Y(most)}" fill="url(#hl)"/>` }
+    if (run.waiting_predicted != null) { const y = Y(run.waiting_predicted); o += `<path d="M${m} ${y}H${W - 8}" stroke="var(--ink)" stroke-width="2.5" stroke-dasharray="7 5"/><text class="b halo" x="${W - 12}" y="${y - .35 * r}" text-anchor="end">predicted ${n0(run.waiting_predicted)}</text>` }
     for (const v of [0, most / 2, most]) o += `<path d="M${m} ${Y(v)}H${W - 8}" stroke="var(--line)"/><text class="d" x="${m - 8}" y="${Y(v) + .28 * r}" text-anchor="end">${n0(v)}</text>`;
     for (let i = 0; i <= 5; i++) o += `<text class="d" x="${X(T * i / 5)}" y="${Hh - 2}" text-anchor="${i == 5 ? "end" : "middle"}">${n0(T * i / 5)} s</text>`;
     const line = (a, b) => { let s = ""; const d = Math.max(.1, T / 600); for (let i = a; i <= b; i += d) s += (s ? "L" : "M") + X(i).toFixed(1) + " " + Y(waiting(i)).toFixed(1); return s };
@@ -129,7 +130,7 @@ ${run.invariants.filter(i => i.verdict != "pass").map(i => `<p class="small"><b>
     await act(null, async () => {
       const { runs } = await ask("/api/runs");
       $("#runcount").textContent = `${runs.filter(r => !r.name.startsWith("quick/")).length} committed · ${runs.filter(r => r.name.startsWith("quick/")).length} quick`;
-      $("#runlist").innerHTML = runs.map(r => `<tr data-run="${esc(r.name)}" data-v="${r.verdict}"><td>${partBox(LETTER[r.part])}</td><td><button class="runrow">${esc(r.name.replace(/^(sync-rest|async-rabbitmq|streaming-kafka)\//, ""))}</button></td><td class="v ${r.verdict}">${VERDICT[r.verdict]}${r.meant ? ", as meant" : ""}</td><td class="r">${n0(r.orders)}</td><td class="r">${r.predictions[0]} of ${r.predictions[1]}</td></tr>`).join("");
+      $("#runlist").innerHTML = runs.map(r => `<tr data-run="${esc(r.name)}" data-v="${r.verdict}"><td>${partBox(LETTER[r.part])}</td><td><button class="runrow">${esc(r.name.replace(/^(sync-rest|async-rabbitmq|streaming-kafka)\//, "")).replace(/[/_]/g, "$&<wbr>")}</button></td><td class="v ${r.verdict}">${VERDICT[r.verdict]}${r.meant ? ", as meant" : ""}</td><td class="r">${n0(r.orders)}</td><td class="r">${r.predictions[0]} of ${r.predictions[1]}</td></tr>`).join("");
       $$("#runlist .runrow").forEach(b => b.onclick = () => open(b.closest("tr")));
       $("#vf").onchange = e => $$("#runlist tr").forEach(row => row.hidden = e.target.value != "all" && row.dataset.v != e.target.value);
     });

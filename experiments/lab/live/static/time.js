@@ -104,8 +104,8 @@ const Time = (() => {
     return new uPlot({
       width: box.clientWidth, height: size(), padding: [8, 8, 4, 0],
       scales: { x: { time: false, range: () => range(axisNow) }, y: { range: (u, lo, hi) => [0, top(letter.flatMap((_, j) => u.data[j + 1]))] } },
-      series: [{}, ...letter.map(p => ({ label: p, stroke: () => paint("--" + p), width: 2.5, points: { show: false }, spanGaps: true }))],
-      axes: [{ ...line(), show: key == "oldest", size: 1.5 * rem(), space: 6 * rem(), values: (u, ticks) => ticks.map(clock), grid: { show: false } }, { ...line(), size: 3 * rem(), splits: u => { const m = u.scales.y.max; return [0, m / 2, m] }, values: (u, ticks) => ticks.map(v => n0(v)), space: 20 }],
+      series: [{}, ...letter.map(p => ({ label: p, stroke: () => paint("--" + p), width: 2.5, points: { show: false }, spanGaps: false }))],
+      axes: [{ ...line(), show: key == "oldest", size: 1.5 * rem(), space: 6 * rem(), values: (u, ticks) => ticks.map(t => u.valToPos(t, "x") > u.over.clientWidth - 2 * rem() ? "" : clock(t)), grid: { show: false } }, { ...line(), size: 3 * rem(), splits: u => { const m = u.scales.y.max; return [0, m / 2, m] }, values: (u, ticks) => ticks.map(v => n0(v)), space: 20 }],
       legend: { show: false },
       cursor: { sync: { key: "time", setSeries: false }, y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
       hooks: {
@@ -165,7 +165,8 @@ const Time = (() => {
     for (const [key] of CHARTS) {
       const u = plots[key], box = u.root.parentElement;
       if (box.clientWidth && box.clientWidth != u.width) u.setSize({ width: box.clientWidth, height: u.height });
-      u.setData([axisNow, ...letter.map(p => axisNow.map(at => data[p].get(at)?.[key] ?? null))]);
+      // null is a gap, in which the page did not look; undefined a second of which another part has a row
+      u.setData([axisNow, ...letter.map(p => axisNow.map(at => data[p].get(at)?.[key]))]);
     }
     $("#unzoom").hidden = !zoom;
     strip(); keys();
