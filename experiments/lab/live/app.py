@@ -4,8 +4,10 @@ needs the token of the page, and must come from the page itself."""
 import hmac
 import json
 import secrets
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Flask, Response, abort, render_template, request
@@ -20,6 +22,7 @@ from lab.live.watcher import EVERY_SECONDS, Watcher
 from lab.paths import PARTS, ROOT
 from lab.runtime import lifecycle
 
+AWAY_SECONDS, FRESH_SECONDS = 10.0, 1.0  # a page that is loaded again is not away
 VERBS = ("start", "kill", "pause", "unpause")
 POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 
@@ -34,11 +37,34 @@ class Live:
         self.watchers = {part: Watcher(part, self.runtime, inject.configured) for part in there}
         self.loads = Loads()
         self.prediction = Prediction(self.watchers, self.loads, inject.act)
+        self._readers, self._lock = 0, threading.Lock()
+        self._asked_at = float("-inf")
 
     def start(self) -> None:
         """Begin to watch."""
         for watcher in self.watchers.values():
-            watcher.start()
+            watcher.start(self.wanted)
+
+    def wanted(self) -> bool:
+        """Return whether to look: only while a browser shows the page, or a load of the page runs."""
+        runs = any(self.loads.rates.values()) or self.prediction.shown.get("state") == "runs"
+        return runs or self._readers > 0 or time.monotonic() < self._asked_at + AWAY_SECONDS
+
+    def note_request(self) -> None:
+        """Note that a browser, or a program, asked for something."""
+        self._asked_at = time.monotonic()
+
+    @contextmanager
+    def reader(self) -> Iterator[None]:
+        """Count a browser that reads the events, for as long as it does."""
+        with self._lock:
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+            self.note_request()
 
     def shown(self) -> dict[str, Any]:
         """Return what the page shows now."""
@@ -60,6 +86,7 @@ def create_app(live: Live, port: int) -> Flask:
         """Refuse what a page from elsewhere could send: another name for this address, another origin, no token."""
         if request.host not in ours:
             abort(403, "ask for http://127.0.0.1")
+        live.note_request()
         if request.method in ("GET", "HEAD"):
             return
         site, origin = request.headers.get("Sec-Fetch-Site", "same-origin"), request.headers.get("Origin")
@@ -90,7 +117,9 @@ def create_app(live: Live, port: int) -> Flask:
         def stream() -> Iterator[str]:
             history = {part: [*watcher.seconds] for part, watcher in live.watchers.items()}
             yield f"event: history\ndata: {json.dumps(history)}\n\n"
-            sent: list[float] = []
+            sent = [watcher.shown["at"] for watcher in live.watchers.values()]
+            if max(sent, default=0.0) > time.time() - FRESH_SECONDS:
+                sent = []  # what was seen last is new enough to begin with
             while True:
                 shape = live.shown()
                 looks = [part["at"] for part in shape["parts"]]
@@ -100,7 +129,11 @@ def create_app(live: Live, port: int) -> Flask:
                     sent = looks
                 time.sleep(EVERY_SECONDS / 4)
 
-        return Response(stream(), mimetype="text/event-stream")
+        def counted() -> Iterator[str]:
+            with live.reader():
+                yield from stream()
+
+        return Response(counted(), mimetype="text/event-stream")
 
     @app.post("/api/fault")
     def fault() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab import client
 from lab.errors import LabError
-from lab.live.facts import seconds
+from lab.live.lists import seconds
 from lab.runtime import lifecycle
 from lab.services import Service, by_kind, services_of
 from lab.trace import collect, diagram, one_order
@@ -72,7 +72,8 @@ def _step(entry: Entry, zero: float) -> Step:
     kind = ("reply" if entry.kind in diagram.BACK else "message") if entry.target else alone
     step = {"at": round(1000 * (entry.at - zero), 3), "kind": kind, "text": diagram.label(entry)}
     step |= {"from": entry.source, "to": entry.target or entry.source}
-    return step | {name: True for name in ("again", "lost") if getattr(entry, name)}
+    flags = {"again": entry.again, "lost": entry.lost, "crash": entry.kind == "crash"}
+    return step | {name: True for name, is_so in flags.items() if is_so}
 
 
 def _get(url: str) -> Any:

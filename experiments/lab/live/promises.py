@@ -1,8 +1,9 @@
 """The invariants while orders are under way: the checker of the experiments decides them, batch by batch.
 
-An order that has ended is checked with its reservation and its notification, two seconds later and when every list was
-read since: while a service does not answer, its rows are not known, and nothing is decided. INV-3 and INV-8 are about
-all orders together, so they are decided when no order is under way. What only the end can decide holds "so far".
+An order that has ended is checked once, with its reservation and its notification, two seconds later and when every
+list was read since; then only its counts are kept. While a service does not answer, its rows are not known, and nothing
+is decided. INV-3 and INV-8 are about all orders together, so they are decided when no order is under way. What only the
+end can decide holds "so far".
 """
 
 from collections import Counter
@@ -13,9 +14,9 @@ from campus.metrics import metrics, minute
 from lab.analysis import reports
 from lab.checker import invariants
 from lab.history.model import Run
-from lab.live.facts import Facts, Order, seconds
+from lab.live.facts import Facts, Order
 
-SETTLED_SECONDS = 2.0
+BATCH, BATCHES = 250, 8  # orders that are checked together; batches in one look
 AT_THE_END = ("INV-1", "INV-5", "INV-6", "INV-7")
 PER_ORDER = tuple(id for id in invariants.RULES if id != "INV-3")
 Line = dict[str, Any]
@@ -26,10 +27,10 @@ class Promises:
 
     def __init__(self, part: str, has_log: bool) -> None:
         self._part, self._has_log = part, has_log
-        self.restart()
+        self._restart(0)
 
-    def restart(self) -> None:
-        """Forget everything: the part was emptied."""
+    def _restart(self, beginning: int) -> None:
+        self._beginning, self._rows = beginning, 0  # of the facts that were checked
         self.checked = 0
         self.broken: dict[str, tuple[str, str]] = {}  # invariant → (order, what is wrong)
         self._taken: Counter[str] = Counter()
@@ -43,19 +44,20 @@ class Promises:
         return (*invariants.RULES, *(invariants.RULES_OF_A_LOG if self._has_log else ()))
 
     def check(self, facts: Facts) -> None:
-        """Check the orders that had ended for long enough when all lists were read."""
-        self.settled = False
-        batch: list[Order] = []
-        number, at = facts.whole
-        while facts.ended and len(batch) < 1000:
-            if facts.ended[0].ended_in > number or _ended_at(facts.ended[0]) > at - SETTLED_SECONDS:
-                break
-            batch.append(facts.refreshed(facts.ended.popleft()))
+        """Check the orders of which everything is known now; those of a part that was emptied are forgotten."""
+        if facts.beginning != self._beginning:
+            self._restart(facts.beginning)
+        if facts.rows != self._rows:
+            self._rows, self.settled = facts.rows, False
         for order_id, what in facts.repeated:
             self.broken.setdefault("INV-2" if what == "reservation" else "INV-6", (order_id, f"a second {what}"))
         facts.repeated.clear()
-        if not batch:
-            return
+        for _ in range(BATCHES):
+            if not (batch := [*facts.settled(BATCH)]):
+                return
+            self._check(batch)
+
+    def _check(self, batch: list[Order]) -> None:
         evidence = invariants.RunIndex(_as_run(self._part, batch))
         for id in PER_ORDER:
             for subject, wrong in invariants.RULES[id](evidence):
@@ -93,11 +95,6 @@ class Promises:
             "broken": first,
             "so_far": [] if self.settled else [id for id in ids if id in AT_THE_END or id not in PER_ORDER],
         }
-
-
-def _ended_at(order: Order) -> float:
-    last = order.notifications[0] if order.notifications else order.row["timeline"][-1]
-    return seconds(last["at"])
 
 
 def _as_run(part: str, batch: list[Order]) -> Run:

@@ -9,15 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab.analysis.latency import Latencies
-from lab.live.facts import KEPT_SECONDS, seconds
+from lab.live.facts import KEPT_SECONDS, RECENT_SECONDS, quantiles
+from lab.live.lists import seconds
 from lab.runtime.lifecycle import Runtime
 from lab.runtime.local import LocalRuntime
 from lab.services import Service
 
 ORDER = b'"path":"/order"'
 MOST = 4 * 2**20  # of a log that is read at once
-LAST_SECONDS = 10.0
 ASK_SECONDS = 0.9  # between two questions to Docker, which cost
 
 
@@ -84,7 +83,7 @@ class Replies:
         for line in self._new():
             if ORDER in line:
                 self._take(json.loads(line))
-        while self._recent and self._recent[0][0] < now - LAST_SECONDS:
+        while self._recent and self._recent[0][0] < now - RECENT_SECONDS:
             self._recent.popleft()
         for counts in (self.by_second, self.refused):
             for second in [s for s in counts if s < now - KEPT_SECONDS]:
@@ -101,4 +100,4 @@ class Replies:
     @property
     def quantiles(self) -> list[float | None]:
         """The p50 and p99 of the last 10 s, in seconds, as the service measured them."""
-        return Latencies(took for _, took in self._recent).quantiles((0.5, 0.99))
+        return quantiles(took for _, took in self._recent)

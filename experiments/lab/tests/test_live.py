@@ -1,7 +1,11 @@
 """`./lab live` without a browser: what it knows of orders, which invariants it decides, and whom it obeys."""
 
+import contextlib
 import json
+import os
 import re
+import threading
+from collections import deque
 from types import SimpleNamespace
 
 import pytest
@@ -10,16 +14,18 @@ from flask import Flask
 from lab import client
 from lab.analysis.backlog import Backlog
 from lab.errors import LabError
-from lab.history.model import read
+from lab.history.model import HISTORY, read
 from lab.live import html, instance, one_order, runs, service_log
 from lab.live.app import Live, create_app
-from lab.live.facts import Facts, seconds
+from lab.live.facts import WINDOW, Facts
+from lab.live.lists import MORE_PAGES, MORE_ROWS, ROWS, seconds
 from lab.live.promises import Promises
 from lab.live.service_log import ContainerTail, FileTail, Replies
-from lab.live.watcher import Watcher
+from lab.live.watcher import NICE, Watcher
 from lab.paths import RESULTS
 from lab.runtime import processes
 from lab.runtime.local import LocalRuntime
+from lab.runtime.processes import Seen
 from lab.services import Service
 
 LINE = [{"sku": "burger", "qty": 1}]
@@ -38,6 +44,7 @@ class Part:
     def __init__(self) -> None:
         self.lists: dict[str, list[dict]] = {"orders": [], "reservations": [], "notifications": []}
         self.silent: set[str] = set()
+        self.asked: list[tuple[str, int]] = []  # of each request: what was asked for, and how many rows came
         names = ("order", "inventory", "notification")
         self.services = {name: Service("made", name, [], {}, "", port, {}) for port, name in enumerate(names, 1)}
 
@@ -64,14 +71,19 @@ class Part:
         if list(self.services)[int(port) - 1] in self.silent:
             raise LabError(f"{url} does not answer")
         name, _, one = path.partition("/")
+        self.asked.append((path, 0))
+        if name == "stock":
+            return answer({"stock": {"burger": {"initial": 9999, "on_hand": 9999 - len(self.lists["reservations"])}}})
         rows = self.lists[name]
         if one:
-            return answer(next(row for row in rows if row["order_id"] == one))
+            found = next((row for row in rows if row["order_id"] == one), None)
+            return answer(found) if found else SimpleNamespace(status_code=404)
         after, limit = params["after"], params["limit"]
         place = next((n for n, row in enumerate(rows) if row["order_id"] == after), None) if after else -1
         if place is None:
             return SimpleNamespace(status_code=400)
         page = rows[place + 1 : place + 1 + limit]
+        self.asked[-1] = name, len(page)
         return answer({name: page, "next": page[-1]["order_id"] if len(page) == limit else None})
 
 
@@ -100,7 +112,7 @@ def test_an_order_is_followed_from_placed_to_notified(part):
     assert facts.oldest(NOW) == 20
     part.reserve("o1", 12)
     part.notify("o1", 13.5)
-    facts.follow(NOW)
+    facts.follow(seconds(at(14)))
     assert not facts.open
     assert list(facts.latencies) == [(seconds(at(13.5)), 3.5)]
     assert facts.completed[int(seconds(at(13)))] == 1
@@ -113,6 +125,133 @@ def test_more_orders_than_a_page_holds_are_all_seen(part):
     facts = Facts(part.services)
     facts.follow(NOW)
     assert (facts.count, len(facts.open)) == (600, 0)
+    assert facts.caught_up
+
+
+def with_orders(part: Part, count: int) -> tuple[Facts, Promises]:
+    """Let a part have so many orders that ended and were checked."""
+    for n in range(count):
+        second = 1 + n / count
+        part.order(f"o{n:04}", second, second + 1, second + 2)
+    facts, promises = Facts(part.services), Promises("made", has_log=False)
+    for _ in range(1 + count // ROWS):
+        facts.follow(NOW)
+        promises.check(facts)
+    assert (promises.checked, facts.caught_up) == (count, True)
+    return facts, promises
+
+
+def held(facts: Facts, promises: Promises) -> int:
+    """Return how many rows, ids and counts are kept."""
+    tables = [*vars(facts).values(), *vars(promises).values(), *facts._early.values()]
+    tables += [table for of in facts._lists.values() for table in vars(of).values()]
+    return sum(len(table) for table in tables if isinstance(table, (dict, list, set, deque)))
+
+
+@pytest.fixture(params=[100, 5000])
+def known(request, part) -> tuple[Facts, Promises]:
+    return with_orders(part, request.param)
+
+
+def test_a_look_asks_each_service_once_however_many_orders_there_were(known, part):
+    facts, promises = known
+    for n in range(50):
+        part.order(f"new{n:02}", 28, 28.1, 28.2)
+    part.asked.clear()
+    facts.follow(NOW)
+    promises.check(facts)
+    assert part.asked == [("notifications", 50), ("reservations", 50), ("orders", 50)]
+    facts.follow(NOW + 5)
+    promises.check(facts)
+    assert part.asked[3:] == [("notifications", 0), ("reservations", 0), ("orders", 0)]
+    assert promises.shown()["hold"] == 7
+
+
+def test_what_is_kept_does_not_grow_with_the_orders(known):
+    facts, promises = known
+    facts.news.clear()  # each look takes them
+    assert not facts.open | facts.ended
+    assert held(facts, promises) < 500
+
+
+def test_a_look_reads_only_so_many_rows(part):
+    for n in range(5000):
+        part.order(f"o{n:04}", 1 + n / 1000)
+    facts = Facts(part.services)
+    facts.follow(NOW)
+    assert sum(rows for _, rows in part.asked) == ROWS + MORE_PAGES * MORE_ROWS + WINDOW
+    assert (len(part.asked), facts.caught_up) == (3 + MORE_PAGES + 1, False)
+    part.asked.clear()
+    facts.follow(NOW)
+    facts.follow(NOW)
+    part.asked.clear()
+    facts.follow(NOW + 1)  # all of them still wait
+    assert part.asked == [("notifications", 0), ("reservations", 0), ("orders", 0), ("orders", WINDOW)]
+
+
+def test_lists_that_are_behind_are_read_in_step(part):
+    for n in range(8000):
+        part.order(f"o{n:04}", 1 + n / 1000, 1 + n / 1000, 1 + n / 1000)
+    facts, most = Facts(part.services), 0
+    while not facts.caught_up:
+        facts.follow(NOW)
+        most = max(most, len(facts.open) + len(facts.ended) + sum(map(len, facts._early.values())))
+        checked(facts)
+    assert facts.count == 8000
+    assert most <= 2000 + MORE_PAGES * MORE_ROWS  # 2 s of them may still get a row, and what a look reads
+
+
+def test_every_order_that_waits_is_asked_about_again_in_turn(part):
+    facts = Facts(part.services)
+    rows = [part.order(f"o{n:04}", 1 + n / 1000, 2 if n % 2 else None, 3 if n % 2 else None) for n in range(1000)]
+    facts.follow(NOW)
+    facts.follow(NOW)
+    assert len(facts.open) == 500
+    for row in rows[::2]:
+        row |= {"status": "failed", "timeline": [*row["timeline"], {"status": "failed", "at": at(11)}]}
+    for _ in range(1000 // WINDOW + 1):
+        facts.follow(NOW)
+    assert not facts.open
+
+
+def test_an_order_that_inventory_refused_is_asked_about_first(part):
+    facts = Facts(part.services)
+    rows = [part.order(f"o{n:04}", 1 + n / 1000) for n in range(1000)]
+    for _ in range(3):
+        facts.follow(NOW)
+    part.reserve("o0900", 20, "failed")
+    rows[900] |= {"status": "failed", "timeline": [*rows[900]["timeline"], {"status": "failed", "at": at(21)}]}
+    facts.follow(NOW)
+    facts.follow(NOW)
+    assert len(facts.open) == 999
+
+
+def test_orders_that_are_taken_back_are_forgotten_and_nothing_is_read_twice(part):
+    """As in Part C, where an order that Kafka did not acknowledge is no longer in its list."""
+    facts = Facts(part.services)
+    for n in range(10):
+        part.order(f"o{n}", 10, 11 if n < 5 else None, 12 if n < 5 else None)
+    facts.follow(NOW)
+    del part.lists["orders"][7:]
+    part.lists["orders"].pop(5)
+    part.order("new", 20, 21, 22)
+    for _ in range(4):
+        facts.follow(NOW)
+    assert (list(facts.open), facts.count, facts.beginning) == (["o6"], 7, 1)
+
+
+def test_at_rest_all_is_decided_once_and_then_only_the_lists_are_asked_for(part, monkeypatch):
+    runtime = LocalRuntime()
+    monkeypatch.setattr(runtime, "look", lambda services: [Seen("running") for _ in services])
+    watcher = Watcher("sync-rest", runtime, lambda _: {})
+    watcher._kinds, watcher.facts = part.services, Facts(part.services)
+    part.order("o1", 10, 11, 12)
+    watcher.look()
+    assert "stock" in dict(part.asked)
+    assert watcher.shown["promises"] == {"all": 7, "hold": 7, "orders": 1, "broken": None, "so_far": []}
+    part.asked.clear()
+    watcher.look()
+    assert [name for name, _ in part.asked] == ["notifications", "reservations", "orders"]
 
 
 def test_an_order_that_fails_is_noticed_when_it_is_asked_about_again(part):
@@ -134,7 +273,7 @@ def test_a_part_that_was_emptied_is_followed_from_the_beginning(part):
     part.order("new", 20)
     facts.follow(NOW)
     facts.follow(NOW)
-    assert facts.known == {"new"}
+    assert (facts.count, [*facts.open]) == (1, ["new"])
 
 
 def test_good_orders_keep_every_promise_and_some_only_so_far(part):
@@ -305,7 +444,8 @@ def test_an_order_that_was_recorded_is_drawn_from_its_messages():
         ("gap", "", "", "1.0 s pass"),
         ("message", "rabbitmq", "inventory", "again: order.placed"),
     ]
-    assert [s.get("again") for s in found["steps"]][-1]
+    assert found["steps"][-1]["again"]
+    assert [s["text"] for s in found["steps"] if s.get("crash")] == ["✗ killed"]
     other = one_order.drawn(shape, recorded("o2"), [])
     assert not other["recorded"]
     assert [step["text"] for step in other["steps"]] == ["placed"]
@@ -317,8 +457,8 @@ def test_a_fault_is_a_band_until_its_service_works_again():
 
     def look(at_: float, ready: str = "yes", delay: float = 0.0, **states: str) -> list[tuple]:
         config = {"delay": delay, "failure_mode": "error", "crash_point": None}
-        watcher._conditions = {name: {"ready": "yes", "config": {}} for name in running}
-        watcher._conditions["inventory"] = {"ready": ready, "config": config}
+        watcher._around.conditions = {name: {"ready": "yes", "config": {}} for name in running}
+        watcher._around.conditions["inventory"] = {"ready": ready, "config": config}
         watcher._note_faults(running | states, at_)
         return [(f["service"], f["what"], f["since"], f["until"]) for f in watcher.faults]
 
@@ -331,6 +471,49 @@ def test_a_fault_is_a_band_until_its_service_works_again():
     assert look(605) == [("inventory", "delay=0.5", 5, 6)]  # the first is older than the charts
 
 
+def test_when_nobody_looked_the_charts_have_a_gap():
+    watcher = Watcher("sync-rest", LocalRuntime(), lambda _: {})
+    for second in (100, 101, 102, 200, 201):
+        watcher._note_second(second)
+    assert [(row["at"], row["waiting"]) for row in watcher.seconds] == [
+        (99, 0), (100, 0), (101, 0), (102, None), (199, 0), (200, 0),
+    ]  # fmt: skip
+
+
+def test_what_is_seen_after_its_second_is_over_counts_in_it():
+    watcher = Watcher("sync-rest", LocalRuntime(), lambda _: {})
+    watcher._note_second(101)
+    watcher.facts.completed[100] += 1
+    watcher.facts.placed[100] += 2
+    watcher._note_second(102)
+    assert [(row["at"], row["completed"], row["replies"]) for row in watcher.seconds] == [(100, 1, 2), (101, 0, 0)]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_watcher_looks_only_when_it_is_wanted_and_gives_way(wanted):
+    """A service that is started by click must not inherit it: only the thread that looks gives way."""
+    watcher, looked, answers = Watcher("sync-rest", LocalRuntime(), lambda _: {}), [], [wanted]
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def look() -> None:
+        looked.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    def answer() -> bool:
+        if not answers:
+            raise SystemExit
+        return answers.pop()
+
+    def run() -> None:
+        with contextlib.suppress(SystemExit):
+            watcher._run(look, 0.0, answer)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert looked == ([max(before, NICE)] if wanted else [])
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
 @pytest.fixture
 def live(monkeypatch):
     monkeypatch.setenv("CONFIGURE_TOKEN", "very-secret")
@@ -340,6 +523,20 @@ def live(monkeypatch):
 @pytest.fixture
 def page(live):
     return create_app(live, 8030).test_client()
+
+
+def test_parts_are_looked_at_only_while_a_page_is_open_or_its_load_runs(live, page):
+    assert not live.wanted()
+    page.get("/", headers=HOST)
+    assert live.wanted()  # for a while
+    live._asked_at = float("-inf")
+    with live.reader():
+        assert live.wanted()
+    assert live.wanted()
+    live._asked_at = float("-inf")
+    assert not live.wanted()
+    live.loads.rates["sync-rest"] = 5.0
+    assert live.wanted()
 
 
 HOST = {"Host": "127.0.0.1:8030"}
@@ -382,6 +579,7 @@ def test_the_runs_are_those_of_results_with_their_verdicts():
     found = {run["name"]: run for run in runs.listed()}
     assert found["async-rabbitmq/b2_outage"]["verdict"] == "pass"
     assert found["broken/blind_retry/red"]["meant"]
+    assert [name.partition("_")[0] for name in found][5:8] == ["sync-rest/a6", "async-rabbitmq/b1", "async-rabbitmq/b2"]
     with pytest.raises(LabError):
         runs.folder_of("../experiments")
 
@@ -396,10 +594,18 @@ def test_a_run_that_is_played_has_the_figures_of_its_report():
     predicted = next(p for p in summary["predictions"] if p["id"] == "b2-backlog-peak")
     assert peak == pytest.approx(predicted["measured"], rel=0.01)
     assert played["faults"] == summary["windows"]
+    assert played["waiting_predicted"] == predicted["predicted"]
     assert len(placed) == sum(summary["orders"]["by_status"].values())
 
 
-@pytest.mark.parametrize("name", ["sync-rest/a5_outage", "async-rabbitmq/b2_outage", "streaming-kafka/c1_produce_10k"])
+def largest() -> str:
+    """Return the committed run with the most raw data."""
+    folders = [raw.parent for raw in RESULTS.rglob(HISTORY)]
+    found = max(folders, key=lambda folder: sum(file.stat().st_size for file in folder.glob("*.gz")))
+    return str(found.relative_to(RESULTS))
+
+
+@pytest.mark.parametrize("name", ["sync-rest/a5_outage", largest()])
 def test_a_run_is_one_file_of_at_most_two_megabytes_that_fetches_nothing(name, tmp_path):
     for file in (RESULTS / name).iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
