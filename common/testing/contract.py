@@ -60,7 +60,10 @@ def declared(app: Flask) -> dict[str, set[str]]:
 
 
 def check_schemas(app: Flask, bodies: dict[str, Iterable[Any]], monkeypatch: Any) -> None:
-    """Check that each path checks these bodies, one of each form, with the schemas that its document names."""
+    """Check that each path checks these bodies, one of each form, with the schemas that its document names.
+
+    From a web page of elsewhere it takes none of them.
+    """
     used: set[str] = set()
     real = BaseModel.__dict__["model_validate"].__func__
 
@@ -74,6 +77,8 @@ def check_schemas(app: Flask, bodies: dict[str, Iterable[Any]], monkeypatch: Any
     for path, of_path in bodies.items():
         used.clear()
         for body in of_path:
+            answer = app.test_client().post(path, json=body, headers={"Origin": "http://evil.example"})
+            assert (answer.status_code, answer.json["type"]) == (403, "urn:campus:problem:other-origin"), path
             assert app.test_client().post(path, json=body).status_code < 400, (path, body)
         assert used == wanted[path], path
 
