@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
+from lab.history import model
+from lab.live import runs
 from lab.runtime import install
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from testing import free_port, wait_until
@@ -19,7 +21,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parents[3]
 CHROMIUM = None if os.environ.get("CAMPUS_WITHOUT_CHROMIUM") == "1" else install.chromium()
-RUN = "sync-rest/a5_outage"
+RUN, KILLED = "sync-rest/a5_outage", "async-rabbitmq/b3_redelivery"
 SCREENS = ("lanes", "time", "order", "runs")
 
 
@@ -37,7 +39,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def address(running) -> Iterator[str]:
     """The address of the page, for all tests of this module."""
-    shutil.copytree(ROOT / "results" / RUN, running.root / "results" / RUN)
+    for run in (RUN, KILLED):
+        shutil.copytree(ROOT / "results" / run, running.root / "results" / run)
     port = free_port()
     process = running.popen("lab", "live", "--port", str(port))
     url = f"http://127.0.0.1:{port}/"
@@ -186,6 +189,20 @@ def test_a_finished_run_plays_in_the_lanes_and_charts(seen):
     expect(page.locator("#ch-f")).to_contain_text("inventory killed")
     page.click("#pstop")
     expect(page.locator("#playing")).to_be_hidden()
+
+
+def test_a_killed_service_is_a_cross_and_a_hatch_in_the_lifeline_of_its_order(seen):
+    folder, page = ROOT / "results" / KILLED, seen.page
+    ids = {line["order_id"] for line in model.read(folder).trace}
+    order_id = next(i for i in sorted(ids) if any(s.get("crash") for s in runs.one_order(folder, i)["steps"]))
+    seen.open("runs")
+    page.click(f'[data-run="{KILLED}"] button')
+    page.click("#plin")
+    seen.open("order")
+    page.fill("#oid", order_id)
+    page.click("#oshow")
+    expect(page.locator("#osum")).to_contain_text("inventory killed once")
+    expect(page.locator('#seq rect[fill="url(#hx)"]')).to_have_count(1)
 
 
 def test_the_keyboard_reaches_every_screen(seen):
