@@ -90,7 +90,7 @@ const Lanes = (() => {
     badge.classList.toggle("bad", !!m.broken);
     badge.title = m.so_far.length ? `decided at the end: ${m.so_far.join(", ")}` : "all are decided";
     put(badge, m.broken ? `✘ ${m.hold} of ${m.all} · order ${esc(m.broken[1]).slice(0, 18)} ${esc(m.broken[2])} ▸`
-      : m.orders ? `✔ ${m.hold} of ${m.all} hold${m.so_far.length ? " so far" : ""} · ${n0(m.orders)} orders` : d.reading ? "reading the lists …" : "nothing ordered yet");
+      : m.orders ? `✔ ${m.hold} of ${m.all} hold${m.so_far.length ? " so far" : ""} · ${n0(m.orders)} order${m.orders == 1 ? "" : "s"}` : d.reading ? "reading the lists …" : "nothing ordered yet");
   }
 
   function show(shape) {

@@ -108,9 +108,10 @@ ${run.invariants.filter(i => i.verdict != "pass").map(i => `<p class="small"><b>
   function draw() {
     const sv = $("#psv");
     if (!run || !sv || !sv.clientWidth) return;
-    const r = rem(), W = sv.clientWidth, Hh = Math.max(140, Math.min(210, innerHeight - 38 * r)), m = 3.2 * r, T = run.seconds, p = LETTER[run.part], most = Math.max(10, run.waiting_predicted || 0, ...run.per_second.map((_, s) => waiting(s)), waiting(t)) * 1.1, X = s => m + (W - m - 8) * s / T, Y = v => Hh - 1.5 * r - (Hh - 2.3 * r) * v / most, w = waiting(t);
+    const r = rem(), W = sv.clientWidth, Hh = Math.max(140, Math.min(210, innerHeight - 40 * r)), m = 3.2 * r, T = run.seconds, p = LETTER[run.part], most = Math.max(10, 1.1 * (run.waiting_predicted || 0), ...run.per_second.map((_, s) => waiting(s)), waiting(t)) * 1.1, X = s => m + (W - m - 8) * s / T, Y = v => Hh - 1.5 * r - (Hh - 2.3 * r) * v / most, w = waiting(t);
     sv.setAttribute("height", Hh);
-    let o = "", row = 0;
+    const line1 = Y(most) + r, near = run.waiting_predicted != null && Math.abs(Y(run.waiting_predicted) - line1) < 1.3 * r;
+    let o = "", row = near ? 1 : 0;
     for (const f of run.faults) { const a = X(f.since), b = X(f.until ?? T); o += `<rect x="${a}" y="${Y(most)}" width="${Math.max(2, b - a)}" height="${Y(0) - Y(most)}" fill="url(#hl)"/>` }
     if (run.waiting_predicted != null) { const y = Y(run.waiting_predicted); o += `<path d="M${m} ${y}H${W - 8}" stroke="var(--ink)" stroke-width="2.5" stroke-dasharray="7 5"/><text class="b halo" x="${W - 12}" y="${y - .35 * r}" text-anchor="end">predicted ${n0(run.waiting_predicted)}</text>` }
     for (const v of [0, most / 2, most]) o += `<path d="M${m} ${Y(v)}H${W - 8}" stroke="var(--line)"/><text class="d" x="${m - 8}" y="${Y(v) + .28 * r}" text-anchor="end">${n0(v)}</text>`;

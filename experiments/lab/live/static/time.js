@@ -77,7 +77,7 @@ const Time = (() => {
     };
     const over = u => {
       const c = u.ctx, { left, top: y0, width, height } = u.bbox;
-      c.save(); c.beginPath(); c.rect(left, y0 - 8 * k, width, height + 16 * k); c.clip();
+      c.save(); c.beginPath(); c.rect(left - 6 * k, y0 - 8 * k, width + 12 * k, height + 16 * k); c.clip();
       letter.forEach((p, j) => {
         const xs = u.data[0], ys = u.data[j + 1], every = 84 * k;
         let next = left + j * 28 * k, peak = null;
@@ -142,7 +142,7 @@ const Time = (() => {
     }
     put($("#curt"), at == null ? "" : (cursor == null && !relative ? "now " : "") + clock(Math.round(at)));
   }
-  const near = (p, at) => data[p].get(Math.round(at)) || data[p].get(Math.round(at) - 1) || data[p].get(Math.round(at) + 1);
+  const near = (p, at) => [0, -1, 1, -2, -3].map(d => data[p].get(Math.round(at) + d)).find(row => row);
 
   function strip() {
     const sv = $("#ch-f svg"), r = rem(), W = sv.parentElement.clientWidth, h = 1.3 * r, m = 3 * r, [a, b] = range(axisNow), X = t => m + (W - m - 8) * (Math.min(b, Math.max(a, t)) - a) / (b - a || 1), letter = letters();
