@@ -183,8 +183,13 @@ def test_a_killed_service_starts_again(running: Copy):
     running.lab("start", "inventory")
     running.lab("start", "inventory")  # once more is harmless
     assert "notified" in running.lab("order")
-    environments = [process.environ() for process in running.services()]
-    assert {env["TRACE_ORDERS"] for env in environments} == {"20"}  # as `up` was told, and not the shell of `start`
+
+
+def test_a_service_records_what_up_was_told_also_when_another_shell_starts_it(running: Copy):
+    running.lab("up", "sync-rest", TRACE_ORDERS="7")  # it is up
+    running.lab("kill", "inventory")
+    running.lab("start", "inventory")
+    assert "7" in {process.environ()["TRACE_ORDERS"] for process in running.services()}
 
 
 def test_a_stopped_service_starts_again(running: Copy):

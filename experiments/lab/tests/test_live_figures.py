@@ -13,7 +13,7 @@ import pytest
 from conftest import Copy
 from testing import free_port, wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 PART = "sync-rest"
 
@@ -74,7 +74,7 @@ def reader(copy: Copy) -> Iterator[Reader]:
 
 
 def test_the_page_and_the_report_of_the_same_run_say_the_same(copy: Copy, reader: Reader):
-    status, said = copy.run("experiments/a5_outage.sh", "--quick", seconds=200)
+    status, said = copy.run("experiments/a5_outage.sh", "--quick", seconds=300)
     folder = copy.root / ".lab/quick/sync-rest/a5_outage"
     assert (folder / "summary.json").exists(), (status, said)
     summary = json.loads((folder / "summary.json").read_text())
