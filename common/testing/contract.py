@@ -78,7 +78,7 @@ def check_schemas(app: Flask, bodies: dict[str, Iterable[Any]], monkeypatch: Any
         used.clear()
         for body in of_path:
             answer = app.test_client().post(path, json=body, headers={"Origin": "http://evil.example"})
-            assert (answer.status_code, answer.json["type"]) == (403, "urn:campus:problem:other-origin"), path
+            assert (answer.status_code, "urn:campus:problem:other-origin" in answer.text) == (403, True), path
             assert app.test_client().post(path, json=body).status_code < 400, (path, body)
         assert used == wanted[path], path
 
