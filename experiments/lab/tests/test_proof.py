@@ -14,7 +14,7 @@ from lab.history.model import Run
 from lab.paths import ROOT
 from lab.runtime import broken as broken_versions
 from lab.services import services_of
-from lab.simulation import proof, real_actions, real_steps
+from lab.simulation import pages, proof, real_actions, real_steps, words
 from lab.simulation.core import EFFECTS
 from lab.simulation.explore import Counterexample
 from lab.simulation.kafka.part import KafkaPart
@@ -191,6 +191,14 @@ def test_the_page_of_a_broken_version_has_its_schedule_and_diagram(name):
     page = (broken_versions.FOLDER / f"{name}.md").read_text()
     again = f"./lab explore {version.part} --broken {name} --page"
     assert simulated.page_again(version.part, name, page) == page, f"run: {again}"
+
+
+def test_the_guide_shows_the_schedule_and_its_script_as_they_are_made():
+    guide = (ROOT / "docs/guide-explore.md").read_text()
+    schedule = pages.schedule_in((broken_versions.FOLDER / "no_outbox.md").read_text())
+    assert "\n".join(words.numbered(B, schedule)) in guide
+    shown = guide.partition("```bash\n")[2].partition("\n```")[0].splitlines()
+    assert shown == real_steps.story(B, schedule).lines[: len(shown)] != []
 
 
 def proved(copy: Copy, name: str, **env: str) -> tuple[int, str]:
