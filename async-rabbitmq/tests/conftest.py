@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,9 +22,10 @@ from campus.lifecycle import Part
 from campus.problems import CONTENT_TYPE
 from chain import Chain
 from flask.testing import FlaskClient
-from node import Node, RabbitMissing
+from node import Node
 from testing import loops
 from testing.fakes import FakeClock
+from testing.needs import started
 from testing.postgres import cluster as cluster
 
 APPS = {"order": order_service.app, "inventory": inventory_service.app, "notification": notification_service.app}
@@ -226,16 +226,8 @@ def problem() -> Callable[..., dict]:
 @pytest.fixture(scope="session")
 def node(tmp_path_factory) -> Iterator[Node]:
     """Run a RabbitMQ node; fail without one, unless CAMPUS_WITHOUT_RABBITMQ=1 says that this is known."""
-    node = Node(tmp_path_factory.mktemp("rabbitmq"))
-    try:
-        node.start()
-    except RabbitMissing as error:
-        give_up = pytest.skip if os.environ.get("CAMPUS_WITHOUT_RABBITMQ") == "1" else pytest.fail
-        give_up(str(error))
-    try:
+    with started("RabbitMQ", Node(tmp_path_factory.mktemp("rabbitmq"))) as node:
         yield node
-    finally:
-        node.kill()
 
 
 @pytest.fixture

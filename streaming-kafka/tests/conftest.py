@@ -1,7 +1,6 @@
 """What the tests of Part C share: a real Kafka node of their own, and a consumer's work without its thread."""
 
 import itertools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,7 @@ from node import Node
 from prometheus_client import CollectorRegistry
 from testing import wait_until
 from testing.fakes import FakeClock
+from testing.needs import started
 from testing.postgres import cluster as cluster
 
 DATA = {"user_id": "u1", "items": [{"sku": "burger", "qty": 1}]}
@@ -33,14 +33,8 @@ def node(tmp_path_factory) -> Iterator[Node]:
 
     Without what Kafka needs, the tests fail, unless CAMPUS_WITHOUT_KAFKA=1 says that this is known.
     """
-    if os.environ.get("CAMPUS_WITHOUT_KAFKA") == "1":
-        pytest.skip("without Kafka, as CAMPUS_WITHOUT_KAFKA=1 says")
-    made = Node(tmp_path_factory.mktemp("kafka"))
-    try:
-        made.start()
+    with started("Kafka", Node(tmp_path_factory.mktemp("kafka"))) as made:
         yield made
-    finally:
-        made.kill()
 
 
 @pytest.fixture

@@ -18,20 +18,16 @@ from conftest import placed
 from kafka.errors import KafkaError
 from test_chain import Chain
 from testing import wait_until
+from testing.load import Load
+from testing.needs import started
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Iterator[Cluster]:
-    if os.environ.get("CAMPUS_WITHOUT_KAFKA") == "1":
-        pytest.skip("without Kafka, as CAMPUS_WITHOUT_KAFKA=1 says")
-    made = Cluster(tmp_path_factory.mktemp("cluster"))
-    try:
-        made.start()
+    with started("Kafka", Cluster(tmp_path_factory.mktemp("cluster"))) as made:
         yield made
-    finally:
-        made.kill()
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +38,10 @@ def processes(tmp_path_factory, cluster) -> Iterator[Chain]:
 
 
 @pytest.fixture
-def chain(processes) -> Iterator["Load"]:
+def chain(processes) -> Iterator["Orders"]:
     """The services on the whole cluster, while clients order; in the end all that was accepted is done, once."""
     processes.up()
-    load = Load(processes)
+    load = Orders(processes)
     with load.going_on():
         yield load
     load.check()
@@ -60,36 +56,23 @@ def connects(producer: Producer) -> bool:
     return False
 
 
-class Load:
+class Orders(Load):
     """Clients that order all the time, and what they were answered."""
 
     def __init__(self, chain: Chain) -> None:
-        self.chain, self.answers = chain, collections.defaultdict(list)
-        self._ended = threading.Event()
+        super().__init__(chain)
+        self.answers: dict[int, list[str]] = collections.defaultdict(list)
 
-    @contextlib.contextmanager
-    def going_on(self) -> Iterator[None]:
-        with ThreadPoolExecutor(4) as pool:
-            clients = [pool.submit(self._order) for _ in range(4)]
-            try:
-                yield
-            finally:
-                self._ended.set()
-            for client in clients:
-                client.result()
-
-    def _order(self) -> None:
-        while not self._ended.wait(0.05):
-            answer = self.chain.order.call("POST", "/order", {"item": "burger", "qty": 1, "user_id": "u1"})
-            self.answers[answer.status].append(answer.json().get("order_id"))
+    def order(self) -> None:
+        answer = self.chain.order.call("POST", "/order", {"item": "burger", "qty": 1, "user_id": "u1"})
+        self.answers[answer.status].append(answer.json().get("order_id"))
 
     def goes_on(self) -> None:
         """Wait until orders are accepted and done again, and all services say that they are well."""
         before = len(self.answers[202])
         wait_until(lambda: len(self.answers[202]) > before + 10, 60, what="orders are accepted")
         self.chain.becomes(self.answers[202][-1], "notified")
-        for service in self.chain.services:
-            wait_until(service.ready, 60, what=f"{service.name} is ready")
+        self.all_are_ready()
 
     def check(self) -> None:
         """All that was accepted, and all of which the outcome was open, is notified; each has one verdict."""

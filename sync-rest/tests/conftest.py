@@ -17,6 +17,7 @@ from campus.problems import CONTENT_TYPE
 from campus.service_client import Reply
 from flask.testing import FlaskClient
 from testing.fakes import FakeClock
+from testing.postgres import cluster as cluster
 
 AT = "2026-01-31T12:00:00.000001Z"
 STOCK = {"burger": 5, "fries": 5}

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import threading
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 import urllib3
 from testing import MARGIN, Service, wait_until
-from testing.postgres import Cluster, PostgresMissing, private_cluster
 
 PART = Path(__file__).resolve().parents[1]
 
@@ -395,18 +393,8 @@ def test_a_body_of_unknown_length_is_limited_too(chain):
         assert answer.readline().split()[1] == b"413"
 
 
-def postgresql(stack: contextlib.ExitStack) -> Cluster:
-    """Start a private PostgreSQL; fail without one, unless CAMPUS_WITHOUT_POSTGRES=1 says that this is known."""
-    try:
-        return stack.enter_context(private_cluster())
-    except PostgresMissing as error:
-        give_up = pytest.skip if os.environ.get("CAMPUS_WITHOUT_POSTGRES") == "1" else pytest.fail
-        give_up(str(error))
-
-
-def test_the_chain_on_postgresql(tmp_path, background):
+def test_the_chain_on_postgresql(tmp_path, background, cluster):
     with contextlib.ExitStack() as stack:
-        cluster = postgresql(stack)
         databases = {name: stack.enter_context(cluster.database()) for name in ("order", "inventory", "notification")}
         chain = Chain(tmp_path, databases)
         stack.callback(chain.down)

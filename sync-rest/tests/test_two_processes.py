@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from test_chain import PART, Chain, postgresql
+from test_chain import PART, Chain
 from testing import Service, wait_until
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory) -> Iterator[tuple[Chain, Service]]:
+def running(tmp_path_factory, cluster) -> Iterator[tuple[Chain, Service]]:
     with contextlib.ExitStack() as stack:
-        database = stack.enter_context(postgresql(stack).database())
+        database = stack.enter_context(cluster.database())
         chain = Chain(tmp_path_factory.mktemp("one"), {"order": database})
         folder: Path = tmp_path_factory.mktemp("two")
         services = {"INVENTORY_URL": chain.inventory.url, "NOTIFICATION_URL": chain.notification.url}

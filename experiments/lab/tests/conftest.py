@@ -16,6 +16,7 @@ from lab.brokers.probe import answers
 from lab.checker import predictions
 from lab.runtime import install
 from lab.services import Service
+from testing.needs import started
 
 ROOT = Path(__file__).resolve().parents[3]
 NEEDED = ("lab", "requirements.lock", "experiments", "common", "sync-rest")
@@ -175,14 +176,8 @@ class KafkaNode(testing.Process):
 @pytest.fixture(scope="session")
 def kafka_node(tmp_path_factory) -> Iterator[KafkaNode]:
     """One node, for all tests that need one."""
-    if os.environ.get("CAMPUS_WITHOUT_KAFKA") == "1":
-        pytest.skip("without Kafka, as CAMPUS_WITHOUT_KAFKA=1 says")
-    node = KafkaNode(tmp_path_factory.mktemp("kafka"))
-    try:
-        node.start()
+    with started("Kafka", KafkaNode(tmp_path_factory.mktemp("kafka"))) as node:
         yield node
-    finally:
-        node.kill()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """More than one of something: how the Compose files are put together, and two replicas that really share the work."""
 
 import json
-import os
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +18,7 @@ from lab.runtime import lifecycle, ports
 from lab.runtime.processes import Seen
 from lab.services import Service, addresses, by_kind, services_of
 from testing import wait_until
+from testing.needs import skip_without
 
 TWO = Size(1, {"inventory": 2}, "postgres", {"inventory.1": 8150, "inventory.2": 8199})
 WHOLE = Size(3, TWO.replicas, "postgres", TWO.ports)
@@ -171,8 +171,7 @@ def test_all_nodes_are_there_before_any_service_starts(part, broker, monkeypatch
 @pytest.fixture
 def two_inventories(copy: Copy) -> Iterator[Copy]:
     """Part B with two inventories on one broker, in a copy."""
-    if os.environ.get("CAMPUS_WITHOUT_RABBITMQ") == "1" or os.environ.get("CAMPUS_WITHOUT_POSTGRES") == "1":
-        pytest.skip("without RabbitMQ or PostgreSQL, as the environment says")
+    skip_without("RabbitMQ", "Postgres")
     shutil.copytree(ROOT / "async-rabbitmq", copy.root / "async-rabbitmq", ignore=shutil.ignore_patterns("tests"))
     names = ("ORDER", "INVENTORY", "NOTIFICATION", "RABBITMQ", "POSTGRES", "INVENTORY_1", "INVENTORY_2")
     more = {f"B_{name}_PORT": str(port) for name, port in zip(names, free_ports(len(names)), strict=True)}

@@ -16,17 +16,19 @@ from lab.live import runs
 from lab.runtime import install
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from testing import free_port, wait_until
+from testing.needs import skip_without
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parents[3]
-CHROMIUM = None if os.environ.get("CAMPUS_WITHOUT_CHROMIUM") == "1" else install.chromium()
+CHROMIUM = install.chromium()
 RUN, KILLED = "sync-rest/a5_outage", "async-rabbitmq/b3_redelivery"
 SCREENS = ("lanes", "time", "order", "runs")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    skip_without("Chromium")
     if CHROMIUM is None:
         pytest.skip("no Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
