@@ -6,13 +6,14 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psutil
 from lab.errors import LabError
 from lab.paths import ROOT, STATE_DIR, relative
 from lab.runtime import processes
+from lab.runtime.ports import free
 from lab.services import services_of
 
 from benchmarks import raw_client
@@ -26,25 +27,24 @@ SECONDS = 120.0  # that a program may take
 class Baseline(NamedTuple):
     """What a part is measured beside.
 
-    A baseline with a port is a server: each of its services is a process, on ports that follow. One without a port is a
-    program that gets this baseline's name and more words, runs to its end, and prints JSON lines.
+    A baseline with services is a server: each of them is a process, on a port of its own. One without is a program
+    that gets this baseline's name and more words, runs to its end, and prints JSON lines.
     """
 
     shown: str
     module: tuple[str, ...]  # what Python runs; `{}` stands for the service
-    port: int = 0
-    services: tuple[str, ...] = ("order",)
+    services: tuple[str, ...] = ()
     pinned: bool = True  # to the same core as the part's own service
 
 
-ALL = ("order", "inventory", "notification")
+ALL, ONE = ("order", "inventory", "notification"), ("order",)
 BASELINES = {
-    "idle": Baseline("a server that does nothing", (*BARE, "benchmarks.programs.bare:inventory"), 8600),
-    "bare": Baseline("bare baseline: WSGI functions", (*BARE, "benchmarks.programs.bare:{}"), 8100, ALL),
-    "naive": Baseline("naive: a new requests connection for each call", ("benchmarks.programs.naive",), 8200, ALL),
-    "unpinned": Baseline("this chain, not pinned to cores", (*OURS, "{}_service.app:create_app()"), 8300, ALL, False),
-    "pool": Baseline("this chain, calls by urllib3's pool", (*OURS, "benchmarks.programs.pool:create_app()"), 8400),
-    "alone": Baseline("the same app alone", (*BARE, "benchmarks.programs.app_alone:create_app()"), 8500),
+    "idle": Baseline("a server that does nothing", (*BARE, "benchmarks.programs.bare:inventory"), ONE),
+    "bare": Baseline("bare baseline: WSGI functions", (*BARE, "benchmarks.programs.bare:{}"), ALL),
+    "naive": Baseline("naive: a new requests connection for each call", ("benchmarks.programs.naive",), ALL),
+    "unpinned": Baseline("this chain, not pinned to cores", (*OURS, "{}_service.app:create_app()"), ALL, False),
+    "pool": Baseline("this chain, calls by urllib3's pool", (*OURS, "benchmarks.programs.pool:create_app()"), ONE),
+    "alone": Baseline("the same app alone", (*BARE, "benchmarks.programs.app_alone:create_app()"), ONE),
     "republish": Baseline("bare baseline: republish, confirmed", ("benchmarks.programs.rabbitmq_drain",)),
     "ack": Baseline("bare baseline: acknowledge only", ("benchmarks.programs.rabbitmq_drain",)),
     "kafka-python": Baseline("bare baseline: kafka-python", ("benchmarks.programs.kafka_produce",)),
@@ -58,21 +58,22 @@ BASELINES = {
 @contextlib.contextmanager
 def running(name: str, part: str) -> Iterator[int]:
     """Start a baseline that is a server beside this part; yield the port of its order service. Raises LabError."""
-    baseline, records = BASELINES[name], []
+    records, own = list[processes.Record](), dict[str, int]()
+    for service in BASELINES[name].services:
+        own[service] = free(own.values())
     try:
-        for service in baseline.services:
-            records.append(_start_service(name, part, service))
-        _wait_for(baseline.port)
-        yield baseline.port
+        for service in own:
+            records.append(_start_service(name, part, service, own))
+        _wait_for(own["order"])
+        yield own["order"]
     finally:
         for record in records:
             record.stop()
 
 
-def _start_service(name: str, part: str, service: str) -> processes.Record:
+def _start_service(name: str, part: str, service: str, ports: Mapping[str, int]) -> processes.Record:
     """Start one service of a baseline; whatever it does not run itself, it calls in the part."""
     baseline, ours = BASELINES[name], services_of(part)
-    ports = {other: baseline.port + ALL.index(other) for other in baseline.services}
     data = FOLDER / f"{name}-{service}.db"
     for file in FOLDER.glob(f"{data.name}*"):
         file.unlink()

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ class Bench:
     def __init__(self, part: str, quick: bool, say: Callable[[str], None]) -> None:
         self.part, self.quick, self.say = part, quick, say
         self.samples: list[Sample] = []
+        self.ports: dict[str, int] = {}  # of the order services of the part and its baselines, while they are up
         self._round: Sample = {}
         self._others = Others()
 
@@ -60,8 +61,9 @@ class Bench:
             stack.callback(lifecycle.down, runtime, self.part)
             lifecycle.up(runtime, self.part, fresh=True, say=self.say)
             stack.callback(client.hang_up)
+            self.ports = {"service": services["order"].port}
             for name in names:
-                stack.enter_context(baselines.running(name, self.part))
+                self.ports[name] = stack.enter_context(baselines.running(name, self.part))
             for sku in MENU:  # there must be enough, however fast the clients are
                 client.call("POST", f"{services['inventory'].url}/stock", json={"sku": sku, "add": 100_000_000})
             self._others.look()
@@ -78,19 +80,19 @@ class Bench:
 
         These consumers are paused, so that no service works on what was accepted.
         """
-        since, ports = mark(services), {"service": services["order"].port, "alone": baselines.BASELINES["alone"].port}
+        since = mark(services)
         with paused(services, consumers):
-            self.warm_up(ports.values())
+            self.warm_up()
             for _ in self.rounds(count, "accepting"):
                 for clients in (1, 8, 16):
-                    for name, port in ports.items():
+                    for name, port in self.ports.items():
                         self.closed(name, port, clients, 1.0, wanted=202)
                         rest()
         settle(services, since)
 
-    def warm_up(self, ports: Iterable[int]) -> None:
+    def warm_up(self) -> None:
         """Let first requests load code and open connections."""
-        for port in ports:
+        for port in self.ports.values():
             raw_client.drive(port, 8, 1.0)
 
     def completion(self, services: Services) -> None:

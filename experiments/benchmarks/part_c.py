@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lab import client
 from lab.brokers import kafka_client
@@ -23,34 +23,26 @@ ANALYTICS_GROUP = "analytics-consumer-group"
 EVENTS = {"inventory": 1, "notification": 1, "analytics": 2, "order": 3}  # of each order that a service reads
 
 
-class Plan(NamedTuple):
-    """How much is measured: orders, and how often."""
-
-    replayed: int
-    replays: int
-    accepts: int
-    drained: int
-    drains: int
-    bulks: dict[str, tuple[int, int]]  # the small and the large: how many orders, how often
-
-
-FULL = Plan(50_000, 3, 5, 10_000, 3, {"small": (10_000, 9), "large": (100_000, 5)})
-QUICK = Plan(5_000, 1, 1, 2_000, 1, {"small": (2_000, 2), "large": (10_000, 1)})
+# How many orders, and how often.
+FULL = {"replay": (50_000, 3), "accept": 5, "drain": (10_000, 3), "small": (10_000, 9), "large": (100_000, 5)}
+QUICK = {"replay": (5_000, 1), "accept": 1, "drain": (2_000, 1), "small": (2_000, 2), "large": (10_000, 1)}
 
 
 def run(bench: Bench) -> None:
     """Take the samples of Part C's benchmark."""
-    plan = QUICK if bench.quick else FULL
+    plan: dict[str, Any] = QUICK if bench.quick else FULL
     with bench.up("alone") as services, _admin(services["kafka"]) as admin:
-        _replays(bench, services, admin, plan)
+        _replays(bench, services, admin, *plan["replay"])
         consumers = [name for name in EVENTS if name != "order"]
-        bench.accept(services, plan.accepts, consumers, lambda: _wait_at_rest([services["order"]]))
+        bench.accept(services, plan["accept"], consumers, lambda: _wait_at_rest([services["order"]]))
         _wait_at_rest([services[name] for name in EVENTS])
-        for n in bench.rounds(plan.drains, "a backlog, 100 orders/s"):
-            _drain(bench, services, plan.drained, n)
+        backlog, rounds = plan["drain"]
+        for n in bench.rounds(rounds, "a backlog, 100 orders/s"):
+            _drain(bench, services, backlog, n)
             bench.completion(services)
         with measure.paused(services, EVENTS):  # to the end: no service works on what is produced now
-            for size, (orders, rounds) in plan.bulks.items():
+            for size in ("small", "large"):
+                orders, rounds = plan[size]
                 for n in bench.rounds(rounds, f"{orders:,} orders produced"):
                     bench.add("bulk", size=size, **_bulk(services["order"], orders, seed=n))
                     for name in ("kafka-python", "confluent-kafka"):
@@ -59,23 +51,20 @@ def run(bench: Bench) -> None:
             bench.costs(services["kafka"].url, SCRATCH)
 
 
-def _replays(bench: Bench, services: Services, admin: "KafkaAdminClient", plan: Plan) -> None:
+def _replays(bench: Bench, services: Services, admin: "KafkaAdminClient", orders: int, rounds: int) -> None:
     """Fill the log, and let analytics and a bare reader read it again in turns."""
-    bench.say(f"{plan.replayed:,} orders from end to end")
+    bench.say(f"{orders:,} orders from end to end")
     began, inventory = time.monotonic(), services["inventory"]
-    with _all_read(services, plan.replayed):
-        _bulk(services["order"], plan.replayed, seed=1)
-        measure.wait("the orders stay", lambda: measure.done(inventory) >= plan.replayed, every=0.05)
+    with _all_read(services, orders):
+        _bulk(services["order"], orders, seed=1)
+        measure.wait("the orders stay", lambda: measure.done(inventory) >= orders, every=0.05)
         reserved = time.monotonic() - began
-        measure.wait(
-            "the log is not followed",
-            lambda: measure.done(services["order"]) >= EVENTS["order"] * plan.replayed,
-            every=0.05,
-        )
-    bench.add("follow", orders=plan.replayed, reserved=reserved, seconds=time.monotonic() - began)
+        followed = EVENTS["order"] * orders
+        measure.wait("the log is not followed", lambda: measure.done(services["order"]) >= followed, every=0.05)
+    bench.add("follow", orders=orders, reserved=reserved, seconds=time.monotonic() - began)
     bench.memory()
     events = int(measure.done(services["analytics"]))
-    for _ in bench.rounds(plan.replays, "reading again"):
+    for _ in bench.rounds(rounds, "reading again"):
         bench.add("replay", **_replay(services["analytics"], admin, events))
         _loop(bench, services, "replay", "analytics", "read", events, "0", f"{ORDERS},{RESULTS}", SCRATCH)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from collections.abc import Container
 from dataclasses import replace
 
 from lab.compose import Size, replicas, size_of
@@ -10,7 +11,7 @@ from lab.paths import PARTS
 from lab.runtime import processes
 from lab.services import Service, variables
 
-OF_REPLICAS = range(8100, 8200)
+ADDED = range(8100, 8200)  # for replicas, and for what a benchmark runs beside a part
 
 
 def check_free(service: Service) -> None:
@@ -35,19 +36,20 @@ def with_ports(part: str, size: Size) -> Size:
     chosen: dict[str, int] = {}
     for name in (name for kind, count in size.replicas.items() for name in replicas(kind, count)):
         told = env.get(f"{'ABC'[PARTS.index(part)]}_{name.upper().replace('.', '_')}_PORT")
-        chosen[name] = int(told) if told else had.get(name) or _free(taken)
+        chosen[name] = int(told) if told else had.get(name) or free(taken)
         taken.add(chosen[name])
     return replace(size, ports=chosen)
 
 
-def _free(taken: set[int]) -> int:
-    for port in OF_REPLICAS:
+def free(taken: Container[int] = ()) -> int:
+    """Return a port on which nothing listens, and which is not `taken`. Raises LabError when there is none."""
+    for port in ADDED:
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if port not in taken:
                 probe.bind(("127.0.0.1", port))
                 return port
-    raise LabError(f"no port from {OF_REPLICAS[0]} to {OF_REPLICAS[-1]} is free for a replica", "./lab status")
+    raise LabError(f"no port from {ADDED[0]} to {ADDED[-1]} is free", "./lab status")
 
 
 def _check(service: Service, variable: str, port: int) -> None:
@@ -56,10 +58,9 @@ def _check(service: Service, variable: str, port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except PermissionError:
-            hint = f"choose one from 1024 on: {variable}={service.port + 8000} ./lab up {service.part}"
+            hint = f"choose one from 1024 on: {variable}={free()} ./lab up {service.part}"
             raise LabError(f"port {port} of {service.name} is for root only", hint) from None
         except OSError:
             owner = processes.listener(port) or "another process"
-            other = port + 100 if port < 65000 else port - 100
-            hint = f"stop it, or choose another port: {variable}={other} ./lab up {service.part}"
+            hint = f"stop it, or choose another port: {variable}={free()} ./lab up {service.part}"
             raise LabError(f"port {port} of {service.name} is taken by {owner}", hint) from None

@@ -115,9 +115,9 @@ def test_ports_of_replicas_are_free_stay_the_same_and_can_be_chosen(monkeypatch)
     monkeypatch.setenv("B_INVENTORY_3_PORT", "9003")
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
-        monkeypatch.setattr(ports, "OF_REPLICAS", [taken, *free_ports(4)])
+        monkeypatch.setattr(ports, "ADDED", [taken, *free_ports(4)])
         size = ports.with_ports("async-rabbitmq", wanted)
-    assert size.ports == {"inventory.1": ports.OF_REPLICAS[1], "inventory.2": ports.OF_REPLICAS[2], "inventory.3": 9003}
+    assert size.ports == {"inventory.1": ports.ADDED[1], "inventory.2": ports.ADDED[2], "inventory.3": 9003}
     compose.set_size("async-rabbitmq", size)
     assert ports.with_ports("async-rabbitmq", wanted) == size  # the first port is free now, and was not taken
     kafka = ports.with_ports("streaming-kafka", Size(1, {"inventory": 2}, "postgres"))
