@@ -33,9 +33,13 @@ class Backlog:
         """Return how many waited when most did."""
         return max((self.at(second) for second in self._asked), default=0)
 
-    def done(self, since: float, until: float) -> int:
-        """Return how many were dealt with after `since`, `until` included."""
-        return bisect_right(self._done, until) - bisect_right(self._done, since)
+    def growth(self, since: float, until: float) -> float:
+        """Return by how many orders a second it grew."""
+        return (self.at(until) - self.at(since)) / (until - since)
+
+    def rate(self, since: float, until: float) -> float:
+        """Return how many orders a second were dealt with."""
+        return (bisect_right(self._done, until) - bisect_right(self._done, since)) / (until - since)
 
     def resumed(self, since: float) -> float | None:
         """Return when the first order at or after `since` was dealt with."""
@@ -43,7 +47,7 @@ class Backlog:
         return self._done[place] if place < len(self._done) else None
 
     def finished(self) -> float | None:
-        """Return when the last order was dealt with."""
+        """Return when the last order was dealt with; unlike `drained`, no moment in between counts."""
         return self._done[-1] if self._done else None
 
     def drained(self, since: float) -> float | None:

@@ -22,7 +22,7 @@ def rows(run: Run) -> list[dict[str, Any]]:
     series = {group: LagSeries(run, group) for group in groups(run)}
     return [
         {"at": at}
-        | {group: of.total(at) for group, of in series.items()}
+        | {group: of.at(at) for group, of in series.items()}
         | {name_of(group, each): of.of(each, at) for group, of in series.items() for each in of.partitions}
         for at in sorted({e["at"] for e in run.of_type("lag")})
     ]
@@ -59,10 +59,22 @@ class LagSeries:
         place = bisect_right(samples, (second, float("inf")))
         return samples[place - 1][1] if place else 0
 
-    def total(self, second: float) -> int:
+    def at(self, second: float) -> int:
         """Return the lag of all partitions together then."""
         return sum(self.of(partition, second) for partition in self._seen)
 
-    def peak(self) -> tuple[int, float]:
+    def of_partition(self, number: int, second: float) -> int:
+        """Return the lag of this partition of the topics then."""
+        return sum(self.of(partition, second) for partition in self._seen if partition[1] == number)
+
+    def highest(self) -> tuple[int, float]:
         """Return the largest lag of all partitions together, and when it was."""
-        return max(((self.total(at), at) for at in self.times), key=lambda sample: sample[0], default=(0, 0.0))
+        return max(((self.at(at), at) for at in self.times), key=lambda sample: sample[0], default=(0, 0.0))
+
+    def peak(self) -> int:
+        """Return the largest lag."""
+        return self.highest()[0]
+
+    def growth(self, since: float, until: float) -> float:
+        """Return by how many records a second it grew."""
+        return (self.at(until) - self.at(since)) / (until - since)

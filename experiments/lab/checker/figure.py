@@ -97,6 +97,12 @@ def figure(method: FunctionType) -> Callable[..., Figure]:
     return _figure(method, lambda args: f"{method.__name__}({', '.join(map(_shown, args))})")
 
 
+def asked(method: Callable[..., Any]) -> Callable[..., Figure]:
+    """Make a method of what a view looks at, which is its `seen`, a method of the view that returns a Figure."""
+    of_seen: Any = functools.wraps(method)(lambda self, *args: method(self.seen, *args))
+    return figure(of_seen)
+
+
 class attribute:
     """A Figure as an attribute of a view: `ok = attribute(lambda self: …)`."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from lab.analysis import backlog
 from lab.analysis.lag import LagSeries
 from lab.analysis.latency import Latencies, completions, latency
-from lab.checker.figure import Figure, StandIn, attribute, figure
+from lab.checker.figure import Figure, StandIn, asked, attribute, figure
 from lab.checker.formula import Formula
 from lab.history import model as history
 from lab.history.model import seconds_at
@@ -167,44 +167,18 @@ class Backlog(View):
         self._stage = stage
 
     @cached_property
-    def _waiting(self) -> backlog.Backlog:
+    def seen(self) -> backlog.Backlog:
+        """What is known of it. Raises LookupError where nothing is."""
         self.run.state_of("order", "order")
         return backlog.Backlog(self.raw, self._stage)
 
-    @figure
-    def at(self, second: float) -> int:
-        """Return how many orders waited then."""
-        return self._waiting.at(second)
-
-    @figure
-    def peak(self) -> int:
-        """Return how many waited when most did."""
-        return self._waiting.peak()
-
-    @figure
-    def growth(self, since: float, until: float) -> float:
-        """Return by how many orders a second it grew."""
-        return (self._waiting.at(until) - self._waiting.at(since)) / (until - since)
-
-    @figure
-    def rate(self, since: float, until: float) -> float:
-        """Return how many orders a second were dealt with."""
-        return self._waiting.done(since, until) / (until - since)
-
-    @figure
-    def resumed(self, since: float) -> float | None:
-        """Return when the first order at or after `since` was dealt with."""
-        return self._waiting.resumed(since)
-
-    @figure
-    def finished(self) -> float | None:
-        """Return when the last order was dealt with; unlike `drained`, no moment in between counts."""
-        return self._waiting.finished()
-
-    @figure
-    def drained(self, since: float) -> float | None:
-        """Return when, at or after `since`, no order waited for the first time."""
-        return self._waiting.drained(since)
+    at = asked(backlog.Backlog.at)
+    peak = asked(backlog.Backlog.peak)
+    growth = asked(backlog.Backlog.growth)
+    rate = asked(backlog.Backlog.rate)
+    resumed = asked(backlog.Backlog.resumed)
+    finished = asked(backlog.Backlog.finished)
+    drained = asked(backlog.Backlog.drained)
 
 
 class Lag(View):
@@ -214,33 +188,18 @@ class Lag(View):
         super().__init__(run, f'lag("{service}").')
         self._series = LagSeries(run.raw, f"{service}-consumer-group")
 
-    @figure
-    def at(self, second: float) -> int:
-        """Return the lag of all partitions together then."""
-        return self._seen().total(second)
-
-    at_end = attribute(lambda self: self._seen().total(EVER))
-
-    @figure
-    def of_partition(self, number: int, second: float) -> int:
-        """Return the lag of this partition of the topics then."""
-        series = self._seen()
-        return sum(series.of(partition, second) for partition in series.partitions if partition[1] == number)
-
-    @figure
-    def peak(self) -> int:
-        """Return the largest lag."""
-        return self._seen().peak()[0]
-
-    @figure
-    def growth(self, since: float, until: float) -> float:
-        """Return by how many records a second it grew."""
-        return (self._seen().total(until) - self._seen().total(since)) / (until - since)
-
-    def _seen(self) -> LagSeries:
+    @property
+    def seen(self) -> LagSeries:
+        """The samples of it. Raises LookupError where there are none."""
         if not self._series.times:
             raise LookupError("no sample of this group was taken")
         return self._series
+
+    at = asked(LagSeries.at)
+    at_end = attribute(lambda self: self.seen.at(EVER))
+    of_partition = asked(LagSeries.of_partition)
+    peak = asked(LagSeries.peak)
+    growth = asked(LagSeries.growth)
 
 
 def _quantile(seconds: list[float], share: float) -> float | None:

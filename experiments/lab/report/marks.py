@@ -132,7 +132,7 @@ class Predictions:
         for p, view, name, what, args in self._found:
             if view == "lag":
                 series = LagSeries(self._run, f"{name}-consumer-group")
-                self._on_series(axes, p | {"id": f"{p['id']} (of {name})"}, what, args, series.total)
+                self._on_series(axes, p | {"id": f"{p['id']} (of {name})"}, what, args, series.at)
             elif view == "backlog" and what == "drained":
                 self._moment(axes, p)
 

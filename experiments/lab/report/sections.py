@@ -108,9 +108,9 @@ def lags(run: Run) -> Rows:
     """Return for each group its largest lag, when, the largest in one partition then, and the lag at the end."""
     rows = []
     for series in (LagSeries(run, group) for group in lag.groups(run)):
-        most, at = series.peak()
+        most, at = series.highest()
         largest = max(series.of(partition, at) for partition in series.partitions)
-        rows.append((series.group, most, f"{at:.1f} s", largest, series.total(float("inf"))))
+        rows.append((series.group, most, f"{at:.1f} s", largest, series.at(float("inf"))))
     return rows
 
 

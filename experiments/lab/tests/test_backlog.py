@@ -16,7 +16,7 @@ def test_a_backlog_is_what_was_asked_and_not_yet_done():
     assert waiting.peak() == 4
     assert (waiting.resumed(2.0), waiting.drained(2.0)) == (6.0, 7.0)
     assert (waiting.resumed(8.0), waiting.drained(8.0)) == (None, None)
-    assert waiting.done(1.0, 6.0) == 3
+    assert waiting.rate(1.0, 6.0) == 3 / 5
 
 
 def test_a_backlog_of_nothing():

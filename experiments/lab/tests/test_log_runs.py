@@ -21,8 +21,8 @@ def last_verdict(raw: Raw) -> tuple[str, str]:
 def test_a_sample_stands_until_the_next_of_its_partition():
     series = LagSeries(streamed().run(), "inventory-consumer-group")
     assert series.partitions == [("order-events", 0), ("order-events", 1)]
-    assert [series.total(second) for second in (0.5, 2.9, 3.0, 4.5, 6.0, 7.0)] == [0, 0, 2, 3, 4, 0]
-    assert series.peak() == (4, 5.0)
+    assert [series.at(second) for second in (0.5, 2.9, 3.0, 4.5, 6.0, 7.0)] == [0, 0, 2, 3, 4, 0]
+    assert series.highest() == (4, 5.0)
 
 
 @pytest.mark.parametrize(
