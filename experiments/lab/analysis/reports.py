@@ -50,12 +50,17 @@ def replays(run: Run) -> Iterator[tuple[Report, Report]]:
             yield from zip(before[-1:], after[-1:], strict=True)
 
 
+def columns(rows: Iterable[Iterable[Any]]) -> list[str]:
+    """Return rows as lines of text, each column as wide as it must be: no terminal may cut them."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+
+
 def compared(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """Return two reports side by side, and whether they are the same, in lines."""
     names = [*(flat(before) | flat(after)), *UNCOUNTED]
     one, other = (before | flat(before), after | flat(after))
-    cells = [("", "before", "after"), *((name, str(one.get(name)), str(other.get(name))) for name in names)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+    lines = columns([("", "before", "after"), *((name, one.get(name), other.get(name)) for name in names)])
     differ = [name for name in names if one.get(name) != other.get(name) and name != "generatedAtUnix"]
     return [*lines, f"different: {', '.join(differ)}" if differ else "the same, by digest and in every number"]

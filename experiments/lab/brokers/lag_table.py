@@ -22,7 +22,6 @@ TABLE = ("group", "topic", "partition", "current-offset", "log-end-offset", "lag
          "lag-seconds", "state")  # fmt: skip
 NOTED_AS = {"current-offset": "current", "log-end-offset": "end", "lag-seconds": "lag_seconds", "client-id": "client",
             "consumer-id": "consumer"}  # fmt: skip
-NUMBERS = ("partition", "current-offset", "log-end-offset", "lag", "lag-seconds")
 Row = dict[str, Any]
 
 

@@ -1,12 +1,7 @@
 """The commands on Kafka: how far its groups have read, reading again, and counting by hand what is in the log."""
 
 import contextlib
-import csv
 import json
-import sys
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Any
 
 import click
 
@@ -14,7 +9,7 @@ from lab.analysis import reports
 from lab.brokers import count_log, kafka, kafka_client, kafka_log, lag_table
 from lab.brokers.count_log import EVENT_TIME, WALL_CLOCK
 from lab.brokers.lag import Groups
-from lab.brokers.lag_table import NUMBERS, TABLE, Row
+from lab.brokers.lag_table import TABLE
 from lab.errors import LabError
 from lab.faults import replay as replay_of
 from lab.history.recorder import RunRecorder
@@ -27,20 +22,18 @@ ANALYTICS = "analytics"
 @click.command()
 @click.argument("group", required=False)
 @click.option("--watch", is_flag=True, help="Print the table every 2 s, until Ctrl-C.")
-@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated lines, for a program.")
 @click.option("--when-begins", metavar="LOAD", help="Wait until this load begins (for experiment scripts).")
 @click.option("--note", "note_as", metavar="NAME", help="Record it in the history of the run (for experiment scripts).")
-def lag(group: str | None, watch: bool, as_csv: bool, note_as: str | None, when_begins: str | None) -> None:
+def lag(group: str | None, watch: bool, note_as: str | None, when_begins: str | None) -> None:
     """Show how far behind the consumer groups are, or GROUP alone (Kafka)."""
     recorder = RunRecorder.required() if note_as else None
-    show = _csv_printer() if as_csv else _print_table
     if wrong := kafka_log.fault(lifecycle.choose().logs(_kafka(), 500)):
         click.echo(wrong, err=True)
     with contextlib.closing(Groups(_kafka())) as groups:
         if when_begins:
             RunRecorder.required().begun(when_begins)
         for shown in lag_table.tables(groups, group, watch=watch):
-            show(shown)
+            click.echo("\n".join([*reports.columns([map(str.upper, TABLE), *(row.values() for row in shown)]), ""]))
             if recorder:
                 recorder.record(type="lag table", name=note_as, rows=[lag_table.noted(row) for row in shown])
 
@@ -93,28 +86,3 @@ def tally(name: str, by: str, fail: float, seed: int | None) -> None:
 def _kafka() -> Service:
     """Return the Kafka of Part C, whether it runs or not."""
     return replay_of.service_named(kafka.NAME)
-
-
-def _print_table(table: Iterable[Row]) -> None:
-    """Print columns as wide as they must be: a lag table is wider than many terminals, and may be cut by none."""
-    lines = [[name.upper() for name in TABLE], *([str(row[name]) for name in TABLE] for row in table)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (
-            text.rjust(width) if name in NUMBERS else text.ljust(width)
-            for name, text, width in zip(TABLE, line, widths, strict=True)
-        )
-        click.echo("  ".join(cells).rstrip())
-    click.echo()
-
-
-def _csv_printer() -> Any:
-    out = csv.DictWriter(sys.stdout, ["at", *TABLE], lineterminator="\n")
-    out.writeheader()
-
-    def show(table: Iterable[Row]) -> None:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        out.writerows({"at": at} | row for row in table)
-        sys.stdout.flush()
-
-    return show

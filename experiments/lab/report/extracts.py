@@ -3,23 +3,14 @@
 from typing import Any
 
 from lab.analysis import reports
+from lab.brokers.lag_table import NOTED_AS, TABLE
 from lab.history.model import Run
 from lab.report.format import as_json
 
 WHEN = {"normal": "before", "throttled": "during", "released": "after"}  # of the names that C2 gives its tables
 NAMES = ("lag_before.txt", "lag_during.txt", "lag_after.txt", "metrics.json", "metrics_before.json",
          "metrics_after.json", "replay_diff.txt")  # fmt: skip
-COLUMNS = {
-    "GROUP": "group",
-    "TOPIC": "topic",
-    "PARTITION": "partition",
-    "CURRENT-OFFSET": "current",
-    "LOG-END-OFFSET": "end",
-    "LAG": "lag",
-    "CONSUMER-ID": "consumer",
-    "HOST": "host",
-    "CLIENT-ID": "client",
-}
+COLUMNS = TABLE[:9]  # those of `kafka-consumer-groups --describe`
 
 
 def files(run: Run) -> dict[str, str]:
@@ -38,7 +29,6 @@ def files(run: Run) -> dict[str, str]:
 
 def lag_text(rows: list[dict[str, Any]]) -> str:
     """Return a lag table in the columns of `kafka-consumer-groups --describe`; what was not noted is `-`."""
-    lines = [list(COLUMNS)]
-    lines += [["-" if row.get(key) is None else str(row[key]) for key in COLUMNS.values()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "".join("  ".join(map(str.ljust, line, widths)).rstrip() + "\n" for line in lines)
+    cells = [[row.get(NOTED_AS.get(name, name)) for name in COLUMNS] for row in rows]
+    shown = (["-" if cell is None else cell for cell in row] for row in cells)
+    return "".join(f"{line}\n" for line in reports.columns([map(str.upper, COLUMNS), *shown]))

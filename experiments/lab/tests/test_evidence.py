@@ -207,7 +207,7 @@ def test_lag_tables_and_metrics_stand_beside_the_report(tmp_path):
     folder = write(tmp_path / "run", raw)
     run_report.make(folder)
     lines = (folder / "lag_during.txt").read_text().splitlines()
-    assert lines[0].split() == list(extracts.COLUMNS)
+    assert lines[0].split() == [name.upper() for name in extracts.COLUMNS]
     assert lines[1].split() == ["inventory-consumer-group", "order-events", "0", "-", "12", "2", "-", "-", "c1"]
     assert (folder / "metrics_before.json").read_text() == (folder / "metrics_after.json").read_text()
     assert '"ordersPerMinuteBucket"' in (folder / "metrics.json").read_text()
