@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lab.cli.output import show
 from lab.paths import relative
 from lab.runtime import broken as broken_versions
 from lab.verdict import EXIT_STATUS, PASS, overall
@@ -34,20 +35,14 @@ def broken_report(folder: Path, names: tuple[str, ...]) -> None:
     asked = [found[name] for name in names or found]
     there = [judged for name, judged in found.items() if judged in asked or (folder / name).exists()]
     (folder / "report.md").write_text(write_report(there))
-    _show(asked)
+    show(["version", "found by", "the right version", "verdict"], map(_row, asked), width=150, show_lines=True)
     click.echo(f"report: {relative(folder)}/report.md")
     sys.exit(EXIT_STATUS[overall([j.verdict for j in asked])])
 
 
-def _show(judged: list["Judged"]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    rows = Table("version", "found by", "the right version", "verdict", show_lines=True)
-    for j in judged:
-        failed = "\n".join(j.failed) or "nothing"
-        rows.add_row(j.version.name, failed, j.right, j.verdict if j.verdict == PASS else f"{j.verdict}: {j.why}")
-    Console(width=150).print(rows)
+def _row(j: "Judged") -> list[str]:
+    verdict = j.verdict if j.verdict == PASS else f"{j.verdict}: {j.why}"
+    return [j.version.name, "\n".join(j.failed) or "nothing", j.right, verdict]
 
 
 @click.command(hidden=True)

@@ -5,6 +5,7 @@ from collections import Counter
 import click
 
 from lab.brokers import base, dead_letters
+from lab.cli import output
 from lab.runtime import lifecycle
 
 
@@ -16,16 +17,11 @@ def dlq() -> None:
 @dlq.command("list")
 def list_queues() -> None:
     """Show how many messages are in each dead-letter queue, or in the dead-letter topic, and for what."""
-    from rich.console import Console
-    from rich.table import Table
-
     service = lifecycle.broker_up()
     broker = base.client_for(service)
     counts = Counter(queue for queue, _ in dead_letters.letters(service))
-    table = Table("from", "dead-letter queue", "messages")
-    for queue in broker.WORK:
-        table.add_row(queue, broker.dead_letters(queue), str(counts[queue]))
-    Console().print(table)
+    rows = [(queue, broker.dead_letters(queue), str(counts[queue])) for queue in broker.WORK]
+    output.show(["from", "dead-letter queue", "messages"], rows)
 
 
 @dlq.command()

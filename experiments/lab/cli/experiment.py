@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from lab.cli.output import say
 from lab.compose import size_told
 from lab.errors import LabError
 from lab.history.recorder import RunRecorder
@@ -54,9 +55,9 @@ def begin(
     names = [*services_of(named, None, size)]
     expected = "" if proof else predictions.rehearse(script, named, quick=quick, services=names)
     if not quick and (said := environment.warning()):
-        _say(f"lab: {said}")
+        say(f"lab: {said}")
     how = {"quick": quick, "keep_brokers": keep_brokers, "owner": owner}
-    recorder = session.begin(script, named, **how, more=more, size=size, say=_say)
+    recorder = session.begin(script, named, **how, more=more, size=size, say=say)
     if expected:
         recorder.record(type="predictions", text=expected)
     click.echo(recorder.folder)
@@ -92,7 +93,7 @@ def load(name: str, part: str | None, **options: Any) -> None:
     errors = ", ".join(f"{e['count']} × {kind}" for kind, e in done["errors"].items()) or "no errors"
     times = " ".join(f"{key} {shown_time(done[key])}" for key in ("p50", "p95", "p99", "max"))
     word = latency.word_for_ok(run)
-    _say(f"  {name}: {done['sent']} sent, {done['ok']} {word} at {done['achieved']:.1f}/s, {times}; {errors}")
+    say(f"  {name}: {done['sent']} sent, {done['ok']} {word} at {done['achieved']:.1f}/s, {times}; {errors}")
 
 
 @click.command(hidden=True)
@@ -103,7 +104,7 @@ def grow(count: int) -> None:
 
     found = growth.grow(RunRecorder.required(), count)
     each = 1e6 * sum(found["processor"].values()) / count
-    _say(f"  {count:,} orders more: done after {found['seconds']:.1f} s, {each:,.0f} µs of processor time an order")
+    say(f"  {count:,} orders more: done after {found['seconds']:.1f} s, {each:,.0f} µs of processor time an order")
 
 
 @click.command(hidden=True)
@@ -124,9 +125,9 @@ def settle(seconds: float) -> None:
 
     recorder = RunRecorder.required()
     done = settling.settle(recorder, seconds)
-    _say("  all orders are final" if done else f"  after {seconds:.0f} s some orders are not final, or messages wait")
+    say("  all orders are final" if done else f"  after {seconds:.0f} s some orders are not final, or messages wait")
     for sentence in [] if done else session.unready(recorder.head["part"]):
-        _say(f"  {sentence}")
+        say(f"  {sentence}")
 
 
 @click.command(hidden=True)
@@ -151,7 +152,7 @@ def redeliver(name: str, phase: str, count: int | None, shuffle: bool) -> None:
     from lab.faults import messages
 
     sent = messages.redeliver(RunRecorder.required(), name, phase, count=count, shuffle=shuffle)
-    _say(f"  {name}: {sent} events published again")
+    say(f"  {name}: {sent} events published again")
 
 
 @click.command(hidden=True)
@@ -162,7 +163,7 @@ def poison(name: str, queue: str) -> None:
     from lab.faults import messages
 
     kinds = messages.poison(RunRecorder.required(), name, queue)
-    _say(f"  {name}: {kinds} kinds of invalid messages published into {queue}")
+    say(f"  {name}: {kinds} kinds of invalid messages published into {queue}")
 
 
 @click.command(hidden=True)
@@ -172,7 +173,7 @@ def chaos(seed: int, minutes: float) -> None:
     """Inject the faults that a seed draws, during the load named chaos; then heal all services."""
     from lab.faults import run as chaos_run
 
-    chaos_run.run(RunRecorder.required(), seed, minutes, _say)
+    chaos_run.run(RunRecorder.required(), seed, minutes, say)
 
 
 @click.command(hidden=True)
@@ -198,7 +199,7 @@ def finish(keep_brokers: bool) -> None:
 
     recorder = RunRecorder.required()
     if recorder.head.get("portions"):
-        _say("  deciding the invariants, portion by portion")
+        say("  deciding the invariants, portion by portion")
         portions.note(recorder)
     session.collect(recorder)
     with ThreadPoolExecutor() as beside:  # both take seconds, and the report needs no service any more
@@ -209,14 +210,10 @@ def finish(keep_brokers: bool) -> None:
     place = session.publish(recorder)
     for p in summary["predictions"]:
         row = prediction_row(p)
-        _say(f"  {p['verdict']:7} {p['id']}: {row[0]}: predicted {row[1]}, measured {row[2]}")
+        say(f"  {p['verdict']:7} {p['id']}: {row[0]}: predicted {row[1]}, measured {row[2]}")
     for i in summary["invariants"]:
-        _say(f"  {i['verdict']:7} {i['id']}: {i['rule']} {'' if i['verdict'] == 'pass' else i['sentence']}")
+        say(f"  {i['verdict']:7} {i['id']}: {i['rule']} {'' if i['verdict'] == 'pass' else i['sentence']}")
     if summary["verdict"] != PASS and (logs := session.keep_logs(recorder)):
-        _say(f"logs of the services: {relative(logs)}/")
-    _say(f"{summary['verdict']}: {verdict_sentence(summary)}\nreport: {relative(place)}/report.md")
+        say(f"logs of the services: {relative(logs)}/")
+    say(f"{summary['verdict']}: {verdict_sentence(summary)}\nreport: {relative(place)}/report.md")
     sys.exit(EXIT_STATUS[summary["verdict"]])
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lab.cli import output
 from lab.errors import LabError
 from lab.paths import PARTS, RESULTS, ROOT, STATE_DIR, relative
 
@@ -69,7 +70,7 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
                     report.write(explorer.simulation.part, result, RESULTS / "explore")
 
             explorer.explore(seed=seed, most=schedules, seconds=limit, progress=keep)
-    _show(report.rows(report.figures(result)))
+    output.show([], report.rows(report.figures(result)), width=100, show_header=False)
     if result.found:
         click.echo("\n".join(["", *report.story(explorer.simulation.part, result.found), ""]))
     for path in report.write(explorer.simulation.part, result, (RESULTS if save else STATE_DIR) / "explore"):
@@ -130,16 +131,6 @@ def _progress(schedules: int | None, seconds: float | None):
             yield show
 
     return shown()
-
-
-def _show(rows: list[tuple[str, str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=100).print(table)
 
 
 @click.command()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from lab.cli.output import say
 from lab.errors import LabError
 from lab.paths import ROOT
 from lab.verdict import worst_status
@@ -55,9 +56,9 @@ def grade(folders: tuple[Path, ...], shown: str | None, page: Path | None, plots
     if shown == "gradescope" and folders[1:]:
         raise LabError("--gradescope is for one DIR", "Gradescope starts it once for each student")
     drawn = functools.partial(class_page.pictures, page) if page else None
-    grades = classroom.graded(folders or (ROOT,), work.do, work.over_all, pictures=drawn, redraw=plots, say=_say)
+    grades = classroom.graded(folders or (ROOT,), work.do, work.over_all, pictures=drawn, redraw=plots, say=say)
     if page:
-        _say(f"page: {class_page.write(page, grades)}")
+        say(f"page: {class_page.write(page, grades)}")
     if shown in gradebooks.KINDS:
         click.echo(gradebooks.as_csv(grades, shown), nl=False)
     elif shown == "gradescope":
@@ -81,7 +82,3 @@ def handout(folder: Path) -> None:
 
     files = handouts.make(folder)
     click.echo(f"{folder}: {files} files, without results/, in one commit")
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)

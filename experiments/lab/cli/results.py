@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from lab.cli import output
 from lab.paths import RESULTS, ROOT, STATE_DIR, relative
 
 
@@ -50,9 +51,12 @@ def plot(folders: tuple[Path, ...]) -> None:
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 def summary(folders: tuple[Path, ...]) -> None:
     """Show the verdicts of the runs in FOLDERS in one table; the exit status is the worst of them."""
-    from lab.report.index import show
+    from lab.report import index
+    from lab.verdict import EXIT_STATUS, worst_status
 
-    sys.exit(show(folders))
+    rows = index.rows(folders)
+    output.show(["experiment", "verdict", "found"], rows, width=120)
+    sys.exit(worst_status([EXIT_STATUS[verdict] for _, verdict, _ in rows]))
 
 
 @click.command(hidden=True)

@@ -8,16 +8,12 @@ from typing import Any
 import click
 
 from lab.brokers import kafka_log
+from lab.cli.output import say, show
 from lab.compose import POSTGRES, SQLITE, size_told
 from lab.errors import LabError
 from lab.faults import inject
 from lab.runtime import lifecycle
 from lab.services import addresses, part_named, services_of
-
-
-def say(text: str) -> None:
-    """Print progress where it does not mix with a command's answer."""
-    click.echo(text, err=True)
 
 
 @click.command()
@@ -56,24 +52,21 @@ def down(part: str | None, keep_brokers: bool) -> None:
 @click.command()
 def status() -> None:
     """Show which services run, where, and which faults they have."""
-    from rich.console import Console
-    from rich.table import Table
-
     chosen = lifecycle.choose()
     parts = lifecycle.parts_up(chosen)
     if not parts:
         say("nothing is up; ./lab up sync-rest")
         return
-    table = Table("service", "state", "ready", "port", "process", "faults", title=" and ".join(parts))
+    rows = []
     for part in parts:
         services = services_of(part).values()
         for service, seen in zip(services, chosen.look(services), strict=True):
             ready, faults = inject.condition(service) if seen.state == "running" else ("no", "")
             name = service.name if len(parts) == 1 else f"{part}/{service.name}"
-            table.add_row(name, seen.state, ready, str(service.port), seen.process, faults)
+            rows.append((name, seen.state, ready, str(service.port), seen.process, faults))
             if service.kind == "kafka" and (wrong := kafka_log.fault(chosen.logs(service, 500))):
                 say(wrong)
-    Console().print(table)
+    show(["service", "state", "ready", "port", "process", "faults"], rows, title=" and ".join(parts))
 
 
 @click.command()

@@ -4,10 +4,9 @@ import time
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from lab import client
+from lab.cli.output import show
 from lab.errors import LabError
 
 FINAL = ("notified", "failed")
@@ -45,7 +44,4 @@ def _show(order: dict[str, Any]) -> None:
     items = ", ".join(f"{line['qty']} {line['sku']}" for line in order["items"])
     reason = f": {order['reason']}" if "reason" in order else ""
     click.echo(f"order {order['order_id']} ({items}) {order['status']}{reason}")
-    table = Table("at (UTC)", "status")
-    for step in order["timeline"]:
-        table.add_row(step["at"][11:-1], step["status"])
-    Console().print(table)
+    show(["at (UTC)", "status"], ((step["at"][11:-1], step["status"]) for step in order["timeline"]))

@@ -1,4 +1,4 @@
-"""`results/README.md`: every run in one page, made from what the runs say of themselves; and a table for a terminal.
+"""`results/README.md`: every run in one page, made from what the runs say of themselves.
 
 Experiments and benchmarks have a line each. Of folders with many runs and a report over all of them, it says how these
 ended.
@@ -6,17 +6,14 @@ ended.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from lab.history.model import HISTORY, SAMPLES
 from lab.paths import PARTS
 from lab.report.format import page, verdict_sentence
-from lab.verdict import EXIT_STATUS, UNKNOWN, worst_status
+from lab.verdict import UNKNOWN
 
 MANY = {"comparison": "", "chaos": "", "broken/red": "/red", "broken/green": "/green"}  # kind: how its folders end
 FIGURES = ".figures.json"  # of explored schedules, below explore/
@@ -62,23 +59,19 @@ def page_of(found: Found) -> str:
     )
 
 
-def show(folders: Iterable[Path]) -> int:
-    """Print experiment, verdict and verdict sentence of each run, and return the worst verdict's exit status.
+def rows(folders: Sequence[Path]) -> list[tuple[str, str, str]]:
+    """Return experiment, verdict and verdict sentence of each run.
 
     A folder without a summary is a run that did not finish: `unknown`. Runs of one name are shown with the part.
     """
-    table = Table("experiment", "verdict", "found")
-    statuses, folders = [], [*folders]
+    found = []
     named = Counter(folder.name for folder in folders)
     for folder in folders:
         try:
             summary = json.loads((folder / "summary.json").read_text())
+            verdict, sentence = summary["verdict"], verdict_sentence(summary)
         except (OSError, ValueError):
             verdict, sentence = UNKNOWN, "It did not finish." if folder.exists() else "It was not run."
-        else:
-            verdict, sentence = summary["verdict"], verdict_sentence(summary)
-        statuses.append(EXIT_STATUS[verdict])
         name = folder.name if named[folder.name] == 1 else f"{folder.parent.name}/{folder.name}"
-        table.add_row(name, verdict, sentence)
-    Console(width=120).print(table)
-    return worst_status(statuses)
+        found.append((name, verdict, sentence))
+    return found

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hand_made import Raw, good, items
+from lab.cli.main import main
 from lab.history.model import HISTORY, STATE, TRACE
 from lab.paths import RESULTS, ROOT
-from lab.report import index as results_index
 from lab.report import run as run_report
 from lab.report.format import verdict_sentence
 from lab.verdict import EXIT_STATUS, overall
@@ -184,15 +185,21 @@ def test_the_series_has_a_line_a_second(tmp_path):
     assert lines[:3] == ["second,sent,ok,fail,info,notified,waiting", "0,0,0,0,0,0,0", "1,1,1,0,0,1,0"]
 
 
-def test_many_runs_in_one_table(tmp_path, capsys):
+def test_many_runs_in_one_table(tmp_path):
+    def status(*names: str) -> int:
+        done = CliRunner().invoke(main, ["summary", *(str(tmp_path / name) for name in names)])
+        said.append(done.stdout)
+        return done.exit_code
+
+    said: list[str] = []
     run_report.make(good().write(tmp_path / "good"))
     raw = good()
     raw.moves(-1)
     run_report.make(raw.write(tmp_path / "bad"))
-    assert results_index.show([tmp_path / "good"]) == 0
-    assert results_index.show([tmp_path / "good", tmp_path / "missing"]) == 2
-    assert results_index.show([tmp_path / "good", tmp_path / "bad", tmp_path / "missing"]) == 1
-    assert "It was not run." in capsys.readouterr().out
+    assert status("good") == 0
+    assert status("good", "missing") == 2
+    assert status("good", "bad", "missing") == 1
+    assert "It was not run." in said[-1]
     (tmp_path / "begun").mkdir()
-    assert results_index.show([tmp_path / "good", tmp_path / "begun"]) == 2
-    assert "It did not finish." in capsys.readouterr().out
+    assert status("good", "begun") == 2
+    assert "It did not finish." in said[-1]
