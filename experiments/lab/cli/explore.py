@@ -2,20 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from lab.cli import output
+from lab.cli.output import show
 from lab.errors import LabError
-from lab.paths import PARTS, RESULTS, ROOT, STATE_DIR, relative
-
-if TYPE_CHECKING:  # what takes seconds to import is imported where it is used
-    from lab.simulation.explore import Counterexample, Exploration
-    from lab.simulation.part import SimulatedPart
-
-BROKEN = ROOT / "experiments/broken"
-KEEP = 50  # seeds, after which what was found is written
+from lab.paths import PARTS, relative
 
 
 @click.command()
@@ -43,8 +35,7 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
     The first schedule that breaks a promise is made as short as possible and drawn.
     Exit status: 0 no promise was broken, 1 one was; with --prove 2 if the real services do not confirm it.
     """
-    from lab.simulation import report
-    from lab.simulation.complete import search
+    from lab.simulation import console, report
     from lab.simulation.explore import Explorer
     from lab.simulation.schedule import Bounds
 
@@ -52,85 +43,27 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
         raise LabError("--broken and --code name two versions", "give one of them")
     if prove and code:
         raise LabError("--prove starts what experiments/broken has", "put the file there, and use --broken")
-    file = _broken_file(broken_name) if broken_name else code
+    file = console.broken_file(broken_name) if broken_name else code
     explorer = Explorer(part, file, bounds=Bounds(orders=orders, faults=faults), replicas=replicas)
     result, limit = explorer.result, seconds if seconds or schedules else 30.0
     before = report.kept(RESULTS / "explore", part) if save and file is None else None
     if before and before["seeds"][0] == seed:
         explorer.go_on(before)
     if complete:
-        for name, size in search(explorer):
-            click.echo(f"{name}: {size:,} schedules, all there are{' up to the violation' if result.found else ''}")
+        console.search_all(explorer, click.echo)
     else:
-        with _progress(schedules, limit) as show:
-
-            def keep(result: "Exploration") -> None:
-                show(result)
-                if save and result.seeds % KEEP == 0:  # what takes long leaves something, whatever ends it
-                    report.write(explorer.simulation.part, result, RESULTS / "explore")
-
-            explorer.explore(seed=seed, most=schedules, seconds=limit, progress=keep)
-    output.show([], report.rows(report.figures(result)), width=100, show_header=False)
+        console.draw(explorer, seed=seed, schedules=schedules, seconds=limit, save=save)
+    show([], report.rows(report.figures(result)), width=100, show_header=False)
     if result.found:
         click.echo("\n".join(["", *report.story(explorer.simulation.part, result.found), ""]))
-    for path in report.write(explorer.simulation.part, result, (RESULTS if save else STATE_DIR) / "explore"):
-        click.echo(f"{relative(path)}")
-    if result.found:
-        click.echo("play it again, step by step: ./lab replay-schedule FILE.json --pause")
-    if result.found and page and broken_name:
-        _put_into_page(explorer.simulation.part, broken_name, result.found)
-    if result.found and prove:
-        sys.exit(_proved(explorer.simulation.part, result.found))
-    sys.exit(1 if result.found else 0)
-
-
-def _put_into_page(part: "SimulatedPart", version: str, found: "Counterexample") -> None:
-    from lab.simulation import pages
-
-    path = BROKEN / f"{version}.md"
-    made = pages.with_schedule(path.read_text(), part, version, found.schedule, found.violations, found.trace)
-    path.write_text(made)
-    click.echo(relative(path))
-
-
-def _proved(part: "SimulatedPart", found: "Counterexample") -> int:
-    """Run a counterexample on the real services, say what came of it, and return the exit status."""
-    from lab.simulation import proof
-    from lab.verdict import PASS
-
-    proved = proof.prove(part, found, STATE_DIR / "explore")
-    click.secho(f"\n{proved.sentence(found)}", bold=True)
-    click.echo(relative(proof.write(part, found, proved)))
-    return 1 if proved.verdict == PASS else 2
-
-
-def _broken_file(name: str) -> Path:
-    from lab.runtime import broken
-
-    broken.named(name)
-    return BROKEN / f"{name}.py"
-
-
-def _progress(schedules: int | None, seconds: float | None):
-    """Show schedules, orders, crash points and the time that is left, where there is a terminal."""
-    import contextlib
-
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    @contextlib.contextmanager
-    def shown():
-        columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("exploring", total=schedules or seconds)
-
-            def show(result: "Exploration") -> None:
-                said = f"{result.schedules:,} schedules, {result.orders:,} orders, {len(result.crashes)} crash points"
-                progress.update(task, completed=result.schedules if schedules else result.seconds, description=said)
-
-            yield show
-
-    return shown()
+    for path in report.write(explorer.simulation.part, result, console.home(save=save)):
+        click.echo(relative(path))
+    if not result.found:
+        return
+    click.echo("play it again, step by step: ./lab replay-schedule FILE.json --pause")
+    if page and broken_name:
+        console.put_into_page(explorer.simulation.part, broken_name, result.found, click.echo)
+    sys.exit(2 if prove and not console.proved(explorer.simulation.part, result.found, click.echo) else 1)
 
 
 @click.command()
@@ -141,37 +74,11 @@ def replay_schedule(file: Path, pause: bool) -> None:
 
     FILE is the .json that ./lab explore leaves. Exit status: 0 no promise was broken, 1 one was.
     """
-    from lab.simulation.code import Code
-    from lab.simulation.core import Simulation
-    from lab.simulation.parts import make
-    from lab.simulation.report import read_schedule
-    from lab.simulation.verdict import decide
-    from lab.simulation.words import sentence
+    from lab.simulation import console
 
-    said = read_schedule(file)
-    part = make(said["part"])
-    sim = Simulation(part, Code(_broken_file(said["file"]) if said["file"] else None))
-    shown = 0
-
-    def show_entries() -> None:
-        nonlocal shown
-        for entry in sim.trace.entries[shown:]:
-            click.echo(f"      {entry.line()}")
-        shown = len(sim.trace.entries)
-
-    def watch(action: list) -> None:
-        show_entries()
-        click.secho(f"→ {sentence(part, action)}", bold=True)
+    def before_each(action: str) -> None:
+        click.secho(action, bold=True)
         if pause:
             click.pause("   Enter goes on", err=True)
 
-    sim.watch = watch
-    sim.play(said["schedule"])
-    show_entries()
-    violations = decide(sim)
-    click.secho("→ Everything is healed, and all that is on its way arrives.", bold=True)
-    show_entries()
-    for violation in violations:
-        click.echo(f"{violation.id}: {violation.sentence}")
-    click.echo("no promise was broken" if not violations else f"{len(violations)} promises were broken")
-    sys.exit(1 if violations else 0)
+    sys.exit(0 if console.play_again(file, click.echo, before_each) else 1)
