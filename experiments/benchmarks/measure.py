@@ -100,7 +100,8 @@ class Bench:
         since = settled_mark(services)
         accepted = open_loop(services["order"].port, 3.0 if self.quick else 6.0)
         settle(services, since)
-        done = [row["timeline"] for row in rows(services["order"], "orders", since) if row["status"] == "notified"]
+        orders = client.each_row(f"{services['order'].url}/orders", "orders", since)
+        done = [order["timeline"] for order in orders if order["status"] == "notified"]
         times = latency.Latencies(seconds([timeline[0]["at"], timeline[-1]["at"]]) for timeline in done)
         accept = {f"accept_{q}": accepted[q] for q in ("p50", "p95", "p99", "max")}
         self.add("completion", sent=accepted["sent"], notified=len(done), **times.figures(), **accept)
@@ -181,17 +182,6 @@ def paused(services: Services, names: Collection[str]) -> Iterator[None]:
 def resume(service: Service) -> None:
     """Let a service consume again."""
     client.call("POST", f"{service.url}/configure", json={"paused": False})
-
-
-def rows(service: Service, name: str, since: str) -> list[Sample]:
-    """Return the rows of the orders since a mark."""
-    found: list[Sample] = []
-    after: str | None = since
-    while after is not None:
-        page = client.call("GET", f"{service.url}/{name}?limit=1000&after={after}").json()
-        found += page[name]
-        after = page["next"]
-    return found
 
 
 def seconds(times: list[str]) -> float:

@@ -24,7 +24,7 @@ def _end_to_end(bench: Bench, services: Services, orders: int) -> None:
     mark = measure.mark(services)
     sample = raw_client.drive(services["order"].port, 16, SETTLE_SECONDS, count=orders, wanted=202)
     measure.settle(services, mark)
-    done = measure.rows(services["order"], "orders", mark)
+    done = client.all_pages(f"{services['order'].url}/orders", "orders", mark)
     notified = [row["timeline"][-1]["at"] for row in done if row["status"] == "notified"]
     took = measure.seconds([row["timeline"][0]["at"] for row in done] + notified)
     counts = {"orders": len(sample.latencies), "bad": sample.bad, "notified": len(notified)}
@@ -42,7 +42,7 @@ def _drain(bench: Bench, services: Services, orders: int) -> None:
         measure.resume(inventory)
         measure.wait("the backlog stays", lambda: measure.done(inventory) >= done + orders)
     measure.settle(services, mark)
-    at = [row["at"] for row in measure.rows(inventory, "reservations", mark)]
+    at = [row["at"] for row in client.each_row(f"{inventory.url}/reservations", "reservations", mark)]
     bench.add("drain", orders=len(at), placed=orders, seconds=measure.seconds(at))
     for name in ("republish", "ack"):
         words = (services["rabbitmq"].url, str(orders))

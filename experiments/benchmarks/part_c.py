@@ -98,7 +98,7 @@ def _drain(bench: Bench, services: Services, orders: int, n: int) -> None:
         measure.resume(inventory)
         measure.wait("the backlog stays", lambda: measure.done(inventory) >= done + orders, every=0.05)
         ended = time.time()
-        at = [row["at"] for row in measure.rows(inventory, "reservations", mark)]
+        at = [row["at"] for row in client.each_row(f"{inventory.url}/reservations", "reservations", mark)]
         took = ended - datetime.fromisoformat(min(at)).timestamp()
         bench.add("drain", placed=orders, events=len(at), seconds=took)
         for kind in ("commit", "transaction"):

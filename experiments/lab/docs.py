@@ -23,7 +23,7 @@ from lab import promises
 from lab.errors import LabError
 from lab.report import handin
 from lab.report import index as results_index
-from lab.report.pages import section
+from lab.report.format import section
 
 BLOCK = re.compile(r"^<!-- quote: ([^#\n]+)#([^\n]+) -->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
 BEGINNING = re.compile(r"^<!-- quote:", re.MULTILINE)

@@ -11,7 +11,4 @@ PARTS = ("sync-rest", "async-rabbitmq", "streaming-kafka")
 
 def relative(path: Path) -> str:
     """Return a path as a reader of this repository would write it."""
-    try:
-        return os.path.relpath(path, ROOT) if path.is_relative_to(ROOT) else str(path)
-    except ValueError:
-        return str(path)
+    return os.path.relpath(path, ROOT) if path.is_relative_to(ROOT) else str(path)

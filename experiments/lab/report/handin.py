@@ -8,8 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from lab.report.format import page
-from lab.report.pages import section
+from lab.report.format import page, section
 
 NAME = "HANDIN.md"
 WORDS = re.compile(r"<!-- your words: ([a-z0-9-]+) -->\n(.*?)\n<!-- end of your words -->", re.DOTALL)
