@@ -8,8 +8,9 @@ import platform
 import resource
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import psutil
 
@@ -38,12 +39,13 @@ def rows(parts: Sequence[str] = PARTS) -> list[Row]:
         "async-rabbitmq": {"RabbitMQ (B)": install.rabbitmq},
         "streaming-kafka": {"Java (C)": java.found, "Kafka (C)": install.kafka},
     }
+    machine = {"system": _system, "open files": _files, "folder": _folder, "disk": _disk, "Docker": _docker}
     brokers = [_local(what, check) for part in parts for what, check in checks.get(part, {}).items()]
-    return [Row("system", True, _system()), _files(), *_folder(), _disk(), _docker(), *brokers, *_ports(parts)]
+    return [*(_checked(what, check) for what, check in machine.items()), *brokers, *_ports(parts)]
 
 
 def _checked(what: str, check: Callable[[], str]) -> Row:
-    """Make a row of a check; what `./lab up` fetches by itself is not missing."""
+    """Make a row of a check, which says what is good or raises LabError; what `./lab up` fetches is not missing."""
     try:
         return Row(what, True, check())
     except LabError as error:
@@ -65,56 +67,48 @@ def _system() -> str:
     return f"{name} {release}, {platform.machine()}, {cores} cores, {memory:.0f} GiB, Python {python}"
 
 
-def _files() -> Row:
+def _files() -> str:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY or hard >= NEEDED_FILES:
-        return Row("open files", True, f"{soft} at a time, which ./lab raises where it needs more")
-    return Row("open files", False, f"at most {hard} at a time, and a load may need {NEEDED_FILES}", "ulimit -Hn 4096")
+    if hard != resource.RLIM_INFINITY and hard < NEEDED_FILES:
+        raise LabError(f"at most {hard} at a time, and a load may need {NEEDED_FILES}", "ulimit -Hn 4096")
+    return f"{soft} at a time, which ./lab raises where it needs more"
 
 
-def _folder() -> Iterator[Row]:
+def _folder() -> str:
     if str(ROOT).startswith("/mnt/") and "microsoft" in platform.release().lower():
-        yield Row("folder", False, f"{ROOT} is on a disk of Windows, which is slow", "clone it below your home in WSL")
-    elif STATE_DIR.exists() and not os.access(STATE_DIR, os.W_OK | os.X_OK):
-        yield Row("folder", False, f"{STATE_DIR} belongs to another user", f'sudo chown -R {os.getuid()} "{STATE_DIR}"')
-    else:
-        yield Row("folder", True, str(ROOT))
+        raise LabError(f"{ROOT} is on a disk of Windows, which is slow", "clone it below your home in WSL")
+    if STATE_DIR.exists() and not os.access(STATE_DIR, os.W_OK | os.X_OK):
+        raise LabError(f"{STATE_DIR} belongs to another user", f'sudo chown -R {os.getuid()} "{STATE_DIR}"')
+    return str(ROOT)
 
 
-def _disk() -> Row:
+def _disk() -> str:
     free = shutil.disk_usage(ROOT).free
-    said = f"{free / 1e9:.1f} GB free"
-    if free >= NEEDED_BYTES:
-        return Row("disk", True, said)
-    return Row(
-        "disk", False, f"{said}, and the lab needs {NEEDED_BYTES / 1e9:.0f}", "df -h . ; rm -rf .lab/quick .lab/runs"
-    )
+    said, needed = f"{free / 1e9:.1f} GB free", f"{NEEDED_BYTES / 1e9:.0f}"
+    if free < NEEDED_BYTES:
+        raise LabError(f"{said}, and the lab needs {needed}", "df -h . ; rm -rf .lab/quick .lab/runs")
+    return said
 
 
-def _docker() -> Row:
+def _docker() -> str:
     """Docker is no need: without it the lab runs the services as processes."""
-    wrong = engine.fault()
-    if not wrong:
-        return Row("Docker", True, "an engine and Compose answer: ./lab up uses them")
-    return Row("Docker", True, f"{wrong}; ./lab up runs the services as local processes")
+    if wrong := engine.fault():
+        return f"{wrong}; ./lab up runs the services as local processes"
+    return "an engine and Compose answer: ./lab up uses them"
 
 
-def _ports(parts: Sequence[str]) -> Iterator[Row]:
-    """The ports of each part that is down; those of a part that is up are its own."""
+def _ports(parts: Sequence[str]) -> list[Row]:
+    """Make a row for each part: the ports of one that is up are its own."""
     try:
         up = lifecycle.parts_up(lifecycle.choose())
     except LabError as error:
-        yield Row("ports", False, str(error), error.hint)
-        return
-    for part in parts:
-        letter = "ABC"[PARTS.index(part)]
-        if part in up:
-            yield Row(f"ports ({letter})", True, f"{part} is up")
-            continue
-        yield _checked(f"ports ({letter})", lambda part=part: _free(part))
+        return [Row("ports", False, str(error), error.hint)]
+    return [_checked(f"ports ({'ABC'[PARTS.index(part)]})", partial(_free, part, part in up)) for part in parts]
 
 
-def _free(part: str) -> str:
+def _free(part: str, up: bool) -> str:
+    if up:
+        return f"{part} is up"
     found = services_of(part).values()
     for service in found:
         ports.check_all_free(service)
