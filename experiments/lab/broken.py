@@ -47,11 +47,15 @@ def judge(version: BrokenVersion, folder: Path) -> Judged:
 def judge_runs(version: BrokenVersion, red: tuple[Run, Summary], green: tuple[Run, Summary]) -> Judged:
     """Judge a version by its two runs and their summaries."""
     runs, (wrong, right) = (red[0], green[0]), (red[1], green[1])
-    found = [*_same_story(version, *runs), *_right_version(right), *_failed_rightly(version, runs[0], wrong)]
+    found = [*_same_story(version, *runs)]
+    if right["verdict"] != PASS:
+        found.append((right["verdict"], f"the right version did not pass: {verdict_sentence(right)}"))
+    found += _failed_rightly(version, runs[0], wrong)
     verdict = overall([v for v, _ in found]) if found else PASS
     why = next((sentence for v, sentence in found if v == verdict), "found")
     failed = tuple(_in_words(check) for check in _checks(wrong) if check["verdict"] == FAIL)
-    return Judged(version, verdict, why, failed, _one_story(wrong), verdict_sentence(right))
+    stories = (v["story"] for i in wrong["invariants"] for v in i["violations"] if v["story"])
+    return Judged(version, verdict, why, failed, next(stories, []), verdict_sentence(right))
 
 
 def _same_story(version: BrokenVersion, red: Run, green: Run) -> Said:
@@ -63,11 +67,6 @@ def _same_story(version: BrokenVersion, red: Run, green: Run) -> Said:
     done = [[step.what for step in steps.happened(run)] for run in (red, green)]
     if done[0] != done[1]:
         yield FAIL, "the two runs have different steps"
-
-
-def _right_version(summary: dict[str, Any]) -> Said:
-    if summary["verdict"] != PASS:
-        yield summary["verdict"], f"the right version did not pass: {verdict_sentence(summary)}"
 
 
 def _failed_rightly(version: BrokenVersion, run: Run, summary: dict[str, Any]) -> Said:
@@ -105,12 +104,6 @@ def _in_words(check: dict[str, Any]) -> str:
         return f"{check['id']}: {check['rule']} {check['sentence']}"
     _, predicted, measured, _ = prediction_row(check)
     return f"{check['id']}: {check['sentence']}: predicted {predicted}, measured {measured}"
-
-
-def _one_story(summary: dict[str, Any]) -> list[str]:
-    """Return the story of the first order that breaks an invariant; nothing where there is none to tell."""
-    told = (v["story"] for i in summary["invariants"] for v in i["violations"] if v["story"])
-    return next(told, [])
 
 
 def write_report(judged: list[Judged]) -> str:

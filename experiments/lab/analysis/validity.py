@@ -9,27 +9,16 @@ from typing import Any
 from lab.history.model import Run
 
 MAX_LATE = 0.05  # share of the orders of one load
-COUNTED_ONLY = (
-    "chaos/",
-    "broken/",
-    "explore/",
-)  # nothing is predicted of times there
+COUNTED_ONLY = ("chaos/", "broken/", "explore/")  # nothing is predicted of times there
 
 
 def of_run(run: Run, phases: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return how late each load was, and how busy the machine; `doubt` says in a sentence why the run says nothing."""
     late = {name: round(phase["late"] / phase["sent"], 4) for name, phase in phases.items() if phase["sent"]}
     seen = {e["phase"]: {key: e[key] for key in ("busy", "others", "busiest")} for e in run.of_type("machine")}
-    return {"late": late, "machine": seen, "doubt": "" if _counted_only(run) else _doubt(late)}
-
-
-def _counted_only(run: Run) -> bool:
-    return run.head.get("place", "").startswith(COUNTED_ONLY)
-
-
-def _doubt(late: dict[str, float]) -> str:
-    too_late = {name: share for name, share in late.items() if share > MAX_LATE}
-    if not too_late:
-        return ""
-    shares = ", ".join(f"{100 * share:.1f} % of the load {name}" for name, share in too_late.items())
-    return f"The machine was busy: {shares} was sent more than 10 ms late, and at most {100 * MAX_LATE:g} % may be."
+    doubt, too_late = "", {name: share for name, share in late.items() if share > MAX_LATE}
+    if too_late and not run.head.get("place", "").startswith(COUNTED_ONLY):
+        shares = ", ".join(f"{100 * share:.1f} % of the load {name}" for name, share in too_late.items())
+        most = f"at most {100 * MAX_LATE:g} % may be"
+        doubt = f"The machine was busy: {shares} was sent more than 10 ms late, and {most}."
+    return {"late": late, "machine": seen, "doubt": doubt}

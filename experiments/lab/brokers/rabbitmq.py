@@ -110,13 +110,8 @@ def version(service: Service) -> str:
     return said.decode() if isinstance(said, bytes) else said
 
 
-def check_version(service: Service) -> None:
-    """Raise LabError for a RabbitMQ that is too old for the retry queues of Part B."""
-    check_release(version(service))
-
-
 def check_release(said: str) -> None:
-    """Raise LabError for a release that is too old."""
+    """Raise LabError for a release that is too old for the retry queues of Part B."""
     found = re.match(r"(\d+)\.(\d+)", said)
     if found and (int(found[1]), int(found[2])) < OLDEST:
         raise LabError(

@@ -14,7 +14,6 @@ from lab.errors import LabError
 from lab.faults import replay as replay_of
 from lab.history.recorder import RunRecorder
 from lab.runtime import lifecycle
-from lab.services import Service
 
 ANALYTICS = "analytics"
 
@@ -27,9 +26,10 @@ ANALYTICS = "analytics"
 def lag(group: str | None, watch: bool, note_as: str | None, when_begins: str | None) -> None:
     """Show how far behind the consumer groups are, or GROUP alone (Kafka)."""
     recorder = RunRecorder.required() if note_as else None
-    if wrong := kafka_log.fault(lifecycle.choose().logs(_kafka(), 500)):
+    service = replay_of.service_named(kafka.NAME)
+    if wrong := kafka_log.fault(lifecycle.choose().logs(service, 500)):
         click.echo(wrong, err=True)
-    with contextlib.closing(Groups(_kafka())) as groups:
+    with contextlib.closing(Groups(service)) as groups:
         if when_begins:
             RunRecorder.required().begun(when_begins)
         for shown in lag_table.tables(groups, group, watch=watch):
@@ -53,7 +53,7 @@ def replay(group: str, to: str) -> None:
     service = replay_of.service_named(kafka_client.GROUPS[group])
     shows_report = service.name == ANALYTICS
     before = replay_of.noted_report("before replay", service) if shows_report else {}
-    with contextlib.closing(Groups(_kafka())) as groups:
+    with contextlib.closing(Groups(replay_of.service_named(kafka.NAME))) as groups:
         partitions, took = replay_of.run(groups, group, service, to, say=lambda text: click.echo(f"— {text}"))
     if shows_report:
         click.echo("\n".join(reports.compared(before, replay_of.noted_report("after replay", service))))
@@ -77,12 +77,7 @@ def note_report(name: str) -> None:
 @click.option("--seed", type=int, help="Lose the same orders each time.")
 def tally(name: str, by: str, fail: float, seed: int | None) -> None:
     """Count the events in the log independently of analytics, and record the result under NAME."""
-    report = count_log.count(_kafka(), by=by, fail=fail, seed=seed)
+    report = count_log.count(replay_of.service_named(kafka.NAME), by=by, fail=fail, seed=seed)
     if recorder := RunRecorder.current():
         recorder.record(type="report", name=name, report=report)
     click.echo(json.dumps({"name": name} | report))
-
-
-def _kafka() -> Service:
-    """Return the Kafka of Part C, whether it runs or not."""
-    return replay_of.service_named(kafka.NAME)

@@ -1,8 +1,6 @@
 """The command that shows one order's messages."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
@@ -47,20 +45,15 @@ def _found(order: str) -> tuple[str, list[Line], list[Kill]]:
         lines = collect.collect(services, lambda service: chosen.logs(service, collect.ALL_LINES), 0.0)
         if mine := [line for line in lines if line["order_id"].startswith(order)]:
             return f"the logs of {part}", mine, []
-    for folder in _runs():
-        run = model.read(folder)
+    for file in (file for home in (STATE_DIR / "quick", RESULTS) for file in sorted(home.glob(f"**/{model.TRACE}"))):
+        run = model.read(file.parent)
         if mine := [line for line in run.trace if line["order_id"].startswith(order)]:
             kills = [(e["service"], e["at"]) for e in run.of_type("fault") if e["verb"] == "kill"]
-            return relative(folder), mine, kills
+            return relative(file.parent), mine, kills
     raise LabError(
         f"the messages of the order {order} are not recorded",
         "experiments record some orders; by hand: TRACE_ORDERS=20 ./lab up PART, then ./lab order",
     )
-
-
-def _runs() -> Iterator[Path]:
-    for home in (STATE_DIR / "quick", RESULTS):
-        yield from (file.parent for file in sorted(home.glob(f"**/{model.TRACE}")))
 
 
 def _logged(order: str) -> list[Line]:

@@ -4,6 +4,7 @@ All panels have the same scales, so that they can be read against each other; wh
 the same bytes.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -47,10 +48,8 @@ def draw(title: str, cells: Sequence[ComparedRun]) -> bytes:
 
 def per_second(times: Sequence[float]) -> list[int]:
     """Return how many of these times lie in each second from 0 on."""
-    counts = [0] * (max(map(int, times), default=-1) + 1)
-    for at in times:
-        counts[int(at)] += 1
-    return counts
+    counts = Counter(map(int, times))
+    return [counts[second] for second in range(max(counts, default=-1) + 1)]
 
 
 def _seconds(cell: ComparedRun) -> list[float]:

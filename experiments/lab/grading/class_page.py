@@ -9,7 +9,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lab.grading.findings import Grade, Graded
+from lab.grading.evidence import OF_MANY
+from lab.grading.findings import Grade
 from lab.verdict import FAIL, MARK_IN_A_GRADE, PASS, UNKNOWN
 
 PAGE = "index.html"
@@ -31,7 +32,7 @@ def pictures(home: Path, number: int) -> Path:
 def write(home: Path, grades: Sequence[Grade]) -> Path:
     """Write the page of a class beside the plots that were drawn, and return its path."""
     lines = next((grade.lines for grade in grades if grade.lines), [])
-    folders = sorted({run.folder for grade in grades for run in grade.runs if _of_the_rubric(run)})
+    folders = sorted({run.folder for grade in grades for run in grade.runs if run.folder.split("/")[1] not in OF_MANY})
     plots = {(n, folder): _plot(home, n, folder) for n in range(len(grades)) for folder in folders}
     pairs = list(dict.fromkeys(pair for grade in grades for pair in grade.similar))
     text = TEMPLATES.get_template("class.html.j2").render(
@@ -48,10 +49,6 @@ def write(home: Path, grades: Sequence[Grade]) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     (home / PAGE).write_text(text)
     return home / PAGE
-
-
-def _of_the_rubric(run: Graded) -> bool:
-    return run.folder.split("/")[1] not in ("comparison", "chaos", "broken", "scale")
 
 
 def _plot(home: Path, number: int, folder: str) -> str:

@@ -65,7 +65,9 @@ class HandedIn:
         raw = next((of[file] for file in RAW if file in of), "")
         added = repository.changed_by.get(raw, "")
         other = {file: self._differing(repository.changed_by.get(path, "")) for file, path in of.items()}
-        own_files = {file: ("as ours",) for file, path in of.items() if self._is_ours(path) and file not in RAW}
+        results = ours().results
+        as_ours = (file for file, path in of.items() if results.get(path) == repository.files[path].id)
+        own_files = {file: ("as ours",) for file in as_ours if file not in RAW}
         return CommittedRun(
             folder=folder,
             files=files,
@@ -81,9 +83,6 @@ class HandedIn:
             named_at=repository.commits.get(commit),
             added_at=repository.commits.get(added),
         )
-
-    def _is_ours(self, path: str) -> bool:
-        return ours().results.get(path) == self.repository.files[path].id
 
     def _differing_at(self, commit: str) -> tuple[str, ...]:
         """Return the files of the code at a commit that are not ours."""
@@ -127,15 +126,13 @@ def command_of(folder: str) -> str:
 @cache
 def _known_folders() -> frozenset[str]:
     """Return the folders in which runs of our own scripts may be."""
-    experiments, compared = ({path.stem for path in (ROOT / place).glob("*.sh")} for place in _SCRIPTS)
+    scripts = ROOT / "experiments"
+    experiments, compared = ({path.stem for path in place.glob("*.sh")} for place in (scripts, scripts / "comparison"))
     found = {f"results/{part}/{name}" for part in PARTS for name in experiments}
     found |= {f"results/bench/{name}" for name in (*PARTS, "load")}
     found |= {f"results/scale/{part}/{name}" for part in PARTS for name in experiments if name.startswith("d")}
     found |= {f"results/comparison/{part}/{name}" for part in PARTS for name in compared}
     return frozenset(found | {f"results/broken/{name}/{side}" for name in broken.names() for side in ("red", "green")})
-
-
-_SCRIPTS = ("experiments", "experiments/comparison")
 
 
 def _commit(files: dict[str, bytes]) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,8 @@ def grade_committed_run(committed: CommittedRun, *, picture: Path | None = None,
     except Exception as error:  # raw files that were tampered with can break anything
         return _unreadable(committed, f"its raw files cannot be read: {error or type(error).__name__}")
     evidence = Evidence(committed, run, made, summary)
-    found = [*_came_with_the_hand_out(committed), *_findings(_rules(committed), evidence)]
+    checked = RULES_OF_A_BENCHMARK if committed.benchmark else RULES_OF_MANY if committed.of_many else RULES
+    found = [*_came_with_the_hand_out(committed), *_findings(checked, evidence)]
     graded = Graded(committed.folder, found, summary, _pages(made), _times(run), run=run)
     if not committed.of_many:
         with contextlib.suppress(Exception):  # see above
@@ -63,12 +64,6 @@ def _came_with_the_hand_out(committed: CommittedRun) -> Iterator[Finding]:
     raw_file = SAMPLES if committed.benchmark else HISTORY
     if not committed.own and ours().had(committed.ids.get(raw_file, "")):
         yield Finding(CAME, UNKNOWN, [THE_SAME.format(command_of(committed.folder))])
-
-
-def _rules(committed: CommittedRun) -> Sequence[Callable[[Evidence], Wrong]]:
-    if committed.benchmark:
-        return RULES_OF_A_BENCHMARK
-    return RULES_OF_MANY if committed.of_many else RULES
 
 
 def _unreadable(committed: CommittedRun, why: str) -> Graded:

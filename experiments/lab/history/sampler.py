@@ -69,13 +69,15 @@ def _looks(recorder: RunRecorder, services: dict[str, Service]) -> Iterator[Call
         yield traffic.Connections(services).lines
     if rabbitmq.NAME in services:
         queues, order = Queues(services[rabbitmq.NAME]), services["order"].url
-        yield lambda: _depths([*queues.depths(), *_outbox(order)])
+        yield lambda: _depths(queues, order)
     if kafka.NAME in services:
         yield Lags(services[kafka.NAME]).lines
 
 
-def _depths(depths: list[tuple[str, int]]) -> Iterator[Line]:
-    return ({"type": "depth", "queue": queue, "ready": ready} for queue, ready in depths)
+def _depths(queues: Queues, order: str) -> Iterator[Line]:
+    waiting = client.metric(order, "outbox_depth")
+    outbox = [] if waiting is None else [(OUTBOX, int(waiting))]
+    return ({"type": "depth", "queue": queue, "ready": ready} for queue, ready in [*queues.depths(), *outbox])
 
 
 class Lags:
@@ -112,9 +114,3 @@ class Lags:
         lost, self._groups, self._noted = self._groups, None, {}
         if lost is not None:
             lost.close()
-
-
-def _outbox(url: str) -> Iterator[tuple[str, int]]:
-    depth = client.metric(url, "outbox_depth")
-    if depth is not None:
-        yield OUTBOX, int(depth)

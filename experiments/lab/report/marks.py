@@ -95,7 +95,8 @@ class Predictions:
     def __init__(self, run: Run, judged: list[Prediction], last: float) -> None:
         self._run, self._last = run, last
         self._found = [(p, *_figure(p["drawn"]["figure"])) for p in judged if p.get("drawn")]
-        self._loads = {phase["phase"]: (phase["at"], _meant_until(phase)) for phase in run.phases}
+        planned = {p["phase"]: p["at"] + p["params"].get("seconds", p["until"]) for p in run.phases}
+        self._loads = {p["phase"]: (p["at"], min(p["until"], planned[p["phase"]])) for p in run.phases}
         self._labelled: set[Axes] = set()
         self._named: Counter[tuple[Axes, float]] = Counter()
 
@@ -186,11 +187,6 @@ class Predictions:
         new = axes not in self._labelled
         self._labelled.add(axes)
         return "predicted (▾ at most, ▴ at least)" if new else None
-
-
-def _meant_until(phase: dict[str, Any]) -> float:
-    """Return when the last order of a load was meant to be sent."""
-    return min(phase["until"], phase["at"] + phase["params"].get("seconds", phase["until"]))
 
 
 def _figure(name: str) -> tuple[str, str, str, list[float]]:

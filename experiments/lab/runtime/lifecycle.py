@@ -91,7 +91,7 @@ def up(
         for service in services:
             wait_ready(runtime, service)
             if service.kind == rabbitmq.NAME:
-                rabbitmq.check_version(service)
+                rabbitmq.check_release(rabbitmq.version(service))
             say(f"  {service.name} is ready at {service.url}")
     except BaseException:  # also Ctrl-C: leave nothing half started
         down(runtime, part)

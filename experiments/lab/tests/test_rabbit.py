@@ -239,7 +239,7 @@ def test_a_broker_says_which_release_it_is(queues: Service):
 def test_a_release_that_is_too_old_is_named(monkeypatch, said, old):
     monkeypatch.setattr(rabbitmq, "version", lambda _: said)
     with pytest.raises(LabError, match=r"RabbitMQ 3\.9\.13 is too old") if old else contextlib.nullcontext():
-        rabbitmq.check_version(service(1))
+        rabbitmq.check_release(rabbitmq.version(service(1)))
 
 
 def test_a_broker_that_does_not_answer_is_not_emptied():
