@@ -183,9 +183,7 @@ class Groups:
         }
         unknown = {at: end for at, end in wanted.items() if at not in self._found}
         while unknown:
-            starts = dict(
-                unknown.keys()
-            )  # of two groups at two offsets of a partition one: the other in the next round
+            starts = dict(unknown.keys())  # one of two groups at two offsets of a partition: the other comes next
             ends = {partition: unknown.pop((partition, start)) for partition, start in starts.items()}
             for partition, oldest in self._first_records(starts, ends).items():
                 self._found[partition, starts[partition]] = (ends[partition], oldest)

@@ -130,9 +130,7 @@ class Run(Recorded):
 
     lost = attribute(lambda self: len(losses.lost(self._evidence)))  # acknowledged, and not there or not done
     duplicated = attribute(lambda self: len(losses.duplicated(self._evidence)))  # done twice
-    misordered = attribute(
-        lambda self: sum(map(_misordered, self.state_of("order", "order")))
-    )  # steps not in their order
+    misordered = attribute(lambda self: sum(map(_misordered, self.state_of("order", "order"))))  # by their steps
     unresolved = attribute(lambda self: len(losses.unresolved(self._evidence)))  # in no final state
     faults_drawn = attribute(lambda self: len((self.raw.schedule or {})["faults"]))  # by the seed
 

@@ -21,7 +21,6 @@ from lab.verdict import EXIT_STATUS, PASS
 @click.argument("script", type=click.Path(path_type=Path, exists=True))
 @click.argument("part")
 @click.option("--quick", is_flag=True)
-@click.option("--keep-brokers", is_flag=True, envvar="LAB_KEEP_BROKERS", help="Empty a broker that runs.")
 @click.option("--owner", type=int, required=True, help="The process of the script.")
 @click.option("--place", help="Where the run goes, below results/; PART/SCRIPT unless given.")
 @click.option("--again", help="The command that makes the run again; experiments/SCRIPT unless given.")
@@ -33,7 +32,6 @@ def begin(
     script: Path,
     part: str,
     quick: bool,
-    keep_brokers: bool,
     owner: int,
     nodes: int,
     replicas: tuple[str, ...],
@@ -56,8 +54,7 @@ def begin(
     expected = "" if proof else predictions.rehearse(script, named, quick=quick, services=names)
     if not quick and (said := environment.warning()):
         say(f"lab: {said}")
-    how = {"quick": quick, "keep_brokers": keep_brokers, "owner": owner}
-    recorder = session.begin(script, named, **how, more=more, size=size, say=say)
+    recorder = session.begin(script, named, quick=quick, owner=owner, more=more, size=size, say=say)
     if expected:
         recorder.record(type="predictions", text=expected)
     click.echo(recorder.folder)
@@ -186,10 +183,7 @@ def sample(owner: int) -> None:
 
 
 @click.command(hidden=True)
-@click.option(
-    "--keep-brokers", is_flag=True, envvar="LAB_KEEP_BROKERS", help="Leave the broker to the next experiment."
-)
-def finish(keep_brokers: bool) -> None:
+def finish() -> None:
     """Collect the raw data, stop the part, write the report, publish it; exit with the verdict's status."""
     from lab.checker import portions
     from lab.history import session
@@ -204,7 +198,7 @@ def finish(keep_brokers: bool) -> None:
     session.collect(recorder)
     with ThreadPoolExecutor() as beside:  # both take seconds, and the report needs no service any more
         part = recorder.head["part"]
-        stopped = beside.submit(lifecycle.down, lifecycle.choose(), part, keep_brokers=keep_brokers)
+        stopped = beside.submit(lifecycle.down, lifecycle.choose(), part, keep_brokers=lifecycle.brokers_stay())
         summary = run_report.make(recorder.folder)
         stopped.result()
     place = session.publish(recorder)

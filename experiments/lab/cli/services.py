@@ -34,8 +34,7 @@ def up(part: str, fresh: bool, nodes: int | None, replicas: tuple[str, ...], dat
 
 @click.command()
 @click.argument("part", required=False)
-@click.option("--keep-brokers", is_flag=True, hidden=True, envvar="LAB_KEEP_BROKERS")
-def down(part: str | None, keep_brokers: bool) -> None:
+def down(part: str | None) -> None:
     """Stop the services of PART, or of all parts that are up."""
     from lab.history import sampler
 
@@ -43,7 +42,7 @@ def down(part: str | None, keep_brokers: bool) -> None:
     sampler.stop()
     parts = [part_named(part)] if part else lifecycle.parts_up(chosen)
     for name in parts:
-        lifecycle.down(chosen, name, keep_brokers=keep_brokers)
+        lifecycle.down(chosen, name, keep_brokers=lifecycle.brokers_stay())
         say(f"{name} is down")
     if not parts:
         say("nothing is up")

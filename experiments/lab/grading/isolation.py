@@ -131,9 +131,8 @@ def _limit() -> None:
     }
     for which, most in limits.items():
         with contextlib.suppress(ValueError, OSError):  # macOS does not know all of them
-            resource.setrlimit(
-                which, (most, most + 5 if which == resource.RLIMIT_CPU else most)
-            )  # SIGXCPU, then SIGKILL
+            then = most + 5 if which == resource.RLIMIT_CPU else most  # SIGXCPU, then SIGKILL
+            resource.setrlimit(which, (most, then))
 
 
 def _size() -> int:

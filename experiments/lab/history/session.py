@@ -30,7 +30,6 @@ def begin(
     part: str,
     *,
     quick: bool,
-    keep_brokers: bool,
     owner: int,
     more: Mapping[str, Any] | None = None,
     size: Size = ONE,
@@ -51,6 +50,7 @@ def begin(
     if more and "place" in more:  # one of many runs of the same script
         title = f"{title} ({part})"
     chosen = lifecycle.choose()
+    keep_brokers = lifecycle.brokers_stay()
     for name in lifecycle.parts_up(chosen):
         if name == part and keep_brokers:
             continue

@@ -30,6 +30,13 @@ LABELS = {
     "info": "outcome unknown (500, 504, no reply)",
 }
 ACCEPTED = {"ok": "accepted (202)"}
+TITLES = {
+    "latency": "Latency of each order, at the time when it was meant to be sent",
+    "replies": "Replies per second, orders notified, and orders waiting for a reply",
+    "depth": "Messages waiting in the queues and the outbox; dashed: orders, by their timelines",
+    "lag": "Lag of each group: records that it has not read yet",
+    "partitions": "Lag of inventory, a line for each partition of order-events",
+}
 WIDE = 100  # letters of a legend that fit into one line
 MAX_BYTES = 60_000
 COLUMNS = (400, 320, 250, 190, 140, 100)  # the first with which the picture is small enough; 400 are 1.4 points wide
@@ -84,34 +91,19 @@ def _places(panels: int, rows: int) -> tuple[Figure, Axes, list[Axes]]:
 
 def _panels(run: Run, columns: int, predicted: marks.Predictions) -> Iterable[tuple[str, Callable[[Axes], None]]]:
     """Yield the title of each panel over time, and how it is drawn."""
-    yield (
-        "Latency of each order, at the time when it was meant to be sent",
-        lambda axes: _latency(axes, run, columns, predicted),
-    )
-    yield (
-        "Replies per second, orders notified, and orders waiting for a reply",
-        lambda axes: _replies(axes, run, columns, predicted),
-    )
+    yield TITLES["latency"], lambda axes: _latency(axes, run, columns, predicted)
+    yield TITLES["replies"], lambda axes: _replies(axes, run, columns, predicted)
     if depths := backlog.depths(run):
         seen = dict.fromkeys(name for row in depths for name in row if name != "at")
-        names = {name: name for name in seen if any(row.get(name) for row in depths)}
-        yield (
-            "Messages waiting in the queues and the outbox; dashed: orders, by their timelines",
-            lambda axes: _waiting(axes, run, columns, depths, names, "messages, orders", predicted.on_waiting),
-        )
+        names, predict = {name: name for name in seen if any(row.get(name) for row in depths)}, predicted.on_waiting
+        yield TITLES["depth"], lambda axes: _waiting(axes, run, columns, depths, names, "messages, orders", predict)
     if lags := _with_gaps(run, lag.rows(run)):
         groups = {group: group.removesuffix("-group") for group in lag.groups(run)}
         of = LagSeries(run, "inventory-consumer-group")
         partitions = {lag.name_of(of.group, partition): "" for partition in of.partitions}
         partitions |= {name: f"each of {len(partitions)} partitions" for name in list(partitions)[:1]}
-        yield (
-            "Lag of each group: records that it has not read yet",
-            lambda axes: _waiting(axes, run, columns, lags, groups, "records", predicted.on_lag),
-        )
-        yield (
-            "Lag of inventory, a line for each partition of order-events",
-            lambda axes: _waiting(axes, run, columns, lags, partitions, "records"),
-        )
+        yield TITLES["lag"], lambda axes: _waiting(axes, run, columns, lags, groups, "records", predicted.on_lag)
+        yield TITLES["partitions"], lambda axes: _waiting(axes, run, columns, lags, partitions, "records")
 
 
 def _with_gaps(run: Run, rows: list[Row]) -> list[Row]:

@@ -106,6 +106,11 @@ def down(runtime: Runtime, part: str, *, keep_brokers: bool = False) -> None:
     keep(part, {})
 
 
+def brokers_stay() -> bool:
+    """Return whether one experiment leaves its broker to the next, as LAB_KEEP_BROKERS=1 says."""
+    return os.environ.get("LAB_KEEP_BROKERS", "0") not in ("", "0")
+
+
 def checked(part: str, size: Size) -> Size:
     """Return the size with ports. Raises LabError for one that the part cannot have."""
     check_size(part, size)

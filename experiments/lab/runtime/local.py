@@ -70,10 +70,8 @@ class LocalRuntime:
         folder = ROOT / service.folder
         program, *words = (self._here(service, word) for word in command_of(service))
         found = shutil.which(program, path=_path())
-        command = [
-            *([found] if found else ["bash", str(folder / program)]),
-            *words,
-        ]  # a copy may have lost its run bits
+        start = [found] if found else ["bash", str(folder / program)]  # a copy may have lost its run bits
+        command = [*start, *words]
         env = os.environ | self.environment(service)
         log = self.log_file(service)
         processes.start_recorded(command, _record_file(service), folder=folder, env=env, log=log)

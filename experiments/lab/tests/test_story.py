@@ -65,7 +65,7 @@ def test_only_one_experiment_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "RUNNING", tmp_path / "experiment.json")
     processes.save(processes.record_of(os.getpid()), session.RUNNING)
     with pytest.raises(LabError, match=f"another experiment is running .process {os.getpid()}."):
-        session.begin(SCRIPTS[0], "sync-rest", quick=True, keep_brokers=False, owner=1, say=print)
+        session.begin(SCRIPTS[0], "sync-rest", quick=True, owner=1, say=print)
     assert processes.load(session.RUNNING).pid == os.getpid()
 
 
