@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
-from statistics import fmean
 from typing import Any
 
 from lab.analysis import backlog, lag, reports
@@ -29,19 +28,6 @@ def written_down(run: Run) -> str:
         f"written down at {at:%H:%M:%S} UTC, {min(loads) - written['at']:.1f} s before the first load began: "
         "the history holds their text, and this page is made only from the same text."
     )
-
-
-def cores(machine: dict[str, dict[str, Any]], name: str) -> str:
-    """Return how many cores were in use over the loads, on average and at most: `0.7 (at most 1.2)`."""
-    values = [seen[name] for seen in machine.values()]
-    return f"{fmean(values):.1f} (at most {max(values):.1f} during a load)"
-
-
-def busiest(machine: dict[str, dict[str, Any]]) -> str:
-    """Return the programs that used most during the load in which others used most; nothing if they used little."""
-    most = max(machine.values(), key=lambda seen: seen["others"])
-    named = ", ".join(f"{name} {cores:.1f}" for name, cores in most["busiest"].items() if cores >= 0.05)
-    return f": {named}" if named else ""
 
 
 def equation(filled: str, value: float | None) -> str:
