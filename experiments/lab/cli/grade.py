@@ -70,7 +70,7 @@ def grade(folders: tuple[Path, ...], shown: str | None, page: Path | None, plots
         click.echo(json.dumps(documents if folders[1:] else documents[0], indent=1, ensure_ascii=False))
     else:
         for each in () if page else grades:
-            click.echo("\n".join(output.as_text(each)))
+            click.echo(output.as_text(each), nl=False)
     sys.exit(worst_status([each.status for each in grades]))
 
 

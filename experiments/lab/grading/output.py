@@ -7,7 +7,8 @@ from typing import Any
 
 from lab.grading.findings import NOTICE, Finding, Grade
 from lab.grading.text import listed, plain
-from lab.verdict import MARK_IN_A_GRADE, PASS, UNKNOWN
+from lab.report.format import page
+from lab.verdict import MARK_IN_A_GRADE, PASS
 
 MARK = MARK_IN_A_GRADE | {NOTICE: "notice"}
 
@@ -37,33 +38,11 @@ def as_pairs(grades: Iterable[Grade]) -> Iterator[str]:
     yield f"{len(pairs) or 'no'} pairs of the same runs"
 
 
-def as_text(grade: Grade) -> Iterator[str]:
-    """Yield what is wrong with the evidence, what is not graded, each line of the rubric, and the sums."""
-    if grade.fault:
-        yield f"{grade.folder}: {grade.fault}"
-        return
+def as_text(grade: Grade) -> str:
+    """Return what is wrong with the evidence, what is not graded, each line of the rubric, and the sums."""
     valid = sum(run.verdict == PASS for run in grade.runs)
-    yield f"{grade.folder} at {grade.commit}: {valid} of {len(grade.runs)} runs and benchmarks are valid"
-    for where, finding in _findings(grade):
-        yield f"  {MARK[finding.verdict]}  {where}{finding.rule}"
-        for sentence in finding.sentences:
-            yield f"        {sentence}"
-    for path in grade.changes[:5]:
-        yield f"  not committed, so not graded: {path}"
-    if grade.changes[5:]:
-        yield f"  … and {len(grade.changes) - 5} more"
-    for line in grade.lines:
-        yield f"{line.id:4} {line.points:>4g}  {MARK[line.verdict]:11}  {line.says}"
-        yield f"{'':24}{line.reason}\n{'':24}→ {', '.join(line.evidence)}"
-    for id, words in grade.words.items():
-        yield f"  in the student's words, {id}:\n        {plain(words)}"
-    parts = dict.fromkeys(line.part for line in grade.lines)
-    each = ", ".join(f"{part} {grade.points(PASS, part=part):g} of {grade.points(part=part):g}" for part in parts)
-    open_ = grade.points(UNKNOWN)
-    yield (
-        f"\n{grade.points(PASS):g} of {grade.points():g} points ({each})"
-        f"{f'; {open_:g} cannot be told' if open_ else ''}"
-    )
+    more = {"findings": _findings(grade), "mark": MARK, "plain": plain}
+    return page("grading/templates/grade.txt.j2", grade=grade, valid=valid, **more)
 
 
 def _findings(grade: Grade) -> Iterator[tuple[str, Finding]]:

@@ -80,7 +80,7 @@ def test_pairs_of_the_same_runs(class_of_three):
 
 
 def test_the_words_of_a_student_are_shown(class_of_three):
-    assert f"        {EVIL}" in "\n".join(output.as_text(class_of_three[1])).splitlines()
+    assert f"        {EVIL}" in output.as_text(class_of_three[1]).splitlines()
     assert output.as_dict(class_of_three[1])["words"] == {"a-latency": EVIL}
 
 
