@@ -7,12 +7,13 @@ from pathlib import Path
 import urllib3
 from node import RabbitMQ
 from testing import Service, wait_until
+from testing.services import Services
 
 PART = Path(__file__).resolve().parents[1]
 NAMES = ("order", "inventory", "notification")
 
 
-class Chain:
+class Chain(Services):
     """The three services on one broker, and what a client does with them."""
 
     def __init__(self, folder: Path, node: RabbitMQ, databases: dict[str, str] | None = None, **env: str) -> None:
@@ -21,20 +22,6 @@ class Chain:
         self.order, self.inventory, self.notification = self.services = tuple(
             Service(PART, name, folder, RABBITMQ_URL=node.url, **env, **own.get(name, {})) for name in NAMES
         )
-
-    def down(self) -> None:
-        """Kill what runs."""
-        for service in self.services:
-            service.kill()
-
-    def up(self) -> None:
-        """Start what does not run, and take every fault away."""
-        for service in self.services:
-            if not service.runs:
-                service.start()
-        for service in self.services:
-            wait_until(service.ready)
-            service.call("DELETE", "/configure")
 
     def place(self, sku: str = "burger", qty: int = 1, **headers: str) -> str:
         """Place an order, which must be accepted, and return its id."""
@@ -47,15 +34,6 @@ class Chain:
         with contextlib.suppress(urllib3.exceptions.HTTPError):
             return self.place()
         return None
-
-    def look(self, order_id: str) -> dict:
-        return self.order.call("GET", f"/orders/{order_id}").json()
-
-    def becomes(self, order_id: str, status: str) -> dict:
-        """Wait until the order is in its final state, which must be this one, and return it."""
-        final = wait_until(lambda: (o := self.look(order_id))["status"] in ("notified", "failed") and o, 60)
-        assert final["status"] == status
-        return final
 
     def listed(self, service: Service, path: str) -> list[dict]:
         """Return all that a service lists there."""

@@ -10,12 +10,13 @@ from kafka import TopicPartition
 from node import Node
 from testing import Service, wait_until
 from testing.invalid_events import INVALID_EVENTS
+from testing.services import Services
 
 PART = Path(__file__).resolve().parents[1]
 PACKAGES = {"order": "producer_order", "inventory": "inventory_consumer", "notification": "notification_consumer"}
 
 
-class Chain:
+class Chain(Services):
     """The services on one broker, and what a client does with them."""
 
     def __init__(self, folder: Path, node, databases: dict[str, str] | None = None, **env: str) -> None:
@@ -28,36 +29,15 @@ class Chain:
         )
 
     def up(self) -> None:
-        """Start what does not run, and take every fault away."""
+        """Start what does not run, Kafka too, and take every fault away."""
         self.node.start()
-        for service in self.services:
-            if not service.runs:
-                service.start()
-        for service in self.services:
-            wait_until(service.ready, 60)
-            service.call("DELETE", "/configure")
-
-    def down(self) -> None:
-        """Kill what runs."""
-        for service in self.services:
-            service.kill()
+        super().up()
 
     def place(self, sku: str = "burger") -> str:
         """Place an order, which must be accepted, and return its id."""
         response = self.order.call("POST", "/order", {"item": sku, "qty": 1, "user_id": "u1"})
         assert response.status == 202, response.data
         return response.json()["order_id"]
-
-    def becomes(self, order_id: str, status: str) -> dict:
-        """Wait until the order is in its final state, which must be this one, and return it."""
-
-        def final() -> dict | None:
-            order = self.order.call("GET", f"/orders/{order_id}").json()
-            return order if order["status"] in ("notified", "failed") else None
-
-        order = wait_until(final, 60)
-        assert order["status"] == status
-        return order
 
     def verdicts(self, *order_ids: str) -> list[str]:
         """Return the ids of the orders of which a `read_committed` reader sees a verdict, one for each verdict."""

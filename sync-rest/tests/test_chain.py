@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import urllib3
 from testing import MARGIN, Service, wait_until
+from testing.services import Services
 
 PART = Path(__file__).resolve().parents[1]
 
 
-class Chain:
+class Chain(Services):
     """The three services, and what a client does with them."""
 
     def __init__(self, folder: Path, databases: dict[str, str] | None = None) -> None:
@@ -28,31 +29,8 @@ class Chain:
         self.order = Service(PART, "order", folder, **services, **env.get("order", {}))
         self.services = (self.inventory, self.notification, self.order)
 
-    def down(self) -> None:
-        """Kill what runs."""
-        for service in self.services:
-            service.kill()
-
-    def up(self) -> None:
-        """Start what does not run, and take every fault away."""
-        for service in self.services:
-            if not service.runs:
-                service.start()
-        for service in self.services:
-            wait_until(service.ready)
-            service.call("DELETE", "/configure")
-
     def place(self, **headers: str) -> urllib3.BaseHTTPResponse:
         return self.order.call("POST", "/order", {"item": "burger", "qty": 1, "user_id": "u1"}, **headers)
-
-    def look(self, order_id: str) -> dict:
-        return self.order.call("GET", f"/orders/{order_id}").json()
-
-    def becomes(self, order_id: str, status: str) -> dict:
-        """Wait until the order is in its final state, which must be this one, and return it."""
-        final = wait_until(lambda: (o := self.look(order_id))["status"] in ("notified", "failed") and o)
-        assert final["status"] == status
-        return final
 
     def holds(self, order_id: str) -> str:
         """Return what inventory holds for the order: reserved, released, failed or nothing."""
