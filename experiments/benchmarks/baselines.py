@@ -122,7 +122,6 @@ def _start(words: Sequence[str], log: str, env: dict[str, str], part: str) -> pr
 
 
 def _wait_for(port: int) -> None:
-    """Wait until a server answers orders. Raises LabError."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):

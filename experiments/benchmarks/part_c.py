@@ -143,8 +143,6 @@ def _all_read(services: Services, orders: int) -> Iterator[None]:
 
 
 def _wait_at_rest(services: Sequence[Service]) -> None:
-    """Wait until these services have nothing left to read."""
-
     def at_rest() -> bool:
         before = [measure.done(service) for service in services]
         time.sleep(0.3)

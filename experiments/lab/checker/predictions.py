@@ -122,7 +122,6 @@ def _yielded(path: Path, text: str, run: Run) -> Iterator[tuple[Prediction, dict
 
 
 def _written(text: str, line: int) -> dict[str, str]:
-    """Return how a prediction's two numbers are written there."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Yield | ast.YieldFrom) and node.lineno == line and node.value:
             call = node.value

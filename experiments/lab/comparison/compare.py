@@ -44,7 +44,6 @@ def files(found: Iterable[ComparedRun]) -> dict[str, bytes]:
 
 
 def _files(cells: ComparedRuns, summary: dict[str, Any]) -> dict[str, bytes]:
-    """Return the files of the comparison by name."""
     found = {(f["condition"], f["model"]): f for f in summary["cells"]}
     more = {"models": MODELS, "found": found, "evidence": evidence}
     texts = {

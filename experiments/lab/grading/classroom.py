@@ -79,7 +79,6 @@ def _compare(grades: list[Grade]) -> None:
 
 
 def _alone(runs: list[Graded]) -> None:
-    """Say of two runs of one clone that they overlap."""
     timed = sorted((run.times, run.folder, run) for run in runs if run.times and not run.came)
     for (before, name, one), (after, other, two) in pairwise(timed):
         if after[0] < before[1]:

@@ -30,7 +30,6 @@ def steps_are_ours(e: Evidence) -> Wrong:
 
 
 def _listed(steps: list[Step]) -> str:
-    """Return a few steps in words."""
     shown = [f"`{short(str(step))}`" for step in steps[:MAX_TOLD]] or ["nothing"]
     return ", ".join(shown) + (f" and {len(steps) - MAX_TOLD} more" if steps[MAX_TOLD:] else "")
 

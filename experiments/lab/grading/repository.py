@@ -167,7 +167,6 @@ def _places(folder: Path) -> tuple[Path, Path]:
 
 
 def _head(git_dir: Path, home: Path) -> str:
-    """Return the id of the commit that is checked out. Raises LabError."""
     said = _text(git_dir / "HEAD")
     branch = said.removeprefix("ref: ")
     if branch != said and BRANCH.fullmatch(branch) and ".." not in branch:
@@ -179,7 +178,6 @@ def _head(git_dir: Path, home: Path) -> str:
 
 
 def _text(path: Path) -> str:
-    """Return the text of a small file; nothing where there is none."""
     try:
         return path.read_bytes()[:MAX_FILE].decode(errors="replace").strip() if path.is_file() else ""
     except OSError:

@@ -121,7 +121,6 @@ def _same_text(path: str, mine: bytes | None, now: bytes | None, then: bytes | N
 
 
 def _diff(old: bytes, new: bytes) -> str:
-    """Return the first lines that differ between two texts."""
     before, after = (text.decode(errors="replace").splitlines() for text in (old, new))
     diff = difflib.unified_diff(before, after, n=0, lineterm="")
     lines = [line for line in diff if line[:2] not in ("--", "++", "@@")]

@@ -64,7 +64,6 @@ def run(recorder: RunRecorder, owner: int) -> None:
 
 
 def _looks(recorder: RunRecorder, services: dict[str, Service]) -> Iterator[Callable[[], Iterator[Line]]]:
-    """Yield what there is to look at."""
     if recorder.head.get("traffic"):
         yield traffic.Connections(services).lines
     if rabbitmq.NAME in services:

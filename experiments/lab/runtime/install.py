@@ -106,7 +106,6 @@ def _can_install() -> bool:
 
 
 def _install(*packages: str) -> None:
-    """Install Debian packages. Raises LabError."""
     names = " ".join(packages)
     print(f"installing {names} with apt-get (about a minute)", file=sys.stderr, flush=True)
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
