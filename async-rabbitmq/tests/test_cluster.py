@@ -1,6 +1,5 @@
 """Three nodes: what becomes of orders when one of them is killed, is slow, or comes back, and when only one is left."""
 
-import os
 from collections.abc import Iterator
 
 import pytest

@@ -26,7 +26,7 @@ def cost(part: str, traced: bool, seconds: float) -> float:
     bench = measure.Bench(part, quick=True, say=lambda _: None)
     with bench.up() as services:
         since, port = measure.mark(services), services["order"].port
-        bench.warm_up([port])
+        bench.warm_up()
         measure.settle(services, since)
         ours = {name: service for name, service in services.items() if not service.is_broker}
         used = sum(growth.processor_seconds(ours).values())

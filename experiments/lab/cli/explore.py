@@ -46,7 +46,7 @@ def explore(part: str, schedules: int | None, seconds: float | None, seed: int, 
     file = console.broken_file(broken_name) if broken_name else code
     explorer = Explorer(part, file, bounds=Bounds(orders=orders, faults=faults), replicas=replicas)
     result, limit = explorer.result, seconds if seconds or schedules else 30.0
-    before = report.kept(RESULTS / "explore", part) if save and file is None else None
+    before = report.kept(console.home(save=True), part) if save and file is None else None
     if before and before["seeds"][0] == seed:
         explorer.go_on(before)
     if complete:
