@@ -36,12 +36,12 @@ again="experiments/chaos.sh $part${cluster:+ --cluster} --seed $seed${minutes:+ 
 [[ -z $cluster ]] || size='--nodes 3 --replicas inventory=3'
 . "$(dirname "$(realpath "$0")")/experiment.sh" "$part" "${words[@]}"
 
-rate=45
+rate=45 short=0.25
 if [[ -n $cluster ]]; then # all of it shares one machine
-  rate=20
+  rate=20 short=0.4 # long enough for the four kinds of fault with which it begins
   lab stop inventory.3 # until it is added
 fi
-minutes=${minutes:-$(full_or_quick 0.8 0.25)}
+minutes=${minutes:-$(full_or_quick 0.8 "$short")}
 
 step "seed $seed: faults for $minutes minutes, while $rate orders/s come"
 seconds=$(awk "BEGIN { print 60 * $minutes }")
