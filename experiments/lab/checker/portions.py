@@ -50,6 +50,7 @@ def check(rest: Run, portions: Iterable[Run]) -> list[Finding]:
     """Decide every invariant. `rest` holds what belongs to no order: stock, reports, what is missing."""
     over_all: Any = RunIndex(rest)
     over_all.orders, taken, size, broken = _Alike(), Counter(), Counter(), Counter()
+    over_all.in_the_log = over_all.orders.values
     stories: dict[str, list[dict[str, Any]]] = {id: [] for id in RULES}
     for portion in portions:
         e = RunIndex(portion)
@@ -59,10 +60,8 @@ def check(rest: Run, portions: Iterable[Run]) -> list[Finding]:
                 wrong = list(rule(e))
                 broken[id] += len(wrong)
                 stories[id] = (stories[id] + told(e, wrong))[:MAX_TOLD]
-        refused = {op.op for op in e.operations.values() if op.result == "fail"}
-        for order in e.orders.values():
-            if order["user_id"] not in refused:
-                over_all.orders.add(order)
+        for order in e.in_the_log():
+            over_all.orders.add(order)
         for line in (line for reservation in e.holding for line in reservation["items"]):
             taken[line["sku"]] += line["qty"]
         over_all.operations = over_all.operations or {op.op: op for op in e.operations.values() if op.result == "ok"}

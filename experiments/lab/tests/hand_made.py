@@ -223,6 +223,13 @@ def streamed() -> Raw:
     return raw
 
 
+def refused(raw: Raw, kind: str) -> None:
+    """Add an order that the order service refused and stored, and did not publish; its client got this answer last."""
+    raw.sends("a-5", 5.2, items())
+    raw.sees("a-5", 5.21, kind)
+    raw.order("o5", "a-5", items(), (5.205, "placed"), (5.205, "failed"))
+
+
 def _of_partition(number: int) -> dict[str, Any]:
     return {"group": "inventory-consumer-group", "topic": "order-events", "partition": number}
 

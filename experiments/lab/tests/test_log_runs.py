@@ -5,7 +5,7 @@ import math
 
 import pytest
 from campus.metrics import metrics
-from hand_made import Raw, asked, streamed
+from hand_made import Raw, asked, refused, streamed
 from lab.analysis import reports
 from lab.analysis.lag import LagSeries
 from lab.checker.invariants import check
@@ -101,6 +101,14 @@ def test_numbers_that_differ_break_the_eighth_invariant(change):
     raw = streamed()
     change(raw)
     assert last_verdict(raw) == ("INV-8", FAIL)
+
+
+@pytest.mark.parametrize("kind", ["409", "504"])
+def test_an_order_that_the_order_service_refused_itself_is_not_looked_for_in_the_log(kind):
+    """Its client may not know, as under an Idempotency-Key: the first try was answered 500, the second refused."""
+    raw = streamed()
+    refused(raw, kind)
+    assert last_verdict(raw) == ("INV-8", PASS)
 
 
 TWICE = {"what": "log", "topic": "inventory-events", "records": 6, "repeated": {"o3": ["t/0/1", "t/0/5"]}}

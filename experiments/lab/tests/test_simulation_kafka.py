@@ -30,6 +30,13 @@ def test_a_planted_mistake_breaks_its_promise_and_the_right_code_does_not(versio
     assert not play(PART, schedule)[0]
 
 
+def test_an_order_refused_under_a_key_whose_first_try_failed_is_not_looked_for_in_the_log():
+    """The exploration found it (seed 1170): the checker expected that analytics had counted the order."""
+    order, fails = [*ORDER, "k1"], {"failure_rate": 1.0, "failure_mode": "error"}
+    refuses = {"failure_rate": 1.0, "failure_mode": "reject"}
+    assert not play(PART, [["configure", "order", fails], order, ["configure", "order", refuses], order])[0]
+
+
 def test_the_transaction_of_a_zombie_is_refused():
     broken, trace, _ = play(PART, ZOMBIE)
     assert not broken
