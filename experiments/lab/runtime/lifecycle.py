@@ -242,8 +242,7 @@ def _runtime_file(part: str) -> Path:
 
 def broker_up() -> Service:
     """Return the broker of the part that is up. Raises LabError when there is none, or more than one."""
-    parts = {part: broker_of(services_of(part)) for part in parts_up(choose())}
-    found = [service for service in parts.values() if service is not None]
+    found = [broker for part in parts_up(choose()) if (broker := broker_of(services_of(part)))]
     if not found:
         raise LabError("no part with a broker is up", "./lab up async-rabbitmq, or ./lab up streaming-kafka")
     if len(found) > 1:
