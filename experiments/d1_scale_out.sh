@@ -7,11 +7,12 @@
 # Why: One consumer handles one order at a time, so it does 1 ÷ (delay + own work) orders a second. A queue gives each
 #   message to whichever consumer is free. A partition belongs to one member of the group, so six partitions have work for
 #   six members, and the seventh gets none. The events of one order stay in one partition, and so in order. In Part A each
-#   order holds a thread of the order service for as long as inventory takes. Its delay is 200 ms and not 10 ms: 32 threads
-#   would otherwise need more processor than two cores have.
+#   order holds a thread of the order service for as long as inventory takes. The delay is 10 ms in Part C, 40 ms in
+#   Part B, where an order's own work is 8 ms, and 200 ms in Part A, which has 32 threads: with less, all together would
+#   need more processor than two cores have.
 # Not shown: More machines. Here all replicas share the cores and one PostgreSQL, which become the limit when the delay is
 #   shorter than an order's own work.
-# Takes: 360 s; --quick 150 s (60 s a part)
+# Takes: 400 s; --quick 150 s (60 s a part)
 # Usage: experiments/d1_scale_out.sh [PART] [--quick]
 if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 here=$(dirname "$(realpath "$0")") parts='sync-rest async-rabbitmq streaming-kafka'
@@ -24,7 +25,9 @@ most=4
 if [[ $part == sync-rest ]]; then export A_ORDER_THREADS=8 A_INVENTORY_THREADS=40; else size="--replicas inventory=$most"; fi
 . "$here/experiment.sh" "$part" ${words[@]+"${words[@]}"}
 seconds=$(full_or_quick 20 4) # of a load in Part A
-count=$(full_or_quick 1200 180) # orders that wait in Parts B and C
+count=$(full_or_quick 1200 180) # orders that wait in Part C
+delay=0.01
+if [[ $part == async-rabbitmq ]]; then count=$(full_or_quick 800 120) delay=0.04; fi
 
 threads() { # of the order service, from now on
   step "$1 threads"
@@ -36,7 +39,7 @@ threads() { # of the order service, from now on
 replicas() { # they take nothing while orders come
   step "$2 replicas"
   for n in $(seq "$1" "$2"); do lab start "inventory.$n"; done
-  lab configure inventory delay=0.01 >/dev/null # all that run
+  lab configure inventory delay="$delay" >/dev/null # all that run
   lab configure inventory paused=true >/dev/null
 }
 
@@ -59,20 +62,20 @@ else
   for n in $(seq 2 "$most"); do lab stop "inventory.$n"; done
   lab load warm "${how[@]}" --count 100
   replicas 1 1
-  lab load one "${how[@]}" --count "$count"
+  lab load one "${how[@]}" --count "$count" --seed 2
   drain
   replicas 2 2
-  lab load two "${how[@]}" --count "$count"
+  lab load two "${how[@]}" --count "$count" --seed 3
   drain
   replicas 3 4
-  lab load four "${how[@]}" --count "$count"
+  lab load four "${how[@]}" --count "$count" --seed 4
   drain
   if [[ $part == streaming-kafka ]]; then
     replicas 5 6
-    lab load six "${how[@]}" --count "$count"
+    lab load six "${how[@]}" --count "$count" --seed 5
     drain
     replicas 7 8
-    lab load many "${how[@]}" --count "$count"
+    lab load many "${how[@]}" --count "$count" --seed 6
     drain
   fi
 fi

@@ -15,7 +15,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from lab.analysis import latency
 from lab.errors import LabError
+from lab.history import loads
 from lab.history import model as history
+from lab.history.recorder import RunRecorder
 from lab.load import generator
 from lab.load.generator import Plan
 
@@ -208,3 +210,15 @@ def test_what_a_reader_needs_to_know_of_a_load():
     plan = Plan("a", rate=20, seconds=5, poisson=True)
     assert plan.params() == {"loop": "open", "rate": 20, "seconds": 5, "poisson": True, "seed": 1, "timeout": 60.0}
     assert Plan("a", clients=8, count=200).params()["loop"] == "closed"
+
+
+def test_a_load_whose_orders_would_have_the_names_of_an_earlier_one_is_refused(tmp_path):
+    recorder = RunRecorder.begin(tmp_path / "run", {"part": "streaming-kafka"})
+    burst = Plan("burst", bulk=True, count=10, seed=4)
+    recorder.record(type="begins", phase="burst")
+    recorder.record(type="phase", phase="burst", params=burst.params(), until=1.0)
+    with pytest.raises(LabError, match="has had a load burst"):
+        loads.run(Plan("burst", clients=1, count=1), "http://nobody", recorder)
+    with pytest.raises(LabError, match="the load burst sent the orders of seed 4"):
+        loads.run(Plan("again", bulk=True, count=10, seed=4), "http://nobody", recorder)
+    assert not [line for line in recorder.lines() if line["type"] == "begins" and line["phase"] == "again"]
