@@ -27,7 +27,7 @@ if [[ $part == sync-rest ]]; then export A_ORDER_THREADS=8 A_INVENTORY_THREADS=4
 seconds=$(full_or_quick 20 4) # of a load in Part A
 count=$(full_or_quick 1200 180) # orders that wait in Part C
 delay=0.01
-if [[ $part == async-rabbitmq ]]; then count=$(full_or_quick 800 120) delay=0.04; fi
+if [[ $part == async-rabbitmq ]]; then count=$(full_or_quick 600 120) delay=0.04; fi
 
 threads() { # of the order service, from now on
   step "$1 threads"

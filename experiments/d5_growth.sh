@@ -11,20 +11,11 @@
 # Takes: 560 s; --quick 55 s
 # Usage: experiments/d5_growth.sh [PART] [--quick]      all three parts unless one is named
 if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
-case ${1:-} in
-  sync-rest | async-rabbitmq | streaming-kafka | -h | --help) ;;
-  *)
-    status=0
-    for part in sync-rest async-rabbitmq streaming-kafka; do
-      bash "$0" "$part" "$@" || status=$((status > $? ? status : $?))
-    done
-    exit "$status"
-    ;;
-esac
-[[ $1 != -* ]] || set -- sync-rest --help
+here=$(dirname "$(realpath "$0")") parts='sync-rest async-rabbitmq streaming-kafka'
+. "$here/each_part.sh" "$@"
 # shellcheck disable=SC2034 # experiment.sh uses them
-place=scale/$1/d5_growth again="experiments/d5_growth.sh $1" portions=yes
-. "$(dirname "$(realpath "$0")")/experiment.sh" "$@"
+place=scale/$part/d5_growth again="experiments/d5_growth.sh $part" portions=yes
+. "$here/experiment.sh" "$part" ${words[@]+"${words[@]}"}
 
 sizes=$(full_or_quick "500 1000 10000 100000" "50 100 1000")
 [[ $part != streaming-kafka || -n $quick ]] || sizes+=" 1000000"
