@@ -85,8 +85,8 @@ class BrokerConnection(Part):
     def leave_node(self) -> None:
         """Go to another node of a cluster, on a new channel, because this channel refused a message (nack).
 
-        A channel of RabbitMQ 3.10 that is first used while a killed node's queue has no new leader yet asks the killed
-        node, and refuses all messages for this queue until that node is back.
+        With RabbitMQ 3.10 we saw a channel, opened just after a node was killed, refuse every message for one queue
+        until that node was back, while the queue had a leader. A new connection was confirmed at once.
         """
         if self._is_cluster:
             self.drop()
