@@ -7,9 +7,9 @@
 # Why: One consumer handles one order at a time, so it does 1 ÷ (delay + own work) orders a second. A queue gives each
 #   message to whichever consumer is free. A partition belongs to one member of the group, so six partitions have work for
 #   six members, and the seventh gets none. The events of one order stay in one partition, and so in order. In Part A each
-#   order holds a thread of the order service for as long as inventory takes. The delay is 10 ms in Part C, 40 ms in
-#   Part B, where an order's own work is 8 ms, and 200 ms in Part A, which has 32 threads: with less, all together would
-#   need more processor than two cores have.
+#   order holds a thread of the order service for as long as inventory takes. The delay is 40 ms in Part B, 150 ms in
+#   Part C, where each slow order has a transaction of its own, and 200 ms in Part A, which has 32 threads: with less,
+#   all together would need more processor than two cores have.
 # Not shown: More machines. Here all replicas share the cores and one PostgreSQL, which become the limit when the delay is
 #   shorter than an order's own work.
 # Takes: 400 s; --quick 150 s (60 s a part)
@@ -25,8 +25,7 @@ most=4
 if [[ $part == sync-rest ]]; then export A_ORDER_THREADS=8 A_INVENTORY_THREADS=40; else size="--replicas inventory=$most"; fi
 . "$here/experiment.sh" "$part" ${words[@]+"${words[@]}"}
 seconds=$(full_or_quick 20 4) # of a load in Part A
-count=$(full_or_quick 1200 180) # orders that wait in Part C
-delay=0.01
+count=$(full_or_quick 360 60) delay=0.15 # orders that wait, and s; Part B does more of them in a second
 if [[ $part == async-rabbitmq ]]; then count=$(full_or_quick 600 120) delay=0.04; fi
 
 threads() { # of the order service, from now on
