@@ -1,4 +1,4 @@
-"""`python -m lab`, which `./lab` calls."""
+"""What `./lab` runs, and `python -m lab`."""
 
 import resource
 

@@ -22,7 +22,7 @@ from campus.lifecycle import PartGroup
 from campus.loop import Loop, end_service
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, RebalanceInProgressError
-from kafka.structs import OffsetAndMetadata
+from kafka.structs import MemberState, OffsetAndMetadata
 from prometheus_client import CollectorRegistry, Counter
 
 from analytics_consumer import counts
@@ -219,6 +219,9 @@ def _set_by_hand(committed: OffsetAndMetadata, counted: int | None) -> bool:
 
 
 def _generation(consumer: KafkaConsumer) -> tuple | None:
-    """Return what is another whenever the group was joined anew, also with the same partitions; None before."""
+    """Return what is another whenever the group was joined anew, also with the same partitions.
+
+    None while it is being joined: until then Kafka answers nothing else that is asked on the same connection.
+    """
     member, mine = consumer.group_metadata(), consumer.assignment()
-    return (member.generation_id, member.member_id, mine) if mine and member.generation_id >= 0 else None
+    return (member.generation_id, member.member_id, mine) if mine and member.state == MemberState.STABLE else None

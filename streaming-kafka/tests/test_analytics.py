@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import analytics_consumer.app
 import pytest
@@ -157,9 +158,17 @@ class Harness:
     def set_where_it_is(self) -> None:
         """Reset the group to the offsets at which it is: they are the same, and bear no mark."""
         at = self._admin.list_group_offsets({GROUP: PARTITIONS})[GROUP]
-        with contextlib.closing(KafkaConsumer(group_id=GROUP, bootstrap_servers=self.node.bootstrap)) as other:
+        with self.other() as other:
             other.assign(PARTITIONS)
             other.commit({p: OffsetAndMetadata(place.offset, "", -1) for p, place in at.items()})
+
+    def other(self, *topics: str, **options: Any) -> contextlib.closing[KafkaConsumer]:
+        """Return another member of the group, for a `with` statement.
+
+        It must be polled as long as it is in the group: a rebalance waits for it, and analytics for the rebalance.
+        """
+        options |= {"group_id": GROUP, "bootstrap_servers": self.node.bootstrap, "heartbeat_interval_ms": 500}
+        return contextlib.closing(KafkaConsumer(*topics, **options))
 
     def evict(self) -> None:
         """Remove every member from the group: what happens to one that slept longer than its session."""
@@ -342,10 +351,8 @@ def test_after_a_reset_in_its_sleep_it_rebuilds(harness, analytics):
 
 
 def test_it_keeps_its_counts_while_another_member_comes_and_goes(harness, analytics):
-    other = KafkaConsumer(topics.ORDERS, topics.INVENTORY, group_id=GROUP, bootstrap_servers=harness.node.bootstrap)
-    wait_until(lambda: analytics.step() or other.poll(50) or other.assignment())
-    wait_until(lambda: analytics.step() or analytics.ready())
-    other.close(autocommit=False)
+    with harness.other(topics.ORDERS, topics.INVENTORY, enable_auto_commit=False) as other:
+        wait_until(lambda: analytics.step() or other.poll(50) or (other.assignment() and analytics.ready()))
     harness.publish(*placed("o6", "o7", "o8"))
     harness.catch_up(analytics)
     assert analytics.counted() == (8, 4)
@@ -354,12 +361,11 @@ def test_it_keeps_its_counts_while_another_member_comes_and_goes(harness, analyt
 def test_it_keeps_its_counts_when_a_guest_in_its_group_commits_offsets(harness, analytics, caplog):
     """A console consumer that names the group, say. Kafka refuses a reset while the group has a member."""
     caplog.clear()
-    guest = KafkaConsumer(topics.ORDERS, group_id=GROUP, bootstrap_servers=harness.node.bootstrap)
-    wait_until(lambda: analytics.step() or guest.poll(50) or guest.assignment())
-    harness.publish(*placed(*(f"g{n}" for n in range(20))))
-    wait_until(lambda: analytics.step() or guest.poll(50))
-    guest.commit()
-    guest.close()
+    with harness.other(topics.ORDERS) as guest:
+        wait_until(lambda: analytics.step() or guest.poll(50) or guest.assignment())
+        harness.publish(*placed(*(f"g{n}" for n in range(20))))
+        wait_until(lambda: analytics.step() or guest.poll(50))
+        guest.commit()
     wait_until(lambda: analytics.step() or analytics.ready())
     harness.publish(*placed("o6"))
     wait_until(lambda: analytics.step() or analytics.counted() == (26, 4))

@@ -354,5 +354,11 @@ def test_ctrl_c_in_the_middle_of_up(copy: Copy, moment):
     nothing_left(copy)
 
 
+def test_ctrl_c_while_a_class_is_being_made(copy: Copy):
+    """`dataclass` and `namedtuple` run text that they wrote; Python notes a Ctrl-C in it even when it is handled."""
+    (copy.root / "experiments/lab/cli/doctor.py").write_text('exec("raise KeyboardInterrupt")')
+    assert copy.run("lab", "doctor") == (130, "\nlab: interrupted\n")
+
+
 def test_the_version(copy: Copy):
     assert re.fullmatch(r"lab \d+\.\d+\.\d+, no commit \(.+\)\n", copy.lab("--version"))
