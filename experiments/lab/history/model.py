@@ -160,6 +160,7 @@ def _windows(faults: list[dict[str, Any]]) -> list[Window]:
     """Pair what was done to a service with what mended it."""
     found: list[Window] = []
     since: dict[tuple[str, str], tuple[str, float]] = {}
+    settings: dict[str, dict[str, Any]] = {}
 
     def close(service: str, channel: str, at: float | None) -> None:
         if (service, channel) in since:
@@ -173,14 +174,24 @@ def _windows(faults: list[dict[str, Any]]) -> list[Window]:
             since[service, "process"] = ({"kill": "killed", "stop": "stopped", "pause": "frozen"}[verb], at)
         if verb in ("start", "unpause"):
             close(service, "process", at)
-        if verb in ("kill", "stop", "configure", "reset"):  # faults do not outlive the process
-            close(service, "configured", at)
         if verb in ("kill", "stop", "take", "give back"):
             close(service, "without", at)
         if verb == "take":
             since[service, "without"] = (f"without {e['value']}", at)
-        if verb == "configure" and e["value"]:
-            since[service, "configured"] = (" ".join(f"{k}={v}" for k, v in e["value"].items()), at)
+        if verb in ("kill", "stop", "configure", "reset"):  # faults do not outlive the process
+            stood = settings.get(service, {})
+            settings[service] = _merged(stood, e["value"]) if verb == "configure" else {}
+            what = " ".join(f"{k}={v}" for k, v in settings[service].items())
+            if what != since.get((service, "configured"), ("",))[0]:
+                close(service, "configured", at)
+                if what:
+                    since[service, "configured"] = (what, at)
     for service, channel in list(since):
         close(service, channel, None)
     return sorted(found, key=lambda w: w.since)
+
+
+def _merged(stood: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    """Return the faults that stand after a service was told these, as it merges them; after a crash none was left."""
+    stood = {} if "crash_point" in stood else stood
+    return {key: told for key, told in (stood | value).items() if told}

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -21,6 +22,7 @@ LETTER = 0.0072  # of the width of a panel, that a letter of a name takes
 FIGURE = re.compile(r'(?:(\w+)\("([^"]*)"\)\.)?(\w+)(?:\((.*)\))?')
 OF_ORDERS = ("percentile", "completed", "error_latency", "longest", "mean")  # latencies of a load
 BY_QUANTILE = ("percentile", "completed")
+IN_TURN = 8.0  # s, in which a script does the same to all replicas
 POINTS = {"at most": "v", "at least": "^", "equals": "D"}
 # How the name of a prediction is written: on white, so that no line runs through it.
 BEHIND = {"boxstyle": "square,pad=0.15", "fc": "white", "alpha": 0.85, "lw": 0}
@@ -74,6 +76,9 @@ def is_fault(window: Window) -> bool:
 
 def shade(axes: Axes, windows: Sequence[Window], last: float) -> None:
     """Shade the times in which a service was disturbed, and name them; a setting that is no fault is only named."""
+    for since, until in _united((w.since, last if w.until is None else w.until) for w in windows if is_fault(w)):
+        axes.axvspan(since, until, color=FAULT, alpha=0.3, lw=0)
+    windows = _of_replicas(windows)
     names = [f"{window.service}: {window.what}" for window in windows]
     if len(names) > CROWDED:
         names = [name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…" for name in names]
@@ -82,11 +87,48 @@ def shade(axes: Axes, windows: Sequence[Window], last: float) -> None:
     places = _in_rows((begin, begin + width) for begin, width in zip(begins, wide, strict=True))
     apart = min(0.07, 0.28 / (1 + max(places, default=0)))
     for window, name, begin, row in zip(windows, names, begins, places, strict=True):
-        if is_fault(window):
-            axes.axvspan(window.since, last if window.until is None else window.until, color=FAULT, alpha=0.3, lw=0)
         place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
         colour = "black" if is_fault(window) else NOTE
         axes.annotate(name, (begin, 1.0 - apart * row), xytext=(2, -2), fontsize=6.5, color=colour, **place)
+
+
+def _united(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the spans with those that overlap as one: shaded twice, the curves would not be seen."""
+    found = list[tuple[float, float]]()
+    for since, until in sorted(spans):
+        if found and since <= found[-1][1]:
+            since, until = found[-1][0], max(until, found.pop()[1])
+        found.append((since, until))
+    return found
+
+
+def _of_replicas(windows: Sequence[Window]) -> list[Window]:
+    """Return the windows with those of replicas to which the same was done in turn as one, named after all of them."""
+    found = list[Window]()
+    numbers: list[list[str]] = []
+    for window in windows:
+        kind, dot, number = window.service.partition(".")
+        same = (n for n, other in enumerate(found) if _done_in_turn(other, kind, window) and number not in numbers[n])
+        if not dot or (n := next(same, None)) is None:
+            found.append(replace(window, service=kind))
+            numbers.append([])
+            n = -1
+        else:
+            found[n] = replace(found[n], until=window.until)
+        numbers[n] += [number] * bool(dot)
+    return [replace(window, service=window.service + _range(all)) for window, all in zip(found, numbers, strict=True)]
+
+
+def _range(numbers: list[str]) -> str:
+    """Return the numbers of replicas as they stand after the name of their service: `.2`, `.2–4` or `.1, 3`."""
+    row = sorted(map(int, numbers))
+    if len(row) > 1 and row[-1] - row[0] == len(row) - 1:
+        return f".{row[0]}–{row[-1]}"
+    return "." * bool(row) + ", ".join(map(str, row))
+
+
+def _done_in_turn(one: Window, kind: str, other: Window) -> bool:
+    return (one.service, one.what) == (kind, other.what) and other.since - one.since < IN_TURN
 
 
 class Predictions:

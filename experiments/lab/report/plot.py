@@ -39,7 +39,15 @@ TITLES = {
 }
 WIDE = 100  # letters of a legend that fit into one line
 MAX_BYTES = 60_000
-COLUMNS = (400, 320, 250, 190, 140, 100)  # the first with which the picture is small enough; 400 are 1.4 points wide
+COLUMNS = (
+    400,
+    320,
+    250,
+    190,
+    140,
+    100,
+    70,
+)  # the first with which the picture is small enough; 400 are 1.4 points wide
 UNSEEN_SECONDS = 6.0  # the sampler notes each lag at least every 5 s: without a sample for longer, it was not known
 
 
@@ -48,7 +56,7 @@ def draw(run: Run, path: Path, predictions: list[marks.Prediction], *, coarse: b
 
     A coarse one costs a third of the time, as no finer one is tried before it.
     """
-    pictures = (_picture(run, columns, predictions) for columns in (COLUMNS[-2:] if coarse else COLUMNS))
+    pictures = (_picture(run, columns, predictions) for columns in (COLUMNS[4:] if coarse else COLUMNS))
     found = next((svg for svg in pictures if len(svg) <= MAX_BYTES), b"")
     path.write_bytes(found or _picture(run, COLUMNS[-1], predictions))
 

@@ -176,6 +176,18 @@ def test_a_setting_is_named_and_only_a_fault_is_shaded(tmp_path):
     assert "order: timeout=60" in (tmp_path / "plot.svg").read_text()
 
 
+def test_what_is_done_to_replicas_in_turn_is_named_once_and_shaded_once(tmp_path):
+    raw = good()
+    for n in (1, 2, 3):
+        raw.fault("configure", f"inventory.{n}", 2.0 + n / 10, delay=1)
+    raw.fault("kill", "inventory.1", 3.0)
+    raw.fault("configure", "inventory.1", 4.0, delay=1)
+    plot.draw(raw.run(), tmp_path / "plot.svg", [])
+    names = re.findall(r">(inventory\.[^<]+)</text>", (tmp_path / "plot.svg").read_text())
+    assert {*names} == {"inventory.1–3: delay=1", "inventory.1: killed", "inventory.1: delay=1"}
+    assert marks._united([(1, 3), (2, 5), (6, 7), (2, 4)]) == [(1, 5), (6, 7)]
+
+
 def test_loads_are_named_at_their_times_in_rows_that_do_not_overlap(tmp_path):
     raw = good()
     raw.load("second", 1.2, 5.0)

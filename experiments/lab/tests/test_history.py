@@ -34,6 +34,26 @@ def test_other_faults_begin_another_window():
     assert found == [Window("order", "delay=2", 1.0, 2.0), Window("order", "delay=3", 2.0, None)]
 
 
+def test_settings_are_merged_as_the_service_does_and_one_without_a_fault_is_no_window():
+    found = windows(
+        ("configure", "order", 1.0, {"delay": 2}),
+        ("configure", "order", 2.0, {"paused": True}),
+        ("configure", "order", 3.0, {"paused": False}),
+        ("configure", "order", 4.0, {"delay": 2}),  # as it was
+        ("configure", "order", 5.0, {"delay": 0}),
+    )
+    assert found == [
+        Window("order", "delay=2", 1.0, 2.0),
+        Window("order", "delay=2 paused=True", 2.0, 3.0),
+        Window("order", "delay=2", 3.0, 5.0),
+    ]
+
+
+def test_a_crash_leaves_no_fault():
+    found = windows(("configure", "order", 1.0, {"crash_point": "x"}), ("configure", "order", 2.0, {"delay": 3}))
+    assert found == [Window("order", "crash_point=x", 1.0, 2.0), Window("order", "delay=3", 2.0, None)]
+
+
 def test_what_nobody_mends_has_no_end():
     assert windows(("pause", "order", 1.0)) == [Window("order", "frozen", 1.0, None)]
 

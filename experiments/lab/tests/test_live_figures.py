@@ -77,7 +77,8 @@ def run_until_decided(copy: Copy, reader: Reader) -> tuple[int, str]:
     """Run A5, which stops its part only when the page has decided about its last orders, 2 s after they ended."""
     script, decided = copy.root / "experiments/experiment.sh", copy.root / "decided"
     ends = "  lab finish\n"
-    assert (text := script.read_text()).count(ends) == 1
+    text = script.read_text()
+    assert text.count(ends) == 1
     script.write_text(text.replace(ends, f"  echo settled\n  until [[ -e '{decided}' ]]; do sleep 0.1; done\n{ends}"))
     running = copy.popen("experiments/a5_outage.sh", "--quick")
     said = ""
