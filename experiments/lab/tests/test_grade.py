@@ -21,7 +21,7 @@ import pytest
 from campus.orders import drawn
 from click.testing import CliRunner
 from clones import Clone, as_cloned, breaks, cloned, draw_quickly, git, notices, reasons
-from lab.cli.grade import grade as command
+from lab.cli.main import main
 from lab.errors import LabError
 from lab.grading import grade, provenance, rubric
 from lab.grading.committed import HandedIn
@@ -561,7 +561,7 @@ def test_a_section_that_is_missing(clone):
 
 
 def told(*words: Path | str) -> tuple[int, str]:
-    done = CliRunner().invoke(command, [str(word) for word in words])
+    done = CliRunner().invoke(main, ["grade", *(str(word) for word in words)])
     return done.exit_code, done.stdout
 
 

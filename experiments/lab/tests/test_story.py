@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import ROOT, Copy, free_ports
-from lab.cli import experiment as script_commands
+from lab.cli.main import main
 from lab.errors import LabError
 from lab.history import held, session, steps
 from lab.history import model as history
@@ -138,7 +138,7 @@ def test_a_moment_that_a_script_waited_for_is_noted(tmp_path, monkeypatch):
     notes = recorder(tmp_path)
     monkeypatch.setenv("LAB_RUN", str(notes.folder))
     notes.record(type="begins", phase="a")
-    assert CliRunner().invoke(script_commands.at, ["a", "0.1"]).exit_code == 0
+    assert CliRunner().invoke(main, ["at", "a", "0.1"]).exit_code == 0
     notes.record(type="fault", verb="kill", service="order")
     assert notes.lines()[1] | {"at": 0} == {"at": 0, "type": "due", "phase": "a", "seconds": 0.1}
     [load, kill] = steps.happened(history.Run(notes.head, notes.lines()))
