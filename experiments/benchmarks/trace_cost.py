@@ -16,7 +16,8 @@ import timeit
 from collections import Counter
 
 from campus import trace
-from lab.history import growth, model
+from lab.growth.grow import processor_seconds
+from lab.history import model
 from lab.paths import RESULTS
 
 from benchmarks import measure, raw_client
@@ -35,10 +36,10 @@ def order_cost(part: str) -> float:
         bench.warm_up()
         measure.settle(services, since)
         ours = {name: service for name, service in services.items() if not service.is_broker}
-        used = sum(growth.processor_seconds(ours).values())
+        used = sum(processor_seconds(ours).values())
         sample = raw_client.drive(port, CLIENTS, SECONDS, wanted=201 if part == "sync-rest" else 202)
         measure.settle(services, since)
-        return (sum(growth.processor_seconds(ours).values()) - used) / len(sample.latencies)
+        return (sum(processor_seconds(ours).values()) - used) / len(sample.latencies)
 
 
 def look_cost() -> float:

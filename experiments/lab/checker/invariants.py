@@ -181,7 +181,7 @@ IDS = tuple(ALL_RULES)
 def check(run: Run) -> list[Finding]:
     """Decide every invariant. Without the state of a service or broker, or one finished order, nothing is decided.
 
-    Of a run that was too large for this, `lab.checker.portions` noted what it found.
+    Of a run that was too large for this, `lab.growth.check` noted what it found.
     """
     if noted := run.of_type("checked"):
         return [Finding(**finding) for e in noted for finding in e["findings"]]

@@ -11,7 +11,6 @@ from lab.analysis import backlog, reports
 from lab.checker import losses
 from lab.checker.figure import Figure, StandIn, attribute, figure
 from lab.checker.formula import Formula
-from lab.checker.growth import Size
 from lab.checker.invariants import RunIndex
 from lab.checker.parts import Backlog, Fault, Lag, Load, Recorded
 from lab.history import model as history
@@ -60,10 +59,6 @@ class Run(Recorded):
         if stage not in backlog.STAGES:
             raise LookupError(f"orders do not wait for {stage!r}; they wait for: {', '.join(backlog.STAGES)}")
         return Backlog(self, stage)
-
-    def size(self, orders: int) -> Size:
-        """Return what so many orders cost, of a script that sends ever more."""
-        return Size(self, orders)
 
     def lag(self, service: str) -> Lag:
         """Return the lag of a service's consumer group."""

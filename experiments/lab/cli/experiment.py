@@ -97,9 +97,9 @@ def load(name: str, part: str | None, **options: Any) -> None:
 @click.argument("count", type=click.IntRange(1, 1_000_000))
 def grow(count: int) -> None:
     """Send COUNT orders more, and note what they cost."""
-    from lab.history import growth
+    from lab.growth import grow
 
-    found = growth.grow(RunRecorder.required(), count)
+    found = grow.grow(RunRecorder.required(), count)
     each = 1e6 * sum(found["processor"].values()) / count
     say(f"  {count:,} orders more: done after {found['seconds']:.1f} s, {each:,.0f} µs of processor time an order")
 
@@ -185,7 +185,7 @@ def sample(owner: int) -> None:
 @click.command(hidden=True)
 def finish() -> None:
     """Collect the raw data, stop the part, write the report, publish it; exit with the verdict's status."""
-    from lab.checker import portions
+    from lab.growth import check
     from lab.history import session
     from lab.report import run as run_report
     from lab.report.format import prediction_row, verdict_sentence
@@ -194,7 +194,7 @@ def finish() -> None:
     recorder = RunRecorder.required()
     if recorder.head.get("portions"):
         say("  deciding the invariants, portion by portion")
-        portions.note(recorder)
+        check.note(recorder)
     session.collect(recorder)
     with ThreadPoolExecutor() as beside:  # both take seconds, and the report needs no service any more
         part = recorder.head["part"]

@@ -19,8 +19,9 @@ from matplotlib.figure import Figure
 
 from lab.analysis import backlog, lag, latency
 from lab.analysis.lag import LagSeries
+from lab.growth import picture as growth
 from lab.history.model import Run
-from lab.report import colours, curves, growth_plot, marks
+from lab.report import colours, curves, marks
 from lab.report.series import Row
 from lab.report.svg import STYLE, as_svg
 
@@ -63,7 +64,8 @@ def draw(run: Run, path: Path, predictions: list[marks.Prediction], *, coarse: b
 
 def _picture(run: Run, columns: int, judged: list[marks.Prediction]) -> bytes:
     if run.of_type("grown"):
-        return growth_plot.picture(run)
+        with plt.rc_context(STYLE):
+            return as_svg(growth.drawn(run, colours.of_reader))
     last = _end(run)
     predicted = marks.Predictions(run, judged, last)
     panels = list(_panels(run, columns, predicted))

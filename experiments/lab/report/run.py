@@ -13,6 +13,7 @@ from typing import Any
 from lab.analysis import latency, validity
 from lab.checker import predictions
 from lab.checker.invariants import check
+from lab.growth.tables import grown
 from lab.history.model import Run, read
 from lab.report import chaos, extracts, plot, sections, series
 from lab.report.format import as_csv, as_json, page
@@ -117,7 +118,7 @@ def summarise(run: Run) -> dict[str, Any]:
         **({"chaos": chaos.figures(run, run.schedule)} if run.schedule else {}),
         "settled": (run.of_type("settled") or [None])[-1],
         "predictions": judged,
-        **({"grown": grown[-1]["total"]} if (grown := run.of_type("grown")) else {}),
+        **({"grown": sizes[-1]["total"]} if (sizes := run.of_type("grown")) else {}),
         **({"doubt": doubt} if doubt else {}),
         "invariants": invariants,
         "verdict": overall(counted + ([UNKNOWN] if doubt else [])),
@@ -132,6 +133,7 @@ def write_report(run: Run, summary: dict[str, Any]) -> str:
         summary=summary,
         ok=latency.word_for_ok(run),
         sections=sections,
+        grown=grown(run),
         scheduled=chaos.scheduled(run),
         series=series.names(run),
         extracts=list(extracts.files(run)),

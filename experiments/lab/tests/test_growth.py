@@ -8,11 +8,12 @@ import pytest
 from hand_made import HEAD, Raw, good, refused, streamed
 from lab import client
 from lab.checker import invariants
-from lab.checker import portions as checker
 from lab.checker.run_view import Run as RunView
 from lab.errors import LabError
 from lab.grading import grade
-from lab.history import growth, portions
+from lab.growth import check as checker
+from lab.growth import grow, portions
+from lab.growth.size import Size
 from lab.history.model import Run
 from lab.history.recorder import RunRecorder
 from lab.report import run as reports
@@ -45,9 +46,9 @@ def in_portions(tmp_path, monkeypatch):
 
 
 def test_the_processes_of_containers_are_not_measured_as_ours(tmp_path, monkeypatch):
-    monkeypatch.setattr(growth.lifecycle, "choose", docker.DockerRuntime)
+    monkeypatch.setattr(grow.lifecycle, "choose", docker.DockerRuntime)
     with pytest.raises(LabError, match="with Docker it cannot be measured"):
-        growth.grow(RunRecorder.begin(tmp_path / "run", HEAD), 10)
+        grow.grow(RunRecorder.begin(tmp_path / "run", HEAD), 10)
 
 
 def test_a_good_run_is_good_in_portions(in_portions):
@@ -101,10 +102,10 @@ def run() -> Run:
 
 def test_predictions_ask_for_the_cost_of_one_order(run):
     view = RunView(run, {})
-    assert [view.size(n).processor for n in (100, 1000)] == pytest.approx([0.0003, 0.0003])
-    assert (view.size(1000).memory("kafka"), view.size(100).store) == (400.0, 0.001)
-    assert (view.size(100).page, view.size(100).work) == (0.004, 0.002)
-    assert str(view.size(10).ok) == "nan"
+    assert [Size(view, n).processor for n in (100, 1000)] == pytest.approx([0.0003, 0.0003])
+    assert (Size(view, 1000).memory("kafka"), Size(view, 100).store) == (400.0, 0.001)
+    assert (Size(view, 100).page, Size(view, 100).work) == (0.004, 0.002)
+    assert str(Size(view, 10).ok) == "nan"
 
 
 def test_the_report_says_what_is_not_committed_and_what_was_found(run):
@@ -120,8 +121,8 @@ def test_the_report_says_what_is_not_committed_and_what_was_found(run):
 
 def test_a_page_counts_by_its_quickest_try_so_that_a_busy_machine_does_not(monkeypatch):
     took = iter([0.9, 0.002, 0.5] * 100)  # a service that is quick, on a machine that is not
-    monkeypatch.setattr(growth, "_took", lambda url, query: next(took))
-    assert growth._slow("http://order", [f"limit=100&after=o{n}" for n in range(100)]) == 0.002
+    monkeypatch.setattr(grow, "_took", lambda url, query: next(took))
+    assert grow._slow("http://order", [f"limit=100&after=o{n}" for n in range(100)]) == 0.002
 
 
 def test_grading_says_that_the_lines_of_the_orders_are_not_committed(run):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import Copy
+from lab.live import cost
 from testing import free_port, wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
@@ -29,20 +30,12 @@ class Reader:
 
     def follow(self) -> None:
         """Read until the page ends."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection.request("GET", "/events")
-            answer = connection.getresponse()
-            while line := answer.readline():
-                if line.startswith(b'data: {"now'):
-                    self._take(json.loads(line[6:]))
-
-    def _take(self, shown: dict[str, Any]) -> None:
-        self.connected.set()
-        self.seconds |= {row["at"]: row for row in shown["seconds"][PART]}
-        part = next(each for each in shown["parts"] if each["part"] == PART)
-        if part["up"]:
-            self.last = part
+        for shown in cost.figures(self._port):
+            self.connected.set()
+            self.seconds |= {row["at"]: row for row in shown["seconds"][PART]}
+            part = next(each for each in shown["parts"] if each["part"] == PART)
+            if part["up"]:
+                self.last = part
 
     def total(self, figure: str) -> float:
         """Return a figure of all seconds together."""

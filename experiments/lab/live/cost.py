@@ -2,7 +2,7 @@
 
 Usage, on an idle machine, with nothing up (under 5 minutes; `--quick` 30 s):
 
-    PYTHONPATH=experiments:common .lab/venv/bin/python -m benchmarks.live_cost [--quick]
+    PYTHONPATH=experiments:common .lab/venv/bin/python -m lab.live.cost [--quick]
 
 Prints one line a run: how many orders the part has had, the p50 and p99 of 100 orders/s, and with the page its share of
 a core and its memory. Each run adds 1,500 orders, so the last ones have more than 10,000. The last lines are the
@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
+
 from lab.analysis import latency
 from lab.history import loads
 from lab.load.generator import Plan
@@ -35,9 +36,20 @@ MAX_SHARE, MAX_MIB, MAX_AGE = 0.10, 150.0, 1.0
 PART = "sync-rest"
 
 
+def figures(port: int) -> Iterator[dict[str, Any]]:
+    """Yield what the page shows, each time when it changes, as one browser reads it, until the page ends."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with contextlib.suppress(OSError, http.client.HTTPException):  # the page was ended
+        connection.request("GET", "/events")
+        answer = connection.getresponse()
+        while line := answer.readline():
+            if line.startswith(b'data: {"now'):
+                yield json.loads(line[6:])
+
+
 @dataclass
 class Browser:
-    """What one browser reads: the events of the page."""
+    """One browser, which looks whether the page has read all, and how old its figures are."""
 
     read_all: threading.Event = field(default_factory=threading.Event)  # all that there was has been read and checked
     oldest: float = 0.0  # the largest age of figures when new ones came, in seconds, since it was last set to 0
@@ -45,22 +57,13 @@ class Browser:
 
     def follow(self) -> None:
         """Read until the page ends."""
-        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
-        with contextlib.suppress(OSError, http.client.HTTPException):  # the page was ended
-            connection.request("GET", "/events")
-            answer = connection.getresponse()
-            while line := answer.readline():
-                if line.startswith(b'data: {"now'):
-                    self._take(json.loads(line[6:]))
-
-    def _take(self, shown: dict[str, Any]) -> None:
-        part = next(each for each in shown["parts"] if each["part"] == PART)
-        if not part["up"]:
-            return
-        self.oldest = max(self.oldest, time.time() - (self._at or part["at"]))
-        self._at = part["at"]
-        if not part["reading"] and not part["promises"]["so_far"]:
-            self.read_all.set()
+        for shown in figures(PORT):
+            part = next(each for each in shown["parts"] if each["part"] == PART)
+            if part["up"]:
+                self.oldest = max(self.oldest, time.time() - (self._at or part["at"]))
+                self._at = part["at"]
+                if not part["reading"] and not part["promises"]["so_far"]:
+                    self.read_all.set()
 
 
 @contextlib.contextmanager
@@ -82,8 +85,8 @@ def page() -> Iterator[tuple[psutil.Process, Browser]]:
 def measure(seconds: float) -> tuple[float, float]:
     """Send the load once and return its p50 and p99, in ms."""
     run = loads.run(Plan("open100", rate=RATE, seconds=seconds), services_of(PART)["order"].url, None)
-    figures = latency.of_phases(run)["open100"]
-    return 1000 * figures["p50"], 1000 * figures["p99"]
+    done = latency.of_phases(run)["open100"]
+    return 1000 * done["p50"], 1000 * done["p99"]
 
 
 def main(*, quick: bool) -> int:

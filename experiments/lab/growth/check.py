@@ -8,7 +8,8 @@ from typing import Any
 
 from lab.checker.finding import Finding, found
 from lab.checker.invariants import MAX_TOLD, RULES, RULES_OF_A_LOG, RunIndex, told, undecided
-from lab.history import held, portions
+from lab.growth import portions
+from lab.history import held
 from lab.history.model import Run
 from lab.history.recorder import RunRecorder
 from lab.services import services_of

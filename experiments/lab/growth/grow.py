@@ -1,6 +1,6 @@
 """One size of an experiment about growth: so many orders more, and what they cost in time, memory and storage.
 
-The history has a line for each size, and no line for each order (those are in `lab.history.portions`):
+The history has a line for each size, and no line for each order (those are in `lab.growth.portions`):
 `{"type": "grown", "orders": 1000, "total": 1500, "ok": 1000, "accepted": s, "seconds": s, "processor": {service: s},
 "memory": {service: MiB}, "store": {service: MiB}, "page": s, "status": s, "work": s, "settling": s}`. `accepted` is
 until the last reply, `seconds` until nothing was left to do. `processor` is for all these orders together. `page` and
@@ -19,7 +19,8 @@ from campus.orders import MENU
 
 from lab import client
 from lab.errors import LabError
-from lab.history import portions, settling
+from lab.growth import portions
+from lab.history import settling
 from lab.history.machine import Machine
 from lab.history.recorder import RunRecorder
 from lab.load import bulk, generator

@@ -1,13 +1,13 @@
 """The picture of a run that sent ever more orders: what an order costs, memory, stores and queries, by their number."""
 
+from collections.abc import Callable
 from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from lab.history.model import Run
-from lab.report import colours
-from lab.report.svg import STYLE, as_svg
 
 PANELS = {
     "processor": ("Processor time of an order", "µs", lambda size, value: 1e6 * value / size["orders"]),
@@ -22,22 +22,21 @@ TIMES = {
 }
 
 
-def picture(run: Run) -> bytes:
-    """Return the picture as SVG."""
+def drawn(run: Run, colour_of: Callable[[str], str]) -> Figure:
+    """Return the picture; each service has a colour."""
     sizes = run.of_type("grown")
-    with plt.rc_context(STYLE):
-        figure, places = plt.subplots(len(PANELS) + 1, figsize=(9, 3.1 * (len(PANELS) + 1)), layout="constrained")
-        for axes, (name, (title, unit, of)) in zip(places, PANELS.items(), strict=False):
-            for service in dict.fromkeys(service for size in sizes for service in size[name]):
-                points = [(size["total"], of(size, size[name][service])) for size in sizes if service in size[name]]
-                _line(axes, points, service, color=colours.of_reader(service))
-            _label(axes, f"{title}, by orders so far", unit)
-        for name, label in TIMES.items():
-            _line(places[-1], [(size["total"], 1000 * size[name]) for size in sizes], label)
-        places[-1].set_yscale("log")
-        _label(places[-1], "95 % of the queries came within, and one look whether all is done", "ms (log)")
-        figure.suptitle(run.head["title"], fontsize=11)
-        return as_svg(figure)
+    figure, places = plt.subplots(len(PANELS) + 1, figsize=(9, 3.1 * (len(PANELS) + 1)), layout="constrained")
+    for axes, (name, (title, unit, of)) in zip(places, PANELS.items(), strict=False):
+        for service in dict.fromkeys(service for size in sizes for service in size[name]):
+            points = [(size["total"], of(size, size[name][service])) for size in sizes if service in size[name]]
+            _line(axes, points, service, color=colour_of(service))
+        _label(axes, f"{title}, by orders so far", unit)
+    for name, label in TIMES.items():
+        _line(places[-1], [(size["total"], 1000 * size[name]) for size in sizes], label)
+    places[-1].set_yscale("log")
+    _label(places[-1], "95 % of the queries came within, and one look whether all is done", "ms (log)")
+    figure.suptitle(run.head["title"], fontsize=11)
+    return figure
 
 
 def _line(axes: Axes, points: list[tuple[float, float]], label: str, **style: Any) -> None:

@@ -1,6 +1,6 @@
 """How many schedules of 60 actions the simulation plays in a second of processor time; measure on an idle machine.
 
-    PYTHONPATH=experiments:common .lab/venv/bin/python -m benchmarks.simulation [PART]
+    PYTHONPATH=experiments:common .lab/venv/bin/python -m lab.simulation.pace [PART]
 
 Exit status: 0 each part reaches its goal, 1 one does not.
 """
@@ -35,7 +35,7 @@ def main(parts: list[str]) -> int:
         reached = pace(part)
         print(f"{part}: {reached:.0f} schedules of {ACTIONS} actions a second; the goal is {GOALS[part]}")
         return int(reached < GOALS[part])
-    command = [sys.executable, "-m", "benchmarks.simulation"]
+    command = [sys.executable, "-m", "lab.simulation.pace"]
     return max([subprocess.run([*command, part], check=False).returncode for part in GOALS])
 
 

@@ -10,7 +10,7 @@ class Size(View):
     """So many orders, sent after smaller numbers of them."""
 
     def __init__(self, run: Recorded, orders: int) -> None:
-        super().__init__(run, f"size({orders}).")
+        super().__init__(run, f"Size({orders}).")
         self._orders = orders
 
     ok = attribute(lambda self: self._found["ok"])  # orders that were accepted
