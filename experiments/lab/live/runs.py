@@ -10,7 +10,7 @@ from lab.history import model
 from lab.history.model import Run, seconds_at
 from lab.live.one_order import drawn
 from lab.paths import PARTS, RESULTS, STATE_DIR, relative
-from lab.report.format import prediction_row
+from lab.report.format import orders_sent, prediction_row
 
 HOMES = {"": RESULTS, "quick/": STATE_DIR / "quick"}
 MAX_ORDERS = 20_000  # more are drawn as numbers only
@@ -43,7 +43,7 @@ def _line(name: str, summary: Shape) -> Shape:
         "name": name,
         "part": summary["part"],
         "verdict": summary["verdict"],
-        "orders": sum(summary["orders"]["by_status"].values()),
+        "orders": orders_sent(summary),
         "predictions": [sum(p["verdict"] == "pass" for p in predictions), len(predictions)],
         "meant": "broken/red" in name or name.endswith("/red"),
     }

@@ -55,13 +55,18 @@ def table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join([head(*columns), *(row(*cells) for cells in rows)])
 
 
+def orders_sent(summary: dict[str, Any]) -> int:
+    """Return how many orders the clients of a run sent; fewer may exist."""
+    return sum(p["sent"] for p in summary["phases"].values()) + summary.get("grown", 0)
+
+
 def verdict_sentence(summary: dict[str, Any]) -> str:
     """Return the verdict in a sentence."""
     predicted, invariants = summary["predictions"], summary["invariants"]
     good = sum(p["verdict"] == PASS for p in predicted)
     kept = sum(i["verdict"] == PASS for i in invariants)
-    sent = sum(p["sent"] for p in summary["phases"].values()) + summary.get("grown", 0)
-    text = f"{good} of {len(predicted)} predictions hold, {kept} of {len(invariants)} invariants, over {sent:,} orders."
+    hold = f"{good} of {len(predicted)} predictions hold, {kept} of {len(invariants)} invariants"
+    text = f"{hold}, over {orders_sent(summary):,} orders."
     first = next((i["sentence"] for i in invariants if i["verdict"] != PASS), "")
     return " ".join(part for part in (text, summary.get("doubt"), first) if part)
 

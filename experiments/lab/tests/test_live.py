@@ -579,6 +579,8 @@ def test_the_runs_are_those_of_results_with_their_verdicts():
     found = {run["name"]: run for run in runs.listed()}
     assert found["async-rabbitmq/b2_outage"]["verdict"] == "pass"
     assert found["broken/blind_retry/red"]["meant"]
+    refused = "streaming-kafka/c5_broker"  # half of its orders do not exist
+    assert f"over {found[refused]['orders']} orders" in (RESULTS / refused / "report.md").read_text()
     assert [name.partition("_")[0] for name in found][5:8] == ["sync-rest/a6", "async-rabbitmq/b1", "async-rabbitmq/b2"]
     with pytest.raises(LabError):
         runs.folder_of("../experiments")
