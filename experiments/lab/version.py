@@ -1,6 +1,7 @@
 """Which version of the laboratory this is: its number, its commit, and whether files differ from that commit."""
 
 import os
+import shlex
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ def commit(*but: str, new_in: tuple[str, ...] = (".",)) -> Commit:
         head = _git("rev-parse", "--short=12", "--verify", "HEAD")
         if head.returncode:
             said = head.stderr.strip().partition("\n")[0]
+            if "dubious ownership" in said:
+                owner = "the clone belongs to another user, so git does not read it; to allow it"
+                return Commit("", why=f"{owner}: git config --global --add safe.directory {shlex.quote(str(ROOT))}")
             return Commit("", why=said.removeprefix("fatal: ").partition(" (")[0])
         changes = _changes([f":!{path}" for path in but], new_in)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -36,6 +37,7 @@ from lab.paths import ROOT
 
 A5, A3, B4 = "results/sync-rest/a5_outage", "results/sync-rest/a3_failure", "results/async-rabbitmq/b4_poison"
 BENCH = "results/bench/sync-rest"
+OTHER_USER = 12345  # not ours, and not the one of any file
 QUICK = "a5-refusal-is-quick"
 Line = dict[str, Any]
 
@@ -624,6 +626,21 @@ def test_a_shallow_clone_cannot_tell_of_earlier_commits(clone, tmp_path):
     subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{clone.root}", str(shallow)], check=True)
     found = grade.grade_committed_run(HandedIn(Repository(shallow)).run(A5))
     assert breaks(found, "may be beyond the end of this shallow clone", verdict="unknown")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a clone to another user")
+def test_a_clone_of_another_user_is_graded_as_our_own(clone, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))  # whose git may trust every folder
+    theirs = tmp_path / "theirs"
+    subprocess.run(["git", "clone", "--quiet", "--shared", str(clone.root), str(theirs)], check=True)
+    (theirs / A5 / "note").write_text("mine")
+    for path in (theirs, *theirs.rglob("*")):
+        os.chown(path, OTHER_USER, OTHER_USER, follow_symlinks=False)
+    refused = subprocess.run(["git", "-C", str(theirs), "log"], capture_output=True, text=True, check=False)
+    assert "dubious ownership" in refused.stderr  # git itself does not read it
+    found = HandedIn(Repository(theirs))
+    assert found.repository.changes() == [f"{A5}/note"]
+    assert grade.grade_committed_run(found.run(A5)).verdict == "pass"
 
 
 # loads that no committed run has yet

@@ -1,5 +1,6 @@
 """`./lab --version`: the version and the commit, from a clone, a changed clone, an archive, and without git."""
 
+import os
 import shutil
 import subprocess
 import tomllib
@@ -14,6 +15,7 @@ from lab.cli.main import main
 from lab.history import environment
 
 IDENTITY = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+USER = 12345  # not ours, and not the one of any file
 
 
 def git(folder: Path, *words: str) -> str:
@@ -111,6 +113,20 @@ def test_another_repository_that_a_hook_names(clone, tmp_path, monkeypatch):
     git(other, "commit", "-q", "--allow-empty", "-m", "second")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     assert git(other, "rev-parse", "--short=12", "HEAD") not in told()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a clone to another user")
+def test_a_clone_of_another_user(clone, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))  # whose git may trust every folder
+    head = git(clone, "rev-parse", "--short=12", "HEAD")
+    for path in (clone, *clone.rglob("*")):
+        os.chown(path, USER, USER)
+    why = "the clone belongs to another user, so git does not read it; to allow it: "
+    allow = f"git config --global --add safe.directory {clone}"
+    assert told() == f"lab {lab.__version__}, no commit ({why}{allow})\n"
+    assert environment.warning().startswith(f"there is no commit ({why}")
+    subprocess.run(allow.split(), check=True)
+    assert told() == f"lab {lab.__version__}, commit {head}\n"
 
 
 def test_no_git(clone, monkeypatch):
