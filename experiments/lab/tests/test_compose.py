@@ -134,6 +134,12 @@ def test_the_settings_of_a_broker_are_readable_whatever_the_umask_of_the_clone(p
     assert not any(volume.startswith(".") for volume in mounted)
 
 
+def test_rabbitmq_works_in_a_folder_that_it_can_write():
+    shape = read("async-rabbitmq")["services"]["rabbitmq"]
+    (folder,) = re.findall(r"^WORKDIR (.+)$", shape["build"]["dockerfile_inline"], re.M)
+    assert folder in shape["tmpfs"]
+
+
 def test_what_people_look_for_is_where_they_look():
     assert any(":15672" in port for port in read("async-rabbitmq")["services"]["rabbitmq"]["ports"])
     assert ":9092" in (ROOT / "streaming-kafka/broker/private_node").read_text()
