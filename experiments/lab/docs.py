@@ -21,9 +21,8 @@ from pathlib import Path
 
 from lab import promises
 from lab.errors import LabError
-from lab.report import handin
+from lab.grading import handin
 from lab.report import index as results_index
-from lab.report.format import section
 
 BLOCK = re.compile(r"^<!-- quote: ([^#\n]+)#([^\n]+) -->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
 BEGINNING = re.compile(r"^<!-- quote:", re.MULTILINE)
@@ -66,9 +65,9 @@ def _block(found: re.Match[str], page: Path, root: Path) -> str:
         return found[0]
     if not source.exists():
         raise LabError(f"{page.relative_to(root)} quotes {block.source}, which does not exist")
-    lines = source.read_text().splitlines()
+    said = source.read_text()
     try:
-        body = section(lines, block.place) if source.suffix == ".md" else _steps(lines, block.place)
+        body = handin.section(said, block.place) if source.suffix == ".md" else _steps(said.splitlines(), block.place)
     except LookupError as error:
         raise LabError(f"{page.relative_to(root)} quotes {block}, and {block.source} has {error.args[0]}") from None
     if source.suffix == ".md":

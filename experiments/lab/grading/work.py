@@ -6,12 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from lab.grading import explored, grade, pages, rubric
+from lab.grading import explored, grade, handin, pages, rubric
 from lab.grading.committed import HandedIn
 from lab.grading.findings import PAGES, Finding, Grade, Graded, Share
 from lab.grading.repository import Repository
 from lab.grading.text import plain
-from lab.report import handin
 
 HANDIN = f"results/{handin.NAME}"
 MAX_HANDIN, MAX_WORDS = 100_000, 1_500  # bytes of the page, letters of each answer

@@ -11,10 +11,10 @@ from lab import docs
 from lab.cli import results
 from lab.cli.main import main
 from lab.errors import LabError
+from lab.grading import handin
 from lab.history import model as history
 from lab.history.model import SAMPLES
 from lab.paths import ROOT
-from lab.report import handin
 from lab.report import index as results_index
 from lab.report import run as run_report
 
