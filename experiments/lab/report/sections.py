@@ -6,14 +6,12 @@ from typing import Any
 
 from lab.analysis import backlog, lag, reports
 from lab.analysis.lag import LagSeries
+from lab.checker.invariants import FINAL
 from lab.history.model import Run
-from lab.trace import diagram
-from lab.trace.collect import Line, is_disturbed
-from lab.trace.entries import Entry
-from lab.trace.one_order import entries
+from lab.trace.one_order import examples
 
 Rows = list[tuple[Any, ...]]
-MAX_LETTERS, MAX_ROWS, MAX_ARROWS = 90, 20, 40
+MAX_LETTERS, MAX_ROWS = 90, 20
 LAG_COLUMNS = ("group", "topic", "partition", "current", "end", "lag", "lag_seconds", "state", "client")
 
 
@@ -101,24 +99,9 @@ def counted(run: Run) -> Rows:
 
 def one_order(run: Run) -> list[tuple[str, str]]:
     """Return a sequence diagram (Mermaid) of an ordinary order and one of a disturbed order, by their titles."""
-    by_order: dict[str, list[Line]] = defaultdict(list)
-    for line in run.trace:
-        by_order[line["order_id"]].append(line)
-    final = [order_id for order_id in by_order if run.orders.get(order_id, {}).get("status") in ("notified", "failed")]
-    ordinary = next((order_id for order_id in final if not is_disturbed(by_order[order_id])), None)
+    final = {order_id for order_id, order in run.orders.items() if order["status"] in FINAL}
     kills = [(e["service"], e["at"]) for e in run.of_type("fault") if e["verb"] == "kill"]
-    drawn = {order_id: entries(its, kills) for order_id, its in by_order.items()}
-    disturbed = [
-        n for n, its in drawn.items() if is_disturbed(by_order[n]) or any(entry.kind == "crash" for entry in its)
-    ]
-    most = max(disturbed, key=lambda n: sum(e.kind == "crash" or e.again or e.lost for e in drawn[n]), default=None)
-    wanted = (("An order that nothing disturbed", ordinary), ("An order that a fault touched", most))
-    return [(f"{title}: `{n}`", diagram.mermaid(_shortened(drawn[n]))) for title, n in wanted if n]
-
-
-def _shortened(its: list[Entry]) -> list[Entry]:
-    left = len(its) - MAX_ARROWS
-    return [*its[:MAX_ARROWS], Entry(0, 0, "note", "order", None, f"… {left} more")] if left > 0 else its
+    return examples(run.trace, final, kills)
 
 
 def _figure(value: Any) -> Any:

@@ -1,10 +1,13 @@
-"""The messages of one order, as entries of a diagram."""
+"""The messages of one order, as entries of a diagram; and the diagrams of the two orders that a report shows."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 
-from lab.trace.collect import Line
+from lab.trace import diagram
+from lab.trace.collect import Line, is_disturbed
 from lab.trace.entries import CLIENT, Entry
 
+MAX_ARROWS = 40  # of a diagram in a report
 # A service that was killed, and when.
 Kill = tuple[str, float]
 
@@ -20,6 +23,24 @@ def entries(lines: Iterable[Line], kills: Iterable[Kill] = ()) -> list[Entry]:
         if first <= at <= last and any(service in (e.source, e.target) for e in found if e.at <= at):
             found.append(Entry(at, 0, "crash", service, None, "killed"))
     return sorted(found, key=lambda entry: entry.at)
+
+
+def examples(lines: Iterable[Line], final: Collection[str], kills: Collection[Kill]) -> list[tuple[str, str]]:
+    """Return a diagram (Mermaid) of an order that ended undisturbed, and of the most disturbed one, by their titles."""
+    by_order: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        by_order[line["order_id"]].append(line)
+    ordinary = next((n for n, its in by_order.items() if n in final and not is_disturbed(its)), None)
+    drawn = {n: entries(its, kills) for n, its in by_order.items()}
+    disturbed = [n for n, its in drawn.items() if is_disturbed(by_order[n]) or any(e.kind == "crash" for e in its)]
+    most = max(disturbed, key=lambda n: sum(e.kind == "crash" or e.again or e.lost for e in drawn[n]), default=None)
+    wanted = (("An order that nothing disturbed", ordinary), ("An order that a fault touched", most))
+    return [(f"{title}: `{n}`", diagram.mermaid(_shortened(drawn[n]))) for title, n in wanted if n]
+
+
+def _shortened(its: list[Entry]) -> list[Entry]:
+    left = len(its) - MAX_ARROWS
+    return [*its[:MAX_ARROWS], Entry(0, 0, "note", "order", None, f"… {left} more")] if left > 0 else its
 
 
 def _entries(line: Line, seen: set[tuple[str, ...]]) -> list[Entry]:
