@@ -4,6 +4,7 @@ A cell is the run of one model under one condition, `results/comparison/PART/CON
 lies in `results/comparison/`: `matrix.csv`, `summary.json`, `report.md` and a picture of each condition.
 """
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,20 @@ from lab.report.format import as_csv, as_json, page
 from lab.verdict import PASS, UNKNOWN, overall
 
 SCHEMA_VERSION = 1
+TEMPLATE = "comparison/templates/report.md.j2"
 NOT_IN_MATRIX = ("fault", "received", "connections")
 ComparedRuns = dict[tuple[str, str], ComparedRun]  # by (condition, part)
 
 
 def make(home: Path, say: Callable[[str], None] = print) -> str:
     """Write the comparison of the runs in `home` and return its verdict. Raises LabError."""
-    cells = _read(home)
-    summary = _summarise(cells)
-    for name, content in _files(cells, summary).items():
+    read = [_cell(home, part, condition) for condition, part in CELLS]
+    if not any(read):
+        raise LabError(f"there is no run to compare in {relative(home)}", "experiments/compare.sh --quick")
+    made = files(filter(None, read))
+    for name, content in made.items():
         (home / name).write_bytes(content)
+    summary = json.loads(made["summary.json"])
     for each in (*summary["cells"], *summary["claims"]):
         if each["verdict"] != PASS:
             say(f"  {each['verdict']:7} {each.get('claim') or evidence(each)}")
@@ -37,19 +42,18 @@ def make(home: Path, say: Callable[[str], None] = print) -> str:
 
 
 def files(found: Iterable[ComparedRun]) -> dict[str, bytes]:
-    """Return the files of the comparison of these runs, by name. Raises LabError where they cannot be compared."""
+    """Return the files of the comparison of these runs, by name. Raises LabError if their orders were not the same."""
     by_place = {(cell.condition, cell.part): cell for cell in found}
-    cells = _comparable({place: by_place[place] for place in CELLS if place in by_place})
-    return _files(cells, _summarise(cells))
-
-
-def _files(cells: ComparedRuns, summary: dict[str, Any]) -> dict[str, bytes]:
-    found = {(f["condition"], f["model"]): f for f in summary["cells"]}
-    more = {"models": MODELS, "found": found, "evidence": evidence}
+    cells = {place: by_place[place] for place in CELLS if place in by_place}
+    first, *others = cells.values()
+    for difference in filter(None, (runs.same_arrivals(first, cell) for cell in others)):
+        raise LabError(f"the orders were not the same: {difference}", "run them again: experiments/compare.sh")
+    summary = _summarise(cells)
+    by_name = {(f["condition"], f["model"]): f for f in summary["cells"]}
     texts = {
         "matrix.csv": as_csv([_row(figures) for figures in summary["cells"]]),
         "summary.json": as_json(summary),
-        "report.md": page("comparison/templates/report.md.j2", **summary, **more),
+        "report.md": page(TEMPLATE, **summary, models=MODELS, found=by_name, evidence=evidence),
     }
     pictures = {
         f"{condition}.svg": plot.draw(title, [cell for cell in cells.values() if cell.condition == condition])
@@ -73,15 +77,6 @@ def _row(figures: dict[str, Any]) -> dict[str, Any]:
     return row | {"evidence": evidence(figures)}
 
 
-def _read(home: Path) -> ComparedRuns:
-    """Return the cells. Raises LabError when they cannot be compared."""
-    read = {(condition, part): _cell(home, part, condition) for condition, part in CELLS}
-    found = {place: cell for place, cell in read.items() if cell is not None}
-    if not found:
-        raise LabError(f"there is no run to compare in {relative(home)}", "experiments/compare.sh --quick")
-    return _comparable(found)
-
-
 def _cell(home: Path, part: str, condition: str) -> ComparedRun | None:
     """Read a cell; None when it was not run. Raises LabError when its raw files cannot be read, or are another's."""
     folder = home / part / condition
@@ -94,14 +89,6 @@ def _cell(home: Path, part: str, condition: str) -> ComparedRun | None:
         return ComparedRun(condition, part, run, run_report.summarise(run))
     except KeyError as missing:
         raise LabError(f"{part}/{condition} does not fit together: there is no {missing}") from None
-
-
-def _comparable(found: ComparedRuns) -> ComparedRuns:
-    """Return these cells. Raises LabError where their orders were not the same."""
-    first, *others = found.values()
-    for difference in filter(None, (runs.same_arrivals(first, cell) for cell in others)):
-        raise LabError(f"the orders were not the same: {difference}", "run them again: experiments/compare.sh")
-    return found
 
 
 def _summarise(cells: ComparedRuns) -> dict[str, Any]:

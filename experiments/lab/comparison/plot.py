@@ -7,7 +7,6 @@ the same bytes.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -26,19 +25,17 @@ PANEL_HEIGHT = 1.7
 def draw(title: str, cells: Sequence[ComparedRun]) -> bytes:
     """Return the picture of a condition as SVG."""
     with plt.rc_context(STYLE):
-        shape: dict[str, Any] = {
-            "sharex": True,
-            "sharey": True,
-            "squeeze": False,
-            "figsize": (9, PANEL_HEIGHT * len(cells) + 1.1),
-        }
-        picture, places = plt.subplots(len(cells), 1, **shape)
-        last = max(max(_seconds(cell), default=0) for cell in cells) + 1
-        for axes, cell in zip(places[:, 0], cells, strict=True):
+        size = (9, PANEL_HEIGHT * len(cells) + 1.1)
+        picture, places = plt.subplots(len(cells), 1, sharex=True, sharey=True, squeeze=False, figsize=size)
+        came = [per_second([outcome.sent for outcome in cell.outcomes]) for cell in cells]
+        done = [per_second(cell.done_at()) for cell in cells]
+        sent = [outcome.sent for cell in cells for outcome in cell.outcomes]
+        last = 1 + max([*sent, *(at for cell in cells for at in (*cell.done_at(), *(cell.fault or ())))], default=0)
+        for axes, cell, *counts in zip(places[:, 0], cells, came, done, strict=True):
             marks.shade(axes, _windows(cell), last)
-            _panel(axes, cell)
+            _panel(axes, MODELS[cell.part], *counts)
         places[0, 0].set_xlim(0, last)
-        places[0, 0].set_ylim(0, MARGIN * max(max(_came(cell) + _done(cell), default=1) for cell in cells))
+        places[0, 0].set_ylim(0, MARGIN * max(max(counts, default=1) for counts in came + done))
         places[-1, 0].set_xlabel("seconds since the load began")
         picture.suptitle(f"{title}: orders notified per second (log above {LINEAR})", fontsize=11)
         height = picture.get_figheight()
@@ -52,27 +49,15 @@ def per_second(times: Sequence[float]) -> list[int]:
     return [counts[second] for second in range(max(counts, default=-1) + 1)]
 
 
-def _seconds(cell: ComparedRun) -> list[float]:
-    return [*cell.done_at(), *(outcome.sent for outcome in cell.outcomes), *(cell.fault or ())]
-
-
-def _came(cell: ComparedRun) -> list[int]:
-    return per_second([outcome.sent for outcome in cell.outcomes])
-
-
-def _done(cell: ComparedRun) -> list[int]:
-    return per_second(cell.done_at())
-
-
-def _panel(axes: Axes, cell: ComparedRun) -> None:
-    axes.stairs(_came(cell), fill=True, color=WAITING, alpha=0.4, lw=0)
-    axes.stairs(_done(cell), color=NOTIFIED, lw=1.6)
+def _panel(axes: Axes, title: str, came: list[int], done: list[int]) -> None:
+    axes.stairs(came, fill=True, color=WAITING, alpha=0.4, lw=0)
+    axes.stairs(done, color=NOTIFIED, lw=1.6)
     axes.set_yscale("symlog", linthresh=LINEAR)
     axes.yaxis.set_major_locator(plt.FixedLocator([0, 20, 40, 100, 300, 1000]))
     axes.yaxis.set_major_formatter(plt.FormatStrFormatter("%d"))
     axes.yaxis.set_minor_locator(plt.NullLocator())
     axes.set_ylabel("orders/s")
-    axes.set_title(MODELS[cell.part], loc="left", fontsize=9, fontweight="bold")
+    axes.set_title(title, loc="left", fontsize=9, fontweight="bold")
     axes.set_title("line: notified; grey: ordered", loc="right", fontsize=7.5, color=NOTE)
 
 

@@ -174,7 +174,7 @@ class ComparedRun:
 
 
 def _percentiles(what: str, seconds: Iterable[float]) -> dict[str, float | None]:
-    found = latency.Latencies(seconds).figures()
+    found = latency.figures(seconds)
     return {f"{what}_{name}": found[name] for name in ("p50", "p99")}
 
 
