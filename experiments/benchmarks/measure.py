@@ -72,8 +72,7 @@ class Bench:
     def closed(self, name: str, port: int, clients: int, seconds: float, *, wanted: int = 201) -> None:
         """Keep the rate and the latencies of a closed loop; an answer with another status than `wanted` is bad."""
         sample = raw_client.drive(port, clients, seconds, wanted=wanted)
-        times = latency.Latencies(sample.latencies).figures()
-        self.add("closed", name, clients=clients, rate=sample.rate, bad=sample.bad, **times)
+        self.add("closed", name, clients=clients, rate=sample.rate, bad=sample.bad, **latency.figures(sample.latencies))
 
     def accept(self, services: Services, count: int, consumers: Collection[str], rest: Callable[[], None]) -> None:
         """Let the order service and the same app alone accept orders in turns; `rest` waits until the former rests.
@@ -102,9 +101,9 @@ class Bench:
         settle(services, since)
         orders = client.each_row(f"{services['order'].url}/orders", "orders", since)
         done = [order["timeline"] for order in orders if order["status"] == "notified"]
-        times = latency.Latencies(seconds([timeline[0]["at"], timeline[-1]["at"]]) for timeline in done)
+        times = latency.figures(seconds([timeline[0]["at"], timeline[-1]["at"]]) for timeline in done)
         accept = {f"accept_{q}": accepted[q] for q in ("p50", "p95", "p99", "max")}
-        self.add("completion", sent=accepted["sent"], notified=len(done), **times.figures(), **accept)
+        self.add("completion", sent=accepted["sent"], notified=len(done), **times, **accept)
 
     def memory(self) -> None:
         """Keep the resident memory of each of the part's services with its gunicorn."""

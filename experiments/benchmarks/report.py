@@ -2,13 +2,14 @@
 
 import gzip
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 from lab.history.model import SAMPLES
-from lab.report.format import page, shown_time
+from lab.report.format import as_json, page, shown_time
 from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 from benchmarks.baselines import BASELINES
@@ -82,73 +83,54 @@ def spread(values: list[float]) -> str:
     return f"{median(values):.2f} (rounds: {min(values):.2f}–{max(values):.2f})"
 
 
-class Goal(NamedTuple):
-    """What must be reached: by the median of the rounds, unless `over` says otherwise."""
-
-    name: str
-    values: Callable[[Samples], list[float]]
-    min: float | None = None
-    max: float | None = None
-    show: Callable[[list[float]], str] = spread
-    over: Callable[[list[float]], float] = median
-
-    def judge(self, samples: Samples) -> dict[str, Any]:
-        """Return the goal with what was measured and its verdict; without a measurement that is unknown."""
-        values = self.values(samples)
-        value = self.over(values) if values else None
-        missed = value is not None and (
-            (self.min or value) > value or value > (value if self.max is None else self.max)
-        )
-        wanted = f"at least {self.min:g}" if self.min is not None else f"at most {self.max:g}"
-        verdict = UNKNOWN if value is None else FAIL if missed else PASS
-        measured = "–" if value is None else self.show(values)
-        return {"goal": self.name, "wanted": wanted, "value": value, "measured": measured, "verdict": verdict}
+def goal(
+    name: str,
+    values: list[float],
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    show: Callable[[list[float]], str] = spread,
+    over: Callable[[list[float]], float] = median,
+) -> dict[str, Any]:
+    """Return a goal: what must be reached `over` the rounds, what was measured, and the verdict; unknown of nothing."""
+    value = over(values) if values else None
+    verdict = UNKNOWN if value is None else PASS if low <= value <= high else FAIL
+    wanted = f"at most {high:g}" if low == -math.inf else f"at least {low:g}"
+    measured = show(values) if values else "–"
+    return {"goal": name, "wanted": wanted, "value": value, "measured": measured, "verdict": verdict}
 
 
-def ratio(name: str, figure: str = "rate", **which: Any) -> Callable[[Samples], list[float]]:
-    """Return what gives the service's figure ÷ a baseline's, round by round."""
-    return lambda samples: samples.ratios(name, figure, **which)
-
-
-def none_wrong(*kinds: str) -> Goal:
+def none_wrong(samples: Samples, *kinds: str) -> dict[str, Any]:
     """Return the goal that no order was lost, or not answered as it must."""
-    return Goal(
-        "orders lost, or not answered as they must",
-        lambda samples: samples.wrong(*kinds),
-        max=0,
-        show=lambda values: f"{sum(values):g}",
-        over=sum,
-    )
+    wrong, show = samples.wrong(*kinds), lambda values: f"{sum(values):g}"
+    return goal("orders lost, or not answered as they must", wrong, high=0, show=show, over=sum)
 
 
-def on_time(name: str) -> Goal:
+def on_time(samples: Samples, name: str) -> dict[str, Any]:
     """Return the goal that the load generator is not late, beside the time that it has between two orders."""
-    return Goal(
-        f"p99 lateness ÷ the time between two orders, {name} arrivals at 300/s",
-        lambda samples: [s["p99"] * s["sent"] / s["seconds"] for s in samples.of(what="lateness", name=name)],
-        max=1.5,
-        show=lambda values: f"{median(values):.2f}",
-    )
+    late = [s["p99"] * s["sent"] / s["seconds"] for s in samples.of(what="lateness", name=name)]
+    text = f"p99 lateness ÷ the time between two orders, {name} arrivals at 300/s"
+    return goal(text, late, high=1.5, show=lambda values: f"{median(values):.2f}")
 
 
-GOALS = {
-    "sync-rest": [
-        Goal("orders/s at 8 clients ÷ the bare baseline", ratio("bare", what="closed", clients=8), min=0.35),
-        Goal("orders/s at 8 clients ÷ naive", ratio("naive", what="closed", clients=8), min=1.5),
-        Goal("p99 at 100 orders/s ÷ the bare baseline's", ratio("bare", "p99", what="open"), max=2),
-        none_wrong("closed", "open"),
+GOALS: dict[str, Callable[[Samples], list[dict[str, Any]]]] = {
+    "sync-rest": lambda s: [
+        goal("orders/s at 8 clients ÷ the bare baseline", s.ratios("bare", what="closed", clients=8), low=0.35),
+        goal("orders/s at 8 clients ÷ naive", s.ratios("naive", what="closed", clients=8), low=1.5),
+        goal("p99 at 100 orders/s ÷ the bare baseline's", s.ratios("bare", "p99", what="open"), high=2),
+        none_wrong(s, "closed", "open"),
     ],
-    "async-rabbitmq": [
-        Goal("orders accepted/s at 16 clients ÷ the app alone", ratio("alone", what="closed", clients=16), min=0.5),
-        Goal("a backlog drained: orders/s ÷ the bare republisher", ratio("republish", what="drain"), min=0.4),
-        none_wrong("closed", "end to end", "drain", "completion"),
+    "async-rabbitmq": lambda s: [
+        goal("orders accepted/s at 16 clients ÷ the app alone", s.ratios("alone", what="closed", clients=16), low=0.5),
+        goal("a backlog drained: orders/s ÷ the bare republisher", s.ratios("republish", what="drain"), low=0.4),
+        none_wrong(s, "closed", "end to end", "drain", "completion"),
     ],
-    "streaming-kafka": [
-        Goal("a backlog drained: orders/s ÷ the bare loop", ratio("commit", what="drain"), min=0.5),
-        Goal("analytics reads again: events/s ÷ the bare reader", ratio("read", what="replay"), min=0.35),
-        none_wrong("closed", "bulk", "drain", "completion"),
+    "streaming-kafka": lambda s: [
+        goal("a backlog drained: orders/s ÷ the bare loop", s.ratios("commit", what="drain"), low=0.5),
+        goal("analytics reads again: events/s ÷ the bare reader", s.ratios("read", what="replay"), low=0.35),
+        none_wrong(s, "closed", "bulk", "drain", "completion"),
     ],
-    "load": [on_time("even"), on_time("Poisson")],
+    "load": lambda s: [on_time(s, "even"), on_time(s, "Poisson")],
 }
 
 
@@ -170,7 +152,7 @@ def files(head: dict[str, Any], lines: list[dict[str, Any]]) -> dict[str, bytes]
     shown = {"time": shown_time, "median": shown_median, "raw": SAMPLES}
     template = f"benchmarks/templates/{head['benchmark']}.md.j2"
     text = page(template, summary=summary, reached=_reached(goals), samples=samples, **shown)
-    made = {"summary.json": json.dumps(summary, indent=1, ensure_ascii=False) + "\n", "report.md": text}
+    made = {"summary.json": as_json(summary), "report.md": text}
     return {name: content.encode() for name, content in made.items()}
 
 
@@ -180,7 +162,7 @@ def _reached(goals: list[dict[str, Any]]) -> str:
 
 def judge(benchmark: str, samples: Samples) -> list[dict[str, Any]]:
     """Return the goals with their verdicts; all are unknown when other processes used too much of the machine."""
-    goals = [goal.judge(samples) for goal in GOALS[benchmark]]
+    goals = GOALS[benchmark](samples)
     others = max(samples.of(what="others"), key=lambda s: s["cores"], default=None)
     quiet = {"goal": "cores that other processes used", "wanted": f"at most {MAX_OTHERS}", "value": None}
     if others is None:
@@ -189,5 +171,5 @@ def judge(benchmark: str, samples: Samples) -> list[dict[str, Any]]:
     if others["cores"] <= MAX_OTHERS:
         return [*goals, quiet]
     busiest = ", ".join(f"{name} {cores:.2f}" for name, cores in others["busiest"].items())
-    goals = [goal | {"verdict": UNKNOWN} for goal in goals]
+    goals = [each | {"verdict": UNKNOWN} for each in goals]
     return [*goals, quiet | {"measured": f"{quiet['measured']}: {busiest}", "verdict": UNKNOWN}]

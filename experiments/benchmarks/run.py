@@ -6,7 +6,6 @@ round; what counts is the ratio within a round. Raw samples are kept, and the re
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from campus.readiness import versions
 from lab.analysis import latency
@@ -30,18 +29,14 @@ def run(what: str, *, quick: bool, say: Callable[[str], None]) -> None:
     time.sleep(2)
     bench.look("before")
     BENCHMARKS[what](bench)
-    head = {"benchmark": what, "quick": quick, "environment": _environment()}
+    local = LocalRuntime()  # services and baselines run here, with the packages of this process
+    environment = {"commit": commit_of_run(), "runtime": local.name, **local.facts({}), "versions": versions()}
+    head = {"benchmark": what, "quick": quick, "environment": environment}
     folder = (STATE_DIR / "quick" if quick else RESULTS) / "bench" / what
     folder.mkdir(parents=True, exist_ok=True)
     history.write_lines(folder / SAMPLES, [head, *bench.samples])
     say(report.make(folder))
     say(f"report: {relative(folder)}/report.md")
-
-
-def _environment() -> dict[str, Any]:
-    """Return where it was measured. Services and baselines run here, with the packages of this process."""
-    local = LocalRuntime()
-    return {"commit": commit_of_run(), "runtime": local.name, **local.facts({}), "versions": versions()}
 
 
 def measure_load(bench: Bench) -> None:
@@ -52,10 +47,10 @@ def measure_load(bench: Bench) -> None:
         for name in ("even", "Poisson"):
             plan = generator.Plan("bench", rate=300.0, seconds=seconds, poisson=name == "Poisson")
             sent, _, _ = generator.run(plan, f"http://127.0.0.1:{port}", generator.monotonic_since(time.monotonic()))
-            late = latency.Latencies(e["at"] - e["intended"] for e in sent if e["type"] == "invoke")
+            late = latency.figures(e["at"] - e["intended"] for e in sent if e["type"] == "invoke")
             ends = [e["type"] for e in sent]
             counts = {"sent": ends.count("invoke"), "ok": ends.count("ok"), "seconds": seconds}
-            bench.add("lateness", name, **counts, **late.figures())
+            bench.add("lateness", name, **counts, **late)
             bench.look(name)
 
 

@@ -12,33 +12,26 @@ LATE_SECONDS = 0.010
 _HOUR_US = 3_600_000_000
 
 
-class Latencies:
-    """Quantiles of latencies, from an HdrHistogram of 3 digits."""
+def quantiles(seconds: Iterable[float], shares: Sequence[float]) -> list[float | None]:
+    """Return the latencies that these shares of all stay within, by an HdrHistogram of 3 digits; None of nothing."""
+    histogram, longest = HdrHistogram(1, _HOUR_US, 3), 0.0
+    for value in seconds:
+        histogram.record_value(max(1, round(value * 1e6)))
+        longest = max(longest, value)
+    if not histogram.get_total_count():
+        return [None] * len(shares)
+    values = histogram.get_percentile_to_value_dict([100 * share for share in shares])
+    return [min(values[100 * share] / 1e6, round(longest, 6)) for share in shares]
 
-    def __init__(self, seconds: Iterable[float]) -> None:
-        self._histogram = HdrHistogram(1, _HOUR_US, 3)
-        self._max = 0.0
-        for value in seconds:
-            self._histogram.record_value(max(1, round(value * 1e6)))
-            self._max = max(self._max, value)
 
-    def __len__(self) -> int:
-        return self._histogram.get_total_count()
+def quantile(seconds: Iterable[float], share: float) -> float | None:
+    """Return the latency that a share of all stay within; None of nothing."""
+    return quantiles(seconds, [share])[0]
 
-    def quantile(self, q: float) -> float | None:
-        """Return the latency that a share `q` of all stay within; None of nothing."""
-        return self.quantiles([q])[0]
 
-    def quantiles(self, qs: Sequence[float]) -> list[float | None]:
-        """Return several quantiles at the cost of one."""
-        if not len(self):
-            return [None] * len(qs)
-        values = self._histogram.get_percentile_to_value_dict([100 * q for q in qs])
-        return [min(values[100 * q] / 1e6, round(self._max, 6)) for q in qs]
-
-    def figures(self) -> dict[str, float | None]:
-        """Return `{p50, p95, p99, max}`."""
-        return dict(zip(("p50", "p95", "p99", "max"), self.quantiles((0.5, 0.95, 0.99, 1.0)), strict=True))
+def figures(seconds: Iterable[float]) -> dict[str, float | None]:
+    """Return `{p50, p95, p99, max}` of some latencies."""
+    return dict(zip(("p50", "p95", "p99", "max"), quantiles(seconds, (0.5, 0.95, 0.99, 1.0)), strict=True))
 
 
 def word_for_ok(run: Run) -> str:
@@ -66,7 +59,6 @@ def of_phases(run: Run) -> dict[str, dict[str, Any]]:
 
 def _of_phase(phase: dict[str, Any], operations: list[Operation], dropped: int) -> dict[str, Any]:
     good = [op for op in operations if op.result == "ok"]
-    lateness = Latencies(op.sent - op.intended for op in operations)
     elapsed = max((op.ended for op in good if op.ended), default=phase["at"]) - phase["at"]
     return {
         "params": phase["params"],
@@ -78,9 +70,9 @@ def _of_phase(phase: dict[str, Any], operations: list[Operation], dropped: int) 
         "info": sum(op.result in ("info", None) for op in operations),
         "dropped": dropped,
         "late": sum(op.sent - op.intended > LATE_SECONDS for op in operations),
-        "lateness_p99": lateness.quantile(0.99),
+        "lateness_p99": quantile((op.sent - op.intended for op in operations), 0.99),
         "achieved": round(len(good) / elapsed, 2) if elapsed > 0 else 0.0,
-        **Latencies(latency(op) for op in good).figures(),
+        **figures(latency(op) for op in good),
         "errors": _errors(operations),
     }
 
@@ -94,8 +86,8 @@ def _completion_of(run: Run, began: float, operations: list[Operation]) -> dict[
         "notified": len(notified),
         "failed": sum(order["status"] == "failed" for order in accepted),
         "achieved": round(len(notified) / (last - began), 2) if last > began else 0.0,
-        **Latencies(latency for _, latency in notified).figures(),
-        "placed": Latencies(completion(run, run.orders[op.order_id or ""]) for op, _ in notified).figures(),
+        **figures(latency for _, latency in notified),
+        "placed": figures(completion(run, run.orders[op.order_id or ""]) for op, _ in notified),
     }
 
 
@@ -116,7 +108,7 @@ def _errors(operations: list[Operation]) -> dict[str, dict[str, Any]]:
         if op.result != "ok":
             kinds[op.kind].append(latency(op))
     return {
-        kind: {"count": len(times), "share": round(len(times) / len(operations), 4), **Latencies(times).figures()}
+        kind: {"count": len(times), "share": round(len(times) / len(operations), 4), **figures(times)}
         for kind, times in sorted(kinds.items())
     }
 
@@ -124,12 +116,11 @@ def _errors(operations: list[Operation]) -> dict[str, dict[str, Any]]:
 def of_orders(run: Run) -> dict[str, Any]:
     """Return how many orders ended in which state, and the completion latency (placed → notified)."""
     orders = run.held("order")
-    times = Latencies(completion(run, o) for o in orders if o["status"] == "notified")
     reasons = Counter(o["reason"] for o in orders if o["status"] == "failed")
     return {
         "by_status": dict(sorted(Counter(o["status"] for o in orders).items())),
         "failed_for": dict(sorted(reasons.items())),
-        "completion": times.figures(),
+        "completion": figures(completion(run, o) for o in orders if o["status"] == "notified"),
     }
 
 

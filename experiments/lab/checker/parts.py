@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.analysis import backlog
 from lab.analysis.lag import LagSeries
-from lab.analysis.latency import Latencies, completions, latency
+from lab.analysis.latency import completions, latency, quantile
 from lab.checker.figure import Figure, StandIn, asked, attribute, figure
 from lab.checker.formula import Formula
 from lab.history import model as history
@@ -72,7 +72,7 @@ class Load(View):
     @figure
     def percentile(self, share: float, since: float = 0.0, until: float = EVER) -> float | None:
         """Return the latency that this share of the successes stay within: of those meant for `since` to `until`."""
-        return _quantile([latency(op) for op in self._good() if since <= op.intended <= until], share)
+        return quantile([latency(op) for op in self._good() if since <= op.intended <= until], share)
 
     @figure
     def slower_than(self, seconds: float) -> float:
@@ -92,7 +92,7 @@ class Load(View):
     @figure
     def error_latency(self, reply: str, share: float) -> float | None:
         """Return the latency that this share of the orders answered so stay within."""
-        return _quantile([latency(op) for op in self._operations() if op.kind == reply], share)
+        return quantile([latency(op) for op in self._operations() if op.kind == reply], share)
 
     @figure
     def later_than(self, reply: str, seconds: float) -> int:
@@ -104,7 +104,7 @@ class Load(View):
     def completed(self, share: float) -> float | None:
         """Return the time until the notification that this share of the orders stay within."""
         self.run.state_of("order", "order")
-        return _quantile([seconds for _, seconds in completions(self.raw, self._operations())], share)
+        return quantile([seconds for _, seconds in completions(self.raw, self._operations())], share)
 
     @figure
     def ended_as(self, status: str) -> int:
@@ -200,7 +200,3 @@ class Lag(View):
     of_partition = asked(LagSeries.of_partition)
     peak = asked(LagSeries.peak)
     growth = asked(LagSeries.growth)
-
-
-def _quantile(seconds: list[float], share: float) -> float | None:
-    return Latencies(seconds).quantile(share)

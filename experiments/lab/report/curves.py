@@ -71,6 +71,6 @@ def steps(axes: Axes, rows: Sequence[Row], name: str, columns: int, **style: Any
 
 def quantiles(axes: Axes, found: list[float], style: str, colour: str, marker: str, label: str | None) -> None:
     if found:
-        values: list[Any] = latency.Latencies(found).quantiles(QUANTILES)  # none is None, as something was found
+        values: list[Any] = latency.quantiles(found, QUANTILES)  # none is None, as something was found
         at = [100 * q for q in QUANTILES]
         axes.plot(at, values, style, marker=marker, markevery=MARKED, ms=4, lw=1.2, color=colour, label=label)
