@@ -17,6 +17,7 @@ from lab.grading.findings import CAME, Finding, Graded
 from lab.grading.ours import id_of, ours
 from lab.grading.text import differs, plain
 from lab.history.model import HISTORY, SAMPLES, STATE, TRACE, Run
+from lab.report import plot
 from lab.report import run as run_report
 from lab.report.run import PLOT
 from lab.verdict import FAIL, UNKNOWN
@@ -36,7 +37,7 @@ def grade_committed_run(committed: CommittedRun, *, picture: Path | None = None,
         made, summary = _make(run, committed, redraw)
         if picture is not None and summary is not None and not committed.benchmark:
             picture.parent.mkdir(parents=True, exist_ok=True)
-            picture.write_bytes(made.get(PLOT) or run_report.drawn(run, summary, coarse=True))
+            picture.write_bytes(made.get(PLOT) or plot.drawn(run, summary["predictions"], coarse=True))
     except Exception as error:  # raw files that were tampered with can break anything
         return _unreadable(committed, f"its raw files cannot be read: {error or type(error).__name__}")
     evidence = Evidence(committed, run, made, summary)

@@ -142,52 +142,43 @@ class Predictions:
         self._labelled: set[Axes] = set()
         self._named: Counter[tuple[Axes, float]] = Counter()
 
-    def on_latency(self, axes: Axes) -> None:
-        """Draw those about latencies over the time of their loads; those about a moment as an upright line."""
+    def draw(self, panel: str, axes: Axes) -> None:
+        """Draw those that a panel shows: "latency", "replies", "depth", "lag" or "quantiles"."""
         for p, view, name, what, args in self._found:
-            if view == "load" and what in OF_ORDERS and name in self._loads:
-                if what in BY_QUANTILE and len(args) == 1 and args[0] != 0.5:
-                    continue  # stands where its curve is
-                began, ended = self._loads[name]
-                since, until = (args[1], args[2]) if what == "percentile" and len(args) == 3 else (began, ended)
-                self._level(axes, p, max(since, began), min(until, ended))
-            elif view == "load" and what in ("first_ok", "last_notified"):
-                self._moment(axes, p)
+            match panel, view:
+                case "latency", "load" if what in OF_ORDERS and name in self._loads:
+                    self._latency(axes, p, name, what, args)
+                case "latency", "load" if what in ("first_ok", "last_notified"):
+                    self._moment(axes, p)
+                case "replies", "load" if what in ("achieved", "completed_rate") and name in self._loads:
+                    self._level(axes, p, *self._loads[name])
+                case "replies", "backlog" if what == "rate" and not any(map(math.isnan, args)):
+                    self._level(axes, p, *args)
+                case "depth", "backlog":
+                    self._on_series(axes, p, what, args, Backlog(self._run, name).at)
+                case "depth", _ if what == "queue_peak":
+                    self._level(axes, p, *args)
+                case "lag", "lag":
+                    series = LagSeries(self._run, f"{name}-consumer-group")
+                    self._on_series(axes, p | {"id": f"{p['id']} (of {name})"}, what, args, series.at)
+                case "lag", "backlog" if what == "drained":
+                    self._moment(axes, p)
+                case "quantiles", "load" if what == "longest" or (what in BY_QUANTILE and len(args) == 1):
+                    self._quantile(axes, p, 100 * (args[0] if args else 1.0))
 
-    def on_replies(self, axes: Axes) -> None:
-        """Draw those about rates."""
-        for p, view, name, what, args in self._found:
-            if view == "load" and what in ("achieved", "completed_rate") and name in self._loads:
-                self._level(axes, p, *self._loads[name])
-            elif view == "backlog" and what == "rate" and not any(map(math.isnan, args)):
-                self._level(axes, p, *args)
+    def _latency(self, axes: Axes, p: Prediction, load: str, what: str, args: list[float]) -> None:
+        """Draw a latency over the time of its load, but for a quantile: that stands where its curve is."""
+        if what not in BY_QUANTILE or len(args) != 1 or args[0] == 0.5:
+            began, ended = self._loads[load]
+            since, until = (args[1], args[2]) if what == "percentile" and len(args) == 3 else (began, ended)
+            self._level(axes, p, max(since, began), min(until, ended))
 
-    def on_waiting(self, axes: Axes) -> None:
-        """Draw those about backlogs, queues and the outbox."""
-        for p, view, name, what, args in self._found:
-            if view == "backlog":
-                self._on_series(axes, p, what, args, Backlog(self._run, name).at)
-            elif what == "queue_peak":
-                self._level(axes, p, *args)
-
-    def on_lag(self, axes: Axes) -> None:
-        """Draw those about the lag of a group, and when a backlog is drained."""
-        for p, view, name, what, args in self._found:
-            if view == "lag":
-                series = LagSeries(self._run, f"{name}-consumer-group")
-                self._on_series(axes, p | {"id": f"{p['id']} (of {name})"}, what, args, series.at)
-            elif view == "backlog" and what == "drained":
-                self._moment(axes, p)
-
-    def by_quantile(self, axes: Axes) -> None:
-        """Draw those about a quantile of a load where its curve should pass."""
-        for p, view, _, what, args in self._found:
-            if view == "load" and (what == "longest" or (what in BY_QUANTILE and len(args) == 1)):
-                q, of = 100 * (args[0] if args else 1.0), p["drawn"]
-                low, high = (of.get(end, of["predicted"]) for end in ("low", "high"))
-                axes.plot([q, q], [low, high], color=PREDICTED, lw=1, zorder=4)
-                style: dict[str, Any] = {"ms": 6, "mfc": "none", "color": PREDICTED, "zorder": 4}
-                axes.plot([q], [of["predicted"]], POINTS[p["rule"]], label=self._label(axes), **style)
+    def _quantile(self, axes: Axes, p: Prediction, q: float) -> None:
+        """Draw a quantile of a load where its curve should pass."""
+        of = p["drawn"]
+        axes.plot([q, q], [of.get(end, of["predicted"]) for end in ("low", "high")], color=PREDICTED, lw=1, zorder=4)
+        style: dict[str, Any] = {"ms": 6, "mfc": "none", "color": PREDICTED, "zorder": 4}
+        axes.plot([q], [of["predicted"]], POINTS[p["rule"]], label=self._label(axes), **style)
 
     def _on_series(self, axes: Axes, p: Prediction, what: str, args: list[float], at: Callable[[float], float]) -> None:
         if what == "peak":

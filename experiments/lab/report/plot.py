@@ -7,7 +7,6 @@ Where nothing could be known, a curve has a gap.
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from pathlib import Path
 
 import matplotlib
 
@@ -31,6 +30,7 @@ LABELS = {
     "info": "outcome unknown (500, 504, no reply)",
 }
 ACCEPTED = {"ok": "accepted (202)"}
+RESULTS = tuple(LABELS)
 TITLES = {
     "latency": "Latency of each order, at the time when it was meant to be sent",
     "replies": "Replies per second, orders notified, and orders waiting for a reply",
@@ -40,50 +40,132 @@ TITLES = {
 }
 WIDE = 100  # letters of a legend that fit into one line
 MAX_BYTES = 60_000
-COLUMNS = (
-    400,
-    320,
-    250,
-    190,
-    140,
-    100,
-    70,
-)  # the first with which the picture is small enough; 400 are 1.4 points wide
+COLUMNS = (400, 320, 250, 190, 140, 100, 70)  # the first that makes the picture small enough; 400 are 1.4 points wide
 UNSEEN_SECONDS = 6.0  # the sampler notes each lag at least every 5 s: without a sample for longer, it was not known
 
 
-def draw(run: Run, path: Path, predictions: list[marks.Prediction], *, coarse: bool = False) -> None:
-    """Write the picture of a run as SVG, of at most 60 KB unless even the coarsest is larger.
+def drawn(run: Run, predictions: list[marks.Prediction], *, coarse: bool = False) -> bytes:
+    """Return the picture of a run as SVG, of at most 60 KB unless even the coarsest is larger.
 
-    A coarse one costs a third of the time, as no finer one is tried before it.
+    A coarse one, for a page of many, costs a third of the time, as no finer one is tried before it.
     """
-    pictures = (_picture(run, columns, predictions) for columns in (COLUMNS[4:] if coarse else COLUMNS))
-    found = next((svg for svg in pictures if len(svg) <= MAX_BYTES), b"")
-    path.write_bytes(found or _picture(run, COLUMNS[-1], predictions))
-
-
-def _picture(run: Run, columns: int, judged: list[marks.Prediction]) -> bytes:
-    if run.of_type("grown"):
-        with plt.rc_context(STYLE):
-            return as_svg(growth.drawn(run, colours.of_reader))
-    last = _end(run)
-    predicted = marks.Predictions(run, judged, last)
-    panels = list(_panels(run, columns, predicted))
+    picture = b""
     with plt.rc_context(STYLE):
-        picture, strip, places = _places(len(panels) + 1, marks.rows(run, last * 1.02))
-        marks.strip(strip, run, last * 1.02)
+        if run.of_type("grown"):
+            return as_svg(growth.drawn(run, colours.of_reader))
+        for columns in COLUMNS[4:] if coarse else COLUMNS:
+            picture = as_svg(_Picture(run, columns, predictions).drawn())
+            if len(picture) <= MAX_BYTES:
+                break
+    return picture
+
+
+class _Picture:
+    """The picture of a run, each curve of which is drawn in so many columns."""
+
+    def __init__(self, run: Run, columns: int, predictions: list[marks.Prediction]) -> None:
+        self._run, self._columns, self._last = run, columns, _end(run)
+        self._predicted = marks.Predictions(run, predictions, self._last)
+        self._labels = LABELS | (ACCEPTED if run.asynchronous else {})
+        # Where latency follows a delay, or a freeze that clients wait for, it is a line on a linear axis only.
+        slow = ("delay" in w.what or (w.what == "frozen" and not run.asynchronous) for w in run.windows)
+        self._linear = any(slow)
+
+    def drawn(self) -> Figure:
+        """Draw it."""
+        run, end = self._run, self._last * 1.02
+        panels = list(self._panels())
+        picture, strip, places = _places(len(panels) + 1, marks.rows(run, end))
+        marks.strip(strip, run, end)
         for (title, panel), axes in zip(panels, places, strict=False):
             panel(axes)
             axes.set_title(title, loc="left", fontsize=9)
-            axes.set_xlim(0, last * 1.02)
+            axes.set_xlim(0, end)
             axes.set_xlabel("seconds since the run began")
             for phase in run.phases:
                 axes.axvline(phase["at"], color=colours.NOTE, lw=0.5, alpha=0.4, zorder=0)
-            marks.shade(axes, run.windows, last * 1.02)
+            marks.shade(axes, run.windows, end)
             _legend(axes)
-        _by_quantile(places[-1], run, predicted)
+        self._by_quantile(places[-1])
         picture.suptitle(run.head["title"], fontsize=11, y=1 - 0.12 / picture.get_figheight(), va="top")
-        return as_svg(picture)
+        return picture
+
+    def _panels(self) -> Iterable[tuple[str, Callable[[Axes], None]]]:
+        """Yield the title of each panel over time, and how it is drawn."""
+        run = self._run
+        yield TITLES["latency"], self._latency
+        yield TITLES["replies"], self._replies
+        if depths := backlog.depths(run):
+            seen = dict.fromkeys(name for row in depths for name in row if name != "at")
+            names = {name: name for name in seen if any(row.get(name) for row in depths)}
+            yield TITLES["depth"], lambda axes: self._waiting(axes, "depth", depths, names, "messages, orders")
+        if lags := _with_gaps(run, lag.rows(run)):
+            groups = {group: group.removesuffix("-group") for group in lag.groups(run)}
+            of = LagSeries(run, "inventory-consumer-group")
+            partitions = {lag.name_of(of.group, partition): "" for partition in of.partitions}
+            partitions |= {name: f"each of {len(partitions)} partitions" for name in list(partitions)[:1]}
+            yield TITLES["lag"], lambda axes: self._waiting(axes, "lag", lags, groups, "records")
+            yield TITLES["partitions"], lambda axes: self._waiting(axes, "partitions", lags, partitions, "records")
+
+    def _latency(self, axes: Axes) -> None:
+        run, width, groups = self._run, self._last / self._columns, []
+        if run.asynchronous:
+            groups.append((latency.completions(run, run.operations), colours.NOTIFIED, "notified"))
+        for result in RESULTS:
+            found = [(op, latency.latency(op)) for op in run.operations if op.result == result]
+            groups.append((found, colours.RESULT[result], self._labels[result]))
+        highest = max((took for found, _, _ in groups for _, took in found), default=1.0)
+        for found, colour, label in groups:
+            curves.dots(axes, found, width, colour, label, highest / curves.LINEAR_ROWS if self._linear else 0.0)
+        self._predicted.draw("latency", axes)
+        if self._linear:
+            axes.set_ylim(0, axes.dataLim.y1 * (1.35 if run.windows else 1.05))  # room for the names of the faults
+        else:
+            axes.set_yscale("log")
+            axes.set_ylim(top=axes.get_ylim()[1] * (20 if run.windows else 1))
+        axes.set_ylabel("seconds" if self._linear else "seconds (log)")
+
+    def _replies(self, axes: Axes) -> None:
+        rows = latency.per_second(self._run)
+        for result in (result for result in RESULTS if any(row[result] for row in rows)):
+            curves.steps(axes, rows, result, self._columns, color=colours.RESULT[result], label=self._labels[result])
+        curves.steps(axes, rows, "notified", self._columns, ls=":", color=colours.NOTIFIED, label="notified")
+        label = "waiting at the second's end"
+        curves.steps(axes, rows, "waiting", self._columns, lw=0.8, color=colours.WAITING, label=label)
+        self._predicted.draw("replies", axes)
+        axes.set_yscale("symlog", linthresh=10)
+        axes.set_ylim(0, axes.get_ylim()[1] * (8 if self._run.windows else 1))
+        axes.set_ylabel("orders (log above 10)")
+
+    def _waiting(self, axes: Axes, panel: str, rows: list[Row], labels: dict[str, str], unit: str) -> None:
+        for name, label in labels.items():
+            style = "--" if name.startswith("orders ") else ":" if name.endswith(".dlq") else "-"
+            style = "-." if name == "outbox" else style
+            colour = colours.of_reader(name)
+            curves.steps(axes, rows, name, self._columns, lw=1.3, ls=style, color=colour, label=label or None)
+        self._predicted.draw(panel, axes)
+        axes.set_ylim(0, max(10, axes.get_ylim()[1] * (1.3 if self._run.windows else 1.1)))
+        axes.set_ylabel(unit)
+
+    def _by_quantile(self, axes: Axes) -> None:
+        run = self._run
+        dashed = "; dashed: until they were notified" if run.asynchronous else ""
+        title = f"Latency of the orders that were {latency.word_for_ok(run)}, by quantile{dashed}"
+        axes.set_title(title, loc="left", fontsize=9)
+        for name, marker in marks.markers(run).items():
+            operations = [op for op in run.operations if op.phase == name and name != "warm"]
+            done = [latency.latency(op) for op in operations if op.result == "ok"]
+            curves.quantiles(axes, done, "-", colours.DONE, marker, name)
+            if run.asynchronous:
+                done = [took for _, took in latency.completions(run, operations)]
+                curves.quantiles(axes, done, "--", colours.NOTIFIED, marker, None)
+        self._predicted.draw("quantiles", axes)
+        if not self._linear:
+            axes.set_yscale("log")
+        axes.set_ylabel("seconds" if self._linear else "seconds (log)")
+        axes.set_xlabel("% of the orders within")
+        axes.set_xlim(0, 101)
+        _legend(axes)
 
 
 def _places(panels: int, rows: int) -> tuple[Figure, Axes, list[Axes]]:
@@ -99,23 +181,6 @@ def _places(panels: int, rows: int) -> tuple[Figure, Axes, list[Axes]]:
     return picture, place(top, rows * row), [place(first + n * (panel + below), panel) for n in range(panels)]
 
 
-def _panels(run: Run, columns: int, predicted: marks.Predictions) -> Iterable[tuple[str, Callable[[Axes], None]]]:
-    """Yield the title of each panel over time, and how it is drawn."""
-    yield TITLES["latency"], lambda axes: _latency(axes, run, columns, predicted)
-    yield TITLES["replies"], lambda axes: _replies(axes, run, columns, predicted)
-    if depths := backlog.depths(run):
-        seen = dict.fromkeys(name for row in depths for name in row if name != "at")
-        names, predict = {name: name for name in seen if any(row.get(name) for row in depths)}, predicted.on_waiting
-        yield TITLES["depth"], lambda axes: _waiting(axes, run, columns, depths, names, "messages, orders", predict)
-    if lags := _with_gaps(run, lag.rows(run)):
-        groups = {group: group.removesuffix("-group") for group in lag.groups(run)}
-        of = LagSeries(run, "inventory-consumer-group")
-        partitions = {lag.name_of(of.group, partition): "" for partition in of.partitions}
-        partitions |= {name: f"each of {len(partitions)} partitions" for name in list(partitions)[:1]}
-        yield TITLES["lag"], lambda axes: _waiting(axes, run, columns, lags, groups, "records", predicted.on_lag)
-        yield TITLES["partitions"], lambda axes: _waiting(axes, run, columns, lags, partitions, "records")
-
-
 def _with_gaps(run: Run, rows: list[Row]) -> list[Row]:
     """Return the samples with an empty one where nothing was known: the broker was away, or nothing was sampled."""
     away = [w.since for w in run.windows if w.service == "kafka" and marks.is_fault(w)]
@@ -129,89 +194,6 @@ def _end(run: Run) -> float:
     if run.asynchronous:
         last = max([last] + [op.intended + took for op, took in latency.completions(run, run.operations)])
     return max([last] + [sample["at"] + 1 for sample in run.of_type("lag") if sample["lag"]])
-
-
-def _labels(run: Run) -> dict[str, str]:
-    return LABELS | (ACCEPTED if run.asynchronous else {})
-
-
-def _linear(run: Run) -> bool:
-    """Return whether latency follows a delay, or a freeze that clients wait for: a line on a linear axis only."""
-    return any("delay" in w.what or (w.what == "frozen" and not run.asynchronous) for w in run.windows)
-
-
-def _latency(axes: Axes, run: Run, columns: int, predicted: marks.Predictions) -> None:
-    width, linear = _end(run) / columns, _linear(run)
-    groups = []
-    if run.asynchronous:
-        groups.append((latency.completions(run, run.operations), colours.NOTIFIED, "notified"))
-    for result in ("ok", "fail", "info"):
-        found = [(op, latency.latency(op)) for op in run.operations if op.result == result]
-        groups.append((found, colours.RESULT[result], _labels(run)[result]))
-    highest = max((took for found, _, _ in groups for _, took in found), default=1.0)
-    for found, colour, label in groups:
-        curves.dots(axes, found, width, colour, label, highest / curves.LINEAR_ROWS if linear else 0.0)
-    predicted.on_latency(axes)
-    if linear:
-        axes.set_ylim(0, axes.dataLim.y1 * (1.35 if run.windows else 1.05))  # room for the names of the faults
-    else:
-        axes.set_yscale("log")
-        axes.set_ylim(top=axes.get_ylim()[1] * (20 if run.windows else 1))
-    axes.set_ylabel("seconds" if linear else "seconds (log)")
-
-
-def _replies(axes: Axes, run: Run, columns: int, predicted: marks.Predictions) -> None:
-    rows = latency.per_second(run)
-    for result in ("ok", "fail", "info"):
-        if any(row[result] for row in rows):
-            curves.steps(axes, rows, result, columns, color=colours.RESULT[result], label=_labels(run)[result])
-    curves.steps(axes, rows, "notified", columns, ls=":", color=colours.NOTIFIED, label="notified")
-    label = "waiting at the second's end"
-    curves.steps(axes, rows, "waiting", columns, lw=0.8, color=colours.WAITING, label=label)
-    predicted.on_replies(axes)
-    axes.set_yscale("symlog", linthresh=10)
-    axes.set_ylim(0, axes.get_ylim()[1] * (8 if run.windows else 1))
-    axes.set_ylabel("orders (log above 10)")
-
-
-def _waiting(
-    axes: Axes,
-    run: Run,
-    columns: int,
-    rows: list[Row],
-    labels: dict[str, str],
-    unit: str,
-    predict: Callable[[Axes], None] = lambda axes: None,
-) -> None:
-    for name, label in labels.items():
-        style = "--" if name.startswith("orders ") else ":" if name.endswith(".dlq") else "-"
-        style = "-." if name == "outbox" else style
-        colour = colours.of_reader(name)
-        curves.steps(axes, rows, name, columns, lw=1.3, ls=style, color=colour, label=label or None)
-    predict(axes)
-    axes.set_ylim(0, max(10, axes.get_ylim()[1] * (1.3 if run.windows else 1.1)))
-    axes.set_ylabel(unit)
-
-
-def _by_quantile(axes: Axes, run: Run, predicted: marks.Predictions) -> None:
-    word = latency.word_for_ok(run)
-    dashed = "; dashed: until they were notified" if run.asynchronous else ""
-    axes.set_title(f"Latency of the orders that were {word}, by quantile{dashed}", loc="left", fontsize=9)
-    for name, marker in marks.markers(run).items():
-        operations = [op for op in run.operations if op.phase == name]
-        if name != "warm":
-            done = [latency.latency(op) for op in operations if op.result == "ok"]
-            curves.quantiles(axes, done, "-", colours.DONE, marker, name)
-        if name != "warm" and run.asynchronous:
-            done = [took for _, took in latency.completions(run, operations)]
-            curves.quantiles(axes, done, "--", colours.NOTIFIED, marker, None)
-    predicted.by_quantile(axes)
-    if not _linear(run):
-        axes.set_yscale("log")
-    axes.set_ylabel("seconds" if _linear(run) else "seconds (log)")
-    axes.set_xlabel("% of the orders within")
-    axes.set_xlim(0, 101)
-    _legend(axes)
 
 
 def _legend(axes: Axes) -> None:

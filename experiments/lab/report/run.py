@@ -5,7 +5,6 @@ A section of the page appears when the run has something to say there.
 
 import hashlib
 import json
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,18 +43,11 @@ def files(run: Run, summary: Summary | None = None, *, digest: str | None = None
     made = {"report.md": write_report(run, summary).encode()}
     if _plotted(run, summary):
         if digest is None:
-            made[PLOT] = drawn(run, summary)
+            made[PLOT] = plot.drawn(run, summary["predictions"])
             digest = digest_of(made[PLOT])
         summary |= {"plot_sha256": digest} if digest else {}
     made["summary.json"] = as_json(summary).encode()
     return made | (tabled(run) if _tabled(run) else {})
-
-
-def drawn(run: Run, summary: Summary, *, coarse: bool = False) -> bytes:
-    """Return the plot of a run, with the predictions of its summary; a coarse one for a page of many."""
-    with tempfile.TemporaryDirectory() as folder:
-        plot.draw(run, path := Path(folder) / PLOT, summary["predictions"], coarse=coarse)
-        return path.read_bytes()
 
 
 def tabled(run: Run) -> dict[str, bytes]:
@@ -66,7 +58,7 @@ def tabled(run: Run) -> dict[str, bytes]:
 
 def draw(run: Run, folder: Path) -> None:
     """Write the plot of a run and its series, even where its report is kept without them."""
-    for name, content in ({PLOT: drawn(run, summarise(run))} | tabled(run)).items():
+    for name, content in ({PLOT: plot.drawn(run, summarise(run)["predictions"])} | tabled(run)).items():
         (folder / name).write_bytes(content)
 
 

@@ -148,22 +148,19 @@ def predicted(figure: str, value: float, rule: str = "at most", **ends: float) -
         ('backlog("completion").drained(2)', streamed),
     ],
 )
-def test_a_prediction_is_drawn_where_its_figure_is(tmp_path, figure, made):
-    plot.draw(made().run(), tmp_path / "with.svg", [predicted(figure, 2.0)])
-    plot.draw(made().run(), tmp_path / "without.svg", [])
-    assert "a0-drawn" in (tmp_path / "with.svg").read_text()
-    assert colours.PREDICTED.lower() in (tmp_path / "with.svg").read_text().lower()
-    assert colours.PREDICTED.lower() not in (tmp_path / "without.svg").read_text().lower()
+def test_a_prediction_is_drawn_where_its_figure_is(figure, made):
+    given = plot.drawn(made().run(), [predicted(figure, 2.0)]).decode()
+    assert "a0-drawn" in given
+    assert colours.PREDICTED.lower() in given.lower()
+    assert colours.PREDICTED.lower() not in plot.drawn(made().run(), []).decode().lower()
 
 
-def test_a_quantile_is_predicted_beside_its_curve(tmp_path):
-    plot.draw(
-        good().run(), tmp_path / "p99.svg", [predicted('load("a").percentile(0.99)', 0.5, "equals", low=0.4, high=0.6)]
-    )
-    assert "predicted (" in (tmp_path / "p99.svg").read_text()
+def test_a_quantile_is_predicted_beside_its_curve():
+    p99 = predicted('load("a").percentile(0.99)', 0.5, "equals", low=0.4, high=0.6)
+    assert b"predicted (" in plot.drawn(good().run(), [p99])
 
 
-def test_a_setting_is_named_and_only_a_fault_is_shaded(tmp_path):
+def test_a_setting_is_named_and_only_a_fault_is_shaded():
     raw = good()
     raw.fault("configure", "order", 2.0, timeout=60)
     raw.fault("configure", "notification", 2.0, delay=1)
@@ -172,27 +169,24 @@ def test_a_setting_is_named_and_only_a_fault_is_shaded(tmp_path):
         "order": False,
         "notification": True,
     }
-    plot.draw(run, tmp_path / "plot.svg", [])
-    assert "order: timeout=60" in (tmp_path / "plot.svg").read_text()
+    assert b"order: timeout=60" in plot.drawn(run, [])
 
 
-def test_what_is_done_to_replicas_in_turn_is_named_once_and_shaded_once(tmp_path):
+def test_what_is_done_to_replicas_in_turn_is_named_once_and_shaded_once():
     raw = good()
     for n in (1, 2, 3):
         raw.fault("configure", f"inventory.{n}", 2.0 + n / 10, delay=1)
     raw.fault("kill", "inventory.1", 3.0)
     raw.fault("configure", "inventory.1", 4.0, delay=1)
-    plot.draw(raw.run(), tmp_path / "plot.svg", [])
-    names = re.findall(r">(inventory\.[^<]+)</text>", (tmp_path / "plot.svg").read_text())
+    names = re.findall(r">(inventory\.[^<]+)</text>", plot.drawn(raw.run(), []).decode())
     assert {*names} == {"inventory.1–3: delay=1", "inventory.1: killed", "inventory.1: delay=1"}
     assert marks._united([(1, 3), (2, 5), (6, 7), (2, 4)]) == [(1, 5), (6, 7)]
 
 
-def test_loads_are_named_at_their_times_in_rows_that_do_not_overlap(tmp_path):
+def test_loads_are_named_at_their_times_in_rows_that_do_not_overlap():
     raw = good()
     raw.load("second", 1.2, 5.0)
-    plot.draw(raw.run(), tmp_path / "plot.svg", [])
-    assert re.search(">second</text>", (tmp_path / "plot.svg").read_text())
+    assert b">second</text>" in plot.drawn(raw.run(), [])
     assert marks.rows(raw.run(), 10.0) == 2
 
 
