@@ -163,7 +163,7 @@ def test_an_open_loop_does_not_wait_for_answers(server):
 
 def test_what_the_cap_on_waiting_turns_away_is_dropped_and_counted(server, monkeypatch):
     monkeypatch.setattr(generator, "MAX_WAITING", 5)
-    lines, run = drive(Plan("a", rate=50, seconds=0.5, path="/hang", timeout=1.5), server.url)
+    lines, run = drive(Plan("a", rate=500, seconds=0.05, path="/hang", timeout=5), server.url)
     of = latency.of_phases(run)["a"]
     assert (of["sent"], of["dropped"]) == (5, 20)
     assert [line["op"] for line in lines if line["type"] == "dropped"] == [f"a-{n:06d}" for n in range(5, 25)]
@@ -173,7 +173,7 @@ def test_what_the_cap_on_waiting_turns_away_is_dropped_and_counted(server, monke
 def test_few_open_files_are_a_limit_of_the_generator_and_no_fault_of_the_service(server, monkeypatch):
     """On a Mac a process begins with 256; nothing is counted as refused by a service that did not refuse it."""
     monkeypatch.setattr(generator.resource, "getrlimit", lambda _: (generator.OTHER_FILES + 5, 4096))
-    _, run = drive(Plan("a", rate=50, seconds=0.5, path="/hang", timeout=1.5), server.url)
+    _, run = drive(Plan("a", rate=500, seconds=0.05, path="/hang", timeout=5), server.url)
     of = latency.of_phases(run)["a"]
     assert (of["sent"], of["dropped"], of["fail"]) == (5, 20, 0)
     with pytest.raises(LabError, match="6 clients need more open files") as refused:
