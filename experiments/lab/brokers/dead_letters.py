@@ -13,19 +13,13 @@ GROUP = "x-group"  # who gave up on it, where more than one may
 SHOWN = 400
 
 
-def letters(service: Service, queues: tuple[str, ...] = ()) -> list[tuple[str, BrokerMessage]]:
-    """Return `(work queue, letter)` for all that is dead-lettered, or for these queues. Raises LabError."""
-    broker = base.client_for(service)
-    return broker.letters(service, queues or broker.WORK)
-
-
 def as_state(service: Service) -> list[dict[str, Any]]:
     """Return the dead letters as lines of a run's state. Raises LabError."""
     return [
         {"what": "dead", "queue": queue, "message_id": letter.message_id, "reason": letter.headers.get(REASON, "")}
         | {"history": history(letter), "body": letter.body.decode(errors="replace")[:SHOWN]}
         | ({"groups": letter.headers[GROUP].split(", ")} if isinstance(letter.headers.get(GROUP), str) else {})
-        for queue, letter in letters(service)
+        for queue, letter in base.client_for(service).letters(service)
     ]
 
 

@@ -20,6 +20,8 @@ GROUPS = {
     "analytics-consumer-group": "analytics",
     "order-status-group": "order",
 }
+LOST = "is out of sync with the underlying log"  # says the log of a group coordinator, again and again
+STARTED = "Performing controller activation"
 OURS = "lab-"  # how the laboratory's own groups begin
 BUSY_MS = 3000
 
@@ -43,6 +45,19 @@ def silent(service: Service, why: str) -> LabError:
     """Return the error that says that Kafka does not answer, and why."""
     what = f"Kafka does not answer at {service.url} ({why})"
     return LabError(what, f"./lab up {service.part}, or ./lab start {service.name}")
+
+
+def fault_in(log: str) -> str | None:
+    """Return what Kafka's log says is wrong with its groups since its last start, and what cures it; None if nothing.
+
+    Kafka does not get over it by itself.
+    """
+    if LOST not in log.rpartition(STARTED)[2]:
+        return None
+    return (
+        "Kafka's consumer groups do not work: its log says 'out of sync' (a fault of Kafka's after it was killed). "
+        "Stop it in good order and start it: ./lab stop kafka && ./lab start kafka"
+    )
 
 
 def admin(service: Service) -> "KafkaAdminClient":

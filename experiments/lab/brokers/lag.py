@@ -114,14 +114,9 @@ class Groups:
             behind = [place for place in found if place.lag and (not only_at_rest or place.key in rest)]
             self._look_up({place.left_off: place.end for place in behind})
         self._before = found
-        return [self._exactly(place) for place in found]
-
-    def _exactly(self, place: Place) -> Place:
-        """Return the place with what was found out about it."""
-        end, oldest = self._found.get(place.left_off, (None, None))
-        if oldest is None:
-            return replace(place, lag=0) if end == place.end else place
-        return replace(place, oldest=oldest)
+        known = [(place, *self._found.get(place.left_off, (None, None))) for place in found]
+        return [replace(place, lag=0) if oldest is None and end == place.end else replace(place, oldest=oldest)
+                for place, end, oldest in known]  # fmt: skip
 
     def _measured(self, names: Sequence[str], *, transactions: bool) -> list[Place]:
         """Return the places by offsets alone; without `transactions` none is known to be open."""
@@ -205,12 +200,6 @@ class Groups:
                 if (self._reader.position(partition, timeout_ms=kafka_client.BUSY_MS) or 0) >= ends[partition]:
                     found[partition] = None
         return found
-
-
-def waiting(service: Service) -> int:
-    """Return how many messages the groups of this part have still to read. Raises LabError."""
-    with contextlib.closing(Groups(service)) as groups:
-        return sum(place.lag for place in groups.places(kafka_client.GROUPS))
 
 
 def _assigned(members: Sequence[Mapping[str, Any]], partition: "TopicPartition") -> Mapping[str, Any] | None:

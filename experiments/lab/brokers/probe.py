@@ -1,5 +1,6 @@
 """Whether a broker answers."""
 
+import contextlib
 import socket
 from collections.abc import Iterable
 
@@ -13,13 +14,10 @@ HELLO = {
 
 def answers(kind: str, ports: Iterable[int], timeout: float) -> bool:
     """Return whether a broker, or one of its nodes, speaks to a client that connects, and not only listens."""
-    return any(_answers(port, *HELLO[kind], timeout) for port in ports)
-
-
-def _answers(port: int, hello: bytes, reply: bytes, timeout: float) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+    hello, reply = HELLO[kind]
+    for port in ports:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout) as connection:
             connection.sendall(hello)
-            return connection.recv(len(reply)) == reply
-    except OSError:
-        return False
+            if connection.recv(len(reply)) == reply:
+                return True
+    return False

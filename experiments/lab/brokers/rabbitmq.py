@@ -45,18 +45,13 @@ def connect(service: Service) -> "BlockingConnection":
     import pika
 
     _read_any_headers()
-    return pika.BlockingConnection([_parameters(url) for url in service.urls])
-
-
-def _parameters(url: str) -> Any:
-    import pika
-
-    parameters = pika.URLParameters(url)
-    parameters.client_properties = {"connection_name": "lab"}
-    parameters.socket_timeout = parameters.stack_timeout = BUSY_SECONDS
-    parameters.heartbeat = BUSY_SECONDS  # a frozen broker must not hold us for a minute
-    parameters.blocked_connection_timeout = BUSY_SECONDS  # nor one that takes nothing for want of memory or disk
-    return parameters
+    nodes = [pika.URLParameters(url) for url in service.urls]
+    for node in nodes:
+        node.client_properties = {"connection_name": "lab"}
+        node.socket_timeout = node.stack_timeout = BUSY_SECONDS
+        node.heartbeat = BUSY_SECONDS  # a frozen broker must not hold us for a minute
+        node.blocked_connection_timeout = BUSY_SECONDS  # nor one that takes nothing for want of memory or disk
+    return pika.BlockingConnection(nodes)
 
 
 def _read_any_headers() -> None:
@@ -181,3 +176,25 @@ def empty(service: Service) -> None:
         for queue in (*ALL, *chain.from_iterable(map(waiting_rooms, WORK))):
             on.queue_delete(queue)
         on.exchange_delete(EXCHANGE)
+
+
+class Queues:
+    """The queues of one broker, over a connection that is made anew whenever it is lost."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._channel: Any = None
+
+    def depths(self) -> list[tuple[str, int]]:
+        """Return `(queue, messages ready)` of each queue; nothing while the broker cannot be asked."""
+        try:
+            with in_plain_words(self._service):
+                if self._channel is None:
+                    self._channel = connect(self._service).channel()
+                return [(queue, ready(self._channel, queue)) for queue in ALL]
+        except LabError:
+            lost, self._channel = self._channel, None
+            with contextlib.suppress(LabError), in_plain_words(self._service):
+                if lost is not None:
+                    lost.connection.close()
+            return []

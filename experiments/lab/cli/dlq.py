@@ -19,7 +19,7 @@ def list_queues() -> None:
     """Show how many messages are in each dead-letter queue, or in the dead-letter topic, and for what."""
     service = lifecycle.broker_up()
     broker = base.client_for(service)
-    counts = Counter(queue for queue, _ in dead_letters.letters(service))
+    counts = Counter(queue for queue, _ in broker.letters(service))
     rows = [(queue, broker.dead_letters(queue), str(counts[queue])) for queue in broker.WORK]
     output.show(["from", "dead-letter queue", "messages"], rows)
 
@@ -32,10 +32,10 @@ def show(queue: str | None) -> None:
     Those of QUEUE (order-placed …; in Kafka a topic), or of all queues; they stay where they are.
     """
     service = lifecycle.broker_up()
-    found = dead_letters.letters(service, dead_letters.queues_of(service, queue))
+    broker = base.client_for(service)
+    found = broker.letters(service, dead_letters.queues_of(service, queue))
     for name, letter in found:
-        dead = base.client_for(service).dead_letters(name)
-        click.echo("\n".join(dead_letters.described(dead, letter)))
+        click.echo("\n".join(dead_letters.described(broker.dead_letters(name), letter)))
     click.echo(f"{len(found)} messages")
 
 

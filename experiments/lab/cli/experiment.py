@@ -131,12 +131,11 @@ def settle(seconds: float) -> None:
 @click.argument("name")
 def snapshot(name: str) -> None:
     """Wait until nothing is on its way, and note under NAME what inventory and notification hold."""
-    from lab.history import settling
-    from lab.history import snapshot as snapshots
+    from lab.history import held, settling
 
     recorder = RunRecorder.required()
     settling.settle(recorder, 60.0)
-    snapshots.take(recorder, name)
+    held.snapshot(recorder, name)
 
 
 @click.command(hidden=True)

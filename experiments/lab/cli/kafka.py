@@ -6,7 +6,7 @@ import json
 import click
 
 from lab.analysis import reports
-from lab.brokers import count_log, kafka, kafka_client, kafka_log, lag_table
+from lab.brokers import count_log, kafka, kafka_client, lag_table
 from lab.brokers.count_log import EVENT_TIME, WALL_CLOCK
 from lab.brokers.lag import Groups
 from lab.brokers.lag_table import TABLE
@@ -27,7 +27,7 @@ def lag(group: str | None, watch: bool, note_as: str | None, when_begins: str | 
     """Show how far behind the consumer groups are, or GROUP alone (Kafka)."""
     recorder = RunRecorder.required() if note_as else None
     service = replay_of.service_named(kafka.NAME)
-    if wrong := kafka_log.fault(lifecycle.choose().logs(service, 500)):
+    if wrong := kafka_client.fault_in(lifecycle.choose().logs(service, 500)):
         click.echo(wrong, err=True)
     with contextlib.closing(Groups(service)) as groups:
         if when_begins:

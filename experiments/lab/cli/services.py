@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lab.brokers import kafka_log
+from lab.brokers import kafka_client
 from lab.cli.output import say, show
 from lab.compose import POSTGRES, SQLITE, size_told
 from lab.errors import LabError
@@ -63,7 +63,7 @@ def status() -> None:
             ready, faults = inject.condition(service) if seen.state == "running" else ("no", "")
             name = service.name if len(parts) == 1 else f"{part}/{service.name}"
             rows.append((name, seen.state, ready, str(service.port), seen.process, faults))
-            if service.kind == "kafka" and (wrong := kafka_log.fault(chosen.logs(service, 500))):
+            if service.kind == "kafka" and (wrong := kafka_client.fault_in(chosen.logs(service, 500))):
                 say(wrong)
     show(["service", "state", "ready", "port", "process", "faults"], rows, title=" and ".join(parts))
 

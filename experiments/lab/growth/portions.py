@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from lab import client
+from lab.history.held import LISTS
 from lab.history.model import Run
 from lab.history.recorder import RunRecorder
-from lab.history.snapshot import LISTS
 from lab.paths import STATE_DIR
 from lab.services import Service
 

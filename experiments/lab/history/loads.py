@@ -22,13 +22,12 @@ def run(plan: Plan, url: str, recorder: RunRecorder | None) -> Run:
         recorder.record(type="begins", phase=plan.phase)
     drive = bulk.run if plan.loop == "bulk" else generator.run
     sent, began, until = drive(plan, url, now)
-    lines = [*sent]
     phase = {"at": round(began, 6), "type": "phase", "phase": plan.phase, "params": plan.params()}
-    phase["until"] = round(until, 6)
+    lines = [phase | {"until": round(until, 6)}, *sent]
     if recorder and machine:
         recorder.record(type="machine", phase=plan.phase, **machine.seen())
-        recorder.append(f"load-{plan.phase}", [phase, *lines])
-    return Run({}, [phase, *lines])
+        recorder.append(f"load-{plan.phase}", lines)
+    return Run({}, lines)
 
 
 def _check_new(plan: Plan, recorder: RunRecorder) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from lab import client
 from lab.brokers import base, kafka, kafka_client, rabbitmq
 from lab.brokers.lag import Groups, Place
-from lab.brokers.queues import Queues
+from lab.brokers.rabbitmq import Queues
 from lab.errors import LabError
 from lab.history import traffic
 from lab.history.recorder import RunRecorder

@@ -5,7 +5,7 @@ import time
 from lab import client
 from lab.brokers import base
 from lab.errors import LabError
-from lab.history import snapshot
+from lab.history import held
 from lab.history.recorder import RunRecorder
 from lab.services import Service, by_kind, services_of
 
@@ -20,16 +20,13 @@ def settle(recorder: RunRecorder, seconds: float) -> bool:
     url = services["order"].url
     done = False
     while not done and recorder.now() - began < seconds:
-        done = all(_none_in(url, status) for status in OPEN_STATES) and _quiet(services)
+        answers = (client.try_get(f"{url}/orders?status={status}&limit=1", timeout=5.0) for status in OPEN_STATES)
+        final = all(answer and not answer.json()["orders"] for answer in answers)  # an answer of 4xx or 5xx is false
+        done = final and _quiet(services)
         if not done:
             time.sleep(0.2)
     recorder.record(type="settled", done=done, took=round(recorder.now() - began, 3))
     return done
-
-
-def _none_in(url: str, status: str) -> bool:
-    answer = client.try_get(f"{url}/orders?status={status}&limit=1", timeout=5.0)
-    return answer is not None and answer.status_code == 200 and not answer.json()["orders"]
 
 
 def _quiet(services: dict[str, Service]) -> bool:
@@ -45,9 +42,9 @@ def _quiet(services: dict[str, Service]) -> bool:
 def _traffic(services: dict[str, Service], broker: Service) -> dict[str, int] | None:
     """Return how many messages each consumer has done; None while a message waits, or when it is not known."""
     try:
-        waiting = base.waiting(broker)
+        waiting = base.client_for(broker).waiting(broker)
     except LabError:
         return None
     if waiting or client.metric(services["order"].url, "outbox_depth") != 0:
         return None
-    return snapshot.handled(services)
+    return held.handled(services)

@@ -24,24 +24,17 @@ BETWEEN_SERVICES = ("reserve", "release", "reservation", "send")  # not what cli
 
 def note_received(recorder: RunRecorder, service: Service) -> None:
     """Note how many messages a service has received since it was started, if this run counts them."""
-    if recorder.head.get("traffic") and not service.is_broker:
-        received = _received(service)
-        if received is not None:
-            recorder.record(type="messages", service=service.name, received=received)
-
-
-def _received(service: Service) -> dict[str, int] | None:
-    """Return the messages that a service has received, by endpoint, queue or group; None when it does not answer."""
-    samples = client.metrics(service.url, timeout=0.5)
-    if samples is None:
-        return None
+    if service.is_broker or not recorder.head.get("traffic"):
+        return
+    if (samples := client.metrics(service.url, timeout=0.5)) is None:
+        return
     received: Counter[str] = Counter()
     for sample in samples:
         labels = sample.labels
         name = labels.get("endpoint") or labels.get("queue") or labels.get("group")
         if sample.name in METRICS and name and ("endpoint" not in labels or name in BETWEEN_SERVICES):
             received[name] += int(sample.value)
-    return dict(received)
+    recorder.record(type="messages", service=service.name, received=received)
 
 
 class Connections:
@@ -50,7 +43,8 @@ class Connections:
     def __init__(self, services: Mapping[str, Service]) -> None:
         self._connections = lifecycle.choose().connections()
         self._services = [service for service in services.values() if not service.is_broker]
-        self._name_of = {port: service.name for service in services.values() for port in _ports(service)}
+        ports = ((service, key, port) for service in services.values() for key, port in service.environment.items())
+        self._name_of = {int(port): service.name for service, key, port in ports if key.endswith("PORT")}
         self._seen: set[tuple[Any, Any, str]] = set()
 
     def lines(self) -> Iterator[Line]:
@@ -61,8 +55,3 @@ class Connections:
                 if to and ends not in self._seen:
                     self._seen.add(ends)
                     yield {"type": "connection", "service": service.name, "to": to}
-
-
-def _ports(service: Service) -> set[int]:
-    """Return the ports on which a service listens: Kafka has one for the other services."""
-    return {int(value) for name, value in service.environment.items() if name.endswith("PORT")}

@@ -9,7 +9,7 @@ from lab import client
 from lab.brokers import kafka, kafka_client, lag_table, rabbitmq
 from lab.brokers.lag import Groups
 from lab.brokers.lag_table import Look
-from lab.brokers.queues import Queues
+from lab.brokers.rabbitmq import Queues
 from lab.compose import kind_of
 from lab.errors import LabError
 from lab.runtime import lifecycle

@@ -3,13 +3,12 @@
 import json
 import subprocess
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from lab.brokers.base import emptied
 from lab.errors import LabError
 from lab.paths import ROOT, STATE_DIR
-from lab.runtime import broken, engine, images, ports, processes
+from lab.runtime import broken, engine, ports, processes
 from lab.runtime.connections import ContainerConnections
 from lab.runtime.processes import Seen
 from lab.services import DATA_FORMAT, Service, by_kind, data_format, services_of
@@ -31,7 +30,7 @@ class DockerRuntime:
         if fresh:
             self._forget(part)
         engine.name_project(part)
-        images.build(part)
+        engine.build(part)
         engine.compose(part, "up", "--no-start", "--no-build", override=_override(part), hint=engine.WITHOUT)
 
     def _forget(self, part: str) -> None:
@@ -62,7 +61,7 @@ class DockerRuntime:
     def start(self, *services: Service) -> None:
         """Start services, unless they run. Raises LabError when a port is taken."""
         found = _inspect(services)
-        still = [service for service in services if _state(found.get(_container(service))) == "exited"]
+        still = [service for service in services if _seen(found.get(_container(service))).state == "exited"]
         for service in still:
             _check_port(service)
         names = [_container(service) for service in still]
@@ -72,7 +71,9 @@ class DockerRuntime:
                 engine.compose(service.part, *words, override=_override(service.part), hint=engine.WITHOUT)
         done = engine.docker("start", *names) if names else None
         if done and done.returncode:
-            raise _not_started(done.stderr)
+            ui = "another program has the port of RabbitMQ's UI: B_RABBITMQ_UI_PORT=15772 ./lab up async-rabbitmq"
+            said = done.stderr.strip().splitlines()[0]
+            raise LabError(f"docker start failed: {said}", ui if "15672" in done.stderr else engine.WITHOUT)
 
     def stop(self, service: Service) -> None:
         """End a service in good order."""
@@ -96,23 +97,20 @@ class DockerRuntime:
         What they said stays, too, where the local runtime has it. A broker goes on where it is to be kept.
         """
         services = [*services_of(part).values()]
-        self._save_logs(services)
-        for service, seen in zip(services, self.look(services), strict=True):
-            if seen.state == "paused":
+        found = _inspect(services)
+        for service in services:
+            if (seen := found.get(_container(service))) is None:
+                continue
+            log = STATE_DIR / "logs" / service.part / f"{service.name}.log"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text(self.logs(service, SAVED_LINES) + "\n")
+            if _seen(seen).state == "paused":
                 self.signal(service, "unpause")
         if keep_brokers and any(service.is_broker for service in services):
             names = [service.name for service in services if not service.is_broker]
             engine.compose(part, "rm", "--stop", "--force", *names)
         else:
             engine.compose(part, "down", "--remove-orphans")
-
-    def _save_logs(self, services: Iterable[Service]) -> None:
-        found = _inspect(services)
-        for service in services:
-            if _container(service) in found:
-                log = STATE_DIR / "logs" / service.part / f"{service.name}.log"
-                log.parent.mkdir(parents=True, exist_ok=True)
-                log.write_text(self.logs(service, SAVED_LINES) + "\n")
 
     def look(self, services: Iterable[Service]) -> list[Seen]:
         """Return the state of each service, and its container, by one question."""
@@ -172,34 +170,22 @@ def _volumes(part: str) -> set[str]:
     return set(engine.docker("volume", "ls", "-q", "--filter", ours).stdout.split())
 
 
-def _state(found: dict[str, Any] | None) -> str:
-    status = found["State"]["Status"] if found else ""
-    return status if status in ("running", "paused") else "exited"
-
-
 def _seen(found: dict[str, Any] | None) -> Seen:
-    state = _state(found)
-    return Seen(state, f"container {found['Id'][:12]}" if found and state != "exited" else "")
+    if found and (state := found["State"]["Status"]) in ("running", "paused"):
+        return Seen(state, f"container {found['Id'][:12]}")
+    return Seen("exited")
 
 
 def _check_port(service: Service) -> None:
     """Raise LabError, with the container or the process that has it, when the service's port is taken."""
     try:
-        ports.check_free(service)
+        ports.check_free(service, 1)
     except LabError as error:
         form = '{{.Names}} ({{.Label "com.docker.compose.project.working_dir"}})'
         owner = engine.docker("ps", "--filter", f"publish={service.port}", "--format", form).stdout.strip()
         if not owner:
             raise
         raise LabError(f"port {service.port} of {service.name} is taken by the container {owner}", error.hint) from None
-
-
-def _not_started(said: str) -> LabError:
-    """Return the error for what Docker said when it could not start a container."""
-    hint = engine.WITHOUT
-    if "15672" in said:
-        hint = "another program has the port of RabbitMQ's UI: B_RABBITMQ_UI_PORT=15772 ./lab up async-rabbitmq"
-    return LabError(f"docker start failed: {said.strip().splitlines()[0]}", hint)
 
 
 def _override(part: str) -> str:
@@ -217,4 +203,4 @@ def _override(part: str) -> str:
     file.parent.mkdir(parents=True, exist_ok=True)
     of = [name for name, service in services.items() if service.kind == version.service]
     file.write_text(json.dumps({"services": dict.fromkeys(of, wrong_one)}))
-    return str(Path(file))
+    return str(file)

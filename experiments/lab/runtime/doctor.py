@@ -111,6 +111,6 @@ def _free(part: str, up: bool) -> str:
         return f"{part} is up"
     found = services_of(part).values()
     for service in found:
-        ports.check_all_free(service)
+        ports.check_free(service)
     numbers = sorted(port for service in found for port in service.ports.values())
     return f"{', '.join(map(str, numbers))} are free"

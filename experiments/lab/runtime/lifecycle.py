@@ -1,5 +1,6 @@
 """The verbs on services that both runtimes share: up, down, start and wait until ready, find by name, status."""
 
+import contextlib
 import json
 import os
 import sys
@@ -119,7 +120,11 @@ def checked(part: str, size: Size) -> Size:
 
 def wait_ready(runtime: Runtime, service: Service) -> None:
     """Wait until a service says that it is ready. Raises LabError, with its last log lines, if it is not in time."""
-    seconds = _start_seconds()
+    said = os.environ.get(START_VARIABLE) or str(START_SECONDS)
+    try:
+        seconds = float(said)
+    except ValueError:
+        raise LabError(f"{START_VARIABLE} is {said}", "it must be a number of seconds") from None
     began = looked = time.monotonic()
     while (waited := time.monotonic() - began) < seconds:
         # Docker accepts for a container that does not listen yet, and may leave that call unanswered: ask anew, soon.
@@ -141,14 +146,6 @@ def wait_ready(runtime: Runtime, service: Service) -> None:
     raise LabError(f"{why}; last log lines:\n{_last_log_lines(runtime, service)}", "" if missing else more)
 
 
-def _start_seconds() -> float:
-    said = os.environ.get(START_VARIABLE) or str(START_SECONDS)
-    try:
-        return float(said)
-    except ValueError:
-        raise LabError(f"{START_VARIABLE} is {said}", "it must be a number of seconds") from None
-
-
 def is_ready(service: Service, timeout: float) -> bool:
     """Return whether a service says that it can work."""
     if service.is_broker:
@@ -168,8 +165,8 @@ def parts_up(runtime: Runtime) -> list[str]:
     """Return the parts of which a service runs."""
     there = [part for part in PARTS if (ROOT / part / "docker-compose.yml").exists()]
     services = [service for part in there for service in services_of(part).values()]
-    up = {s.part for s, seen in zip(services, runtime.look(services), strict=True) if seen.state != "exited"}
-    return [part for part in there if part in up]
+    seen = zip(services, runtime.look(services), strict=True)
+    return list(dict.fromkeys(service.part for service, at in seen if at.state != "exited"))
 
 
 def states(runtime: Runtime, services: Mapping[str, Service]) -> dict[str, str]:
@@ -203,17 +200,13 @@ def find_all(runtime: Runtime, name: str) -> list[Service]:
 
 def _last_log_lines(runtime: Runtime, service: Service) -> str:
     """Return the end of a service's log, without our own question whether it is ready, and of a traceback the error."""
-    lines = [line for line in runtime.logs(service, 500).splitlines() if '"path":"/ready"' not in line]
-    return "\n".join(f"  | {_without_traceback(line)}" for line in lines[-12:]) or "  | (nothing)"
-
-
-def _without_traceback(line: str) -> str:
-    try:
-        shown = json.loads(line)
-        shown["error"] = shown["error"].splitlines()[-1]
-    except (ValueError, TypeError, LookupError):  # it holds none
-        return line
-    return json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
+    lines = [line for line in runtime.logs(service, 500).splitlines() if '"path":"/ready"' not in line][-12:]
+    for n, line in enumerate(lines):
+        with contextlib.suppress(ValueError, TypeError, LookupError):  # it holds none
+            shown = json.loads(line)
+            shown["error"] = shown["error"].splitlines()[-1]
+            lines[n] = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
+    return "\n".join(f"  | {line}" for line in lines) or "  | (nothing)"
 
 
 def _check_other(runtime: Runtime, part: str) -> None:

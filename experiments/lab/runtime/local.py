@@ -38,7 +38,8 @@ class LocalRuntime:
         for service in services_of(part).values() if fresh else ():
             if self.state(service) == "exited" or not emptied(service):
                 self.stop(service)
-                self._forget(service)
+                for log in (self.log_file(service), self.log_file(service).with_suffix(".log.1")):
+                    log.unlink(missing_ok=True)
             else:
                 kept |= service.volumes.keys()
         for other in [*data.folder(part).glob("*/")] if fresh else ():  # of a broker of another size
@@ -60,22 +61,18 @@ class LocalRuntime:
     def start(self, *services: Service) -> None:
         """Start services, unless they run. Raises LabError when a port is taken."""
         for service in services:
-            if self.state(service) == "exited":
-                self._start(service)
-
-    def _start(self, service: Service) -> None:
-        ports.check_all_free(service)
-        if service.is_broker:
-            install.ensure(service.kind)
-        folder = ROOT / service.folder
-        program, *words = (self._here(service, word) for word in command_of(service))
-        found = shutil.which(program, path=_path())
-        start = [found] if found else ["bash", str(folder / program)]  # a copy may have lost its run bits
-        command = [*start, *words]
-        env = os.environ | self.environment(service)
-        log = self.log_file(service)
-        processes.start_recorded(command, _record_file(service), folder=folder, env=env, log=log)
-        log_keeper.start()
+            if self.state(service) != "exited":
+                continue
+            ports.check_free(service)
+            if service.is_broker:
+                install.ensure(service.kind)
+            folder, env = ROOT / service.folder, os.environ | self.environment(service)
+            program, *words = (self._here(service, word) for word in command_of(service))
+            found = shutil.which(program, path=env["PATH"])
+            start = [found] if found else ["bash", str(folder / program)]  # a copy may have lost its run bits
+            log = self.log_file(service)
+            processes.start_recorded([*start, *words], _record_file(service), folder=folder, env=env, log=log)
+            log_keeper.start()
 
     def stop(self, service: Service) -> None:
         """End a service: in good order, or after 12 s by force."""
@@ -150,15 +147,12 @@ class LocalRuntime:
         """Return the names of the jars from which Kafka was started."""
         return [path.name for path in install.kafka_libs().glob("*.jar")]
 
-    def _forget(self, service: Service) -> None:
-        for log in (self.log_file(service), self.log_file(service).with_suffix(".log.1")):
-            log.unlink(missing_ok=True)
-
     def environment(self, service: Service) -> dict[str, str]:
         """Return the variables that the service is given here."""
         env = {key: self._here(service, value) for key, value in service.environment.items()}
         code = os.pathsep.join([str(ROOT / "common"), str(ROOT / service.folder)])
-        return env | {"PYTHONPATH": code, "PATH": _path(), "PYTHONUNBUFFERED": "1"}
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+        return env | {"PYTHONPATH": code, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
     def _here(self, service: Service, value: str) -> str:
         """Return what the Compose file says of a container as it is on this machine."""
@@ -174,7 +168,3 @@ class LocalRuntime:
 
 def _record_file(service: Service) -> Path:
     return STATE_DIR / "run" / service.part / f"{service.name}.json"
-
-
-def _path() -> str:
-    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

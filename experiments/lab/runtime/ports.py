@@ -4,6 +4,7 @@ import contextlib
 import socket
 from collections.abc import Container
 from dataclasses import replace
+from itertools import islice
 
 from lab.compose import Size, replicas, size_of
 from lab.errors import LabError
@@ -14,15 +15,12 @@ from lab.services import Service, variables
 ADDED = range(8100, 8200)  # for replicas, and for what a benchmark runs beside a part
 
 
-def check_free(service: Service) -> None:
-    """Raise LabError, with who has it and how to choose another, when the service's own port is taken."""
-    variable, port = next(iter(service.ports.items()))
-    _check(service, variable, port)
+def check_free(service: Service, most: int | None = None) -> None:
+    """Raise LabError, with who has it and how to choose another, when a port on which the service listens is taken.
 
-
-def check_all_free(service: Service) -> None:
-    """Raise LabError likewise for every port on which it listens: Kafka has three."""
-    for variable, port in service.ports.items():
+    `most` is how many of them are looked at: all unless given. The first is the service's own.
+    """
+    for variable, port in islice(service.ports.items(), most):
         _check(service, variable, port)
 
 

@@ -56,8 +56,7 @@ class Record:
 
     def stop(self, seconds: float = 12.0) -> bool:
         """Ask the process to end, and kill its group if it does not; return whether it ended by itself."""
-        process = self.process()
-        if process is None:
+        if (process := self.process()) is None:
             return True
         self.signal_group(signal.SIGCONT)  # a paused process cannot obey
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -148,18 +147,12 @@ def load(path: Path) -> Record | None:
 
 def listener(port: int) -> str | None:
     """Say which process listens on a port of this machine, or None."""
-    with contextlib.suppress(psutil.AccessDenied):
+    with contextlib.suppress(psutil.AccessDenied, psutil.NoSuchProcess):  # it may end while we look
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
-                return _describe(connection.pid)
+                pid = connection.pid
+                return f"process {pid} ({psutil.Process(pid).name()})" if pid else "another user's process"
     return None
-
-
-def _describe(pid: int | None) -> str:
-    try:
-        return f"process {pid} ({psutil.Process(pid).name()})" if pid else "another user's process"
-    except psutil.NoSuchProcess:
-        return f"process {pid}"
 
 
 def _ended(process: psutil.Process, seconds: float) -> bool:

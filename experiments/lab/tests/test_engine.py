@@ -11,7 +11,7 @@ from lab import client, services
 from lab.brokers import rabbitmq
 from lab.errors import LabError
 from lab.history.environment import environment
-from lab.runtime import docker, engine, images, lifecycle, ports
+from lab.runtime import docker, engine, lifecycle, ports
 from lab.runtime.local import LocalRuntime
 from lab.services import services_of
 
@@ -86,9 +86,9 @@ def test_what_a_container_said_stays_when_it_goes(installed, asked, tmp_path, mo
 
 
 def test_the_progress_of_a_build_is_not_among_what_a_command_says(installed, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(images, "STATE_DIR", tmp_path)
+    monkeypatch.setattr(engine, "STATE_DIR", tmp_path)
     installed(**GOOD | {"compose": "#1 building"}, image=None)
-    images.build("sync-rest")
+    engine.build("sync-rest")
     assert capfd.readouterr() == ("", "#1 building\n")
 
 
@@ -157,7 +157,7 @@ def test_an_engine_that_is_gone_is_said(installed):
 def test_a_broker_that_runs_is_kept_when_it_can_be_emptied(installed, monkeypatch, asked, empty):
     """Its services and their data go in any case; a broker that cannot be emptied goes with its data, too."""
     monkeypatch.setattr(docker, "emptied", lambda service: empty)
-    monkeypatch.setattr(docker.images, "build", lambda part: None)
+    monkeypatch.setattr(docker.engine, "build", lambda part: None)
     monkeypatch.setattr(engine, "name_project", lambda part: None)
     project, name = engine.project("async-rabbitmq"), engine.container("async-rabbitmq", "rabbitmq")
     found = json.dumps([{"Name": f"/{name}", "Id": "1", "State": {"Status": "running"}}])
@@ -196,7 +196,7 @@ def test_a_port_that_another_clone_s_container_has(installed, monkeypatch):
 
 
 def test_a_container_that_docker_cannot_start_is_an_error_with_a_way_out(installed, monkeypatch):
-    monkeypatch.setattr(ports, "check_free", lambda service: None)
+    monkeypatch.setattr(ports, "check_free", lambda service, most: None)
     service = services_of("async-rabbitmq")["rabbitmq"]
     name = engine.container("async-rabbitmq", "rabbitmq")
     installed(
@@ -246,15 +246,15 @@ def test_a_name_of_one_s_own_stays(clone):
 
 
 def test_images_are_built_again_only_after_a_change(installed, monkeypatch, tmp_path, asked):
-    monkeypatch.setattr(images, "STATE_DIR", tmp_path / "state")
+    monkeypatch.setattr(engine, "STATE_DIR", tmp_path / "state")
     installed(image="sha256:1", compose="built")
-    images.build("sync-rest")
-    images.build("sync-rest")
+    engine.build("sync-rest")
+    engine.build("sync-rest")
     builds = [line for line in asked() if line.startswith("compose")]
     assert len(builds) == 1
     assert builds[0].endswith(" build")
-    monkeypatch.setattr(images, "_made_of", lambda part: "another")
-    images.build("sync-rest")
+    monkeypatch.setattr(engine, "_made_of", lambda part: "another")
+    engine.build("sync-rest")
     assert len([line for line in asked() if line.startswith("compose")]) == 2
 
 

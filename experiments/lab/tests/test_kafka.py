@@ -13,11 +13,11 @@ from conftest import ROOT, free_ports
 from kafka import TopicPartition
 from kafka_clients import Member, commit, put, put_aborted, put_committed, transaction
 from lab import client as http
-from lab.brokers import base, dead_letters, kafka, kafka_client, lag, rabbitmq
+from lab.brokers import base, dead_letters, kafka, kafka_client, rabbitmq
 from lab.brokers.message import BrokerMessage
 from lab.errors import LabError
 from lab.faults import messages
-from lab.history import held, sampler, settling, snapshot
+from lab.history import held, sampler, settling
 from lab.history.recorder import RunRecorder
 from lab.services import Service, services_of
 from testing import wait_until
@@ -67,7 +67,7 @@ def test_what_two_groups_gave_up_is_one_letter(log):
         },
         dead | {"queue": INVENTORY, "message_id": f"{INVENTORY}/0/3", "body": "worse", "groups": [GROUP]},
     ]
-    [(_, letter)] = dead_letters.letters(log, (INVENTORY,))
+    [(_, letter)] = kafka.letters(log, (INVENTORY,))
     assert dead_letters.described("order-events.dlq", letter)[:3] == [
         "order-events.dlq  message inventory-events/0/3",
         "  reason   no JSON",
@@ -143,12 +143,12 @@ def test_poison_is_noted_as_it_will_be_found(log, tmp_path):
 def test_what_waits_is_counted_for_the_groups_of_the_part(log):
     put(log, ORDERS, b"1", b"2", b"3")
     put_committed(log, INVENTORY, b"4")
-    assert lag.waiting(log) == 0  # for nobody
+    assert kafka.waiting(log) == 0  # for nobody
     commit(log, GROUP, {(ORDERS, 0): 1})
     commit(log, "a-stranger", {(ORDERS, 0): 0})
-    assert lag.waiting(log) == 2
+    assert kafka.waiting(log) == 2
     commit(log, "notification-consumer-group", {(INVENTORY, 0): 1})  # and only the marker is left
-    assert lag.waiting(log) == 2
+    assert kafka.waiting(log) == 2
 
 
 def test_emptied_nothing_is_left(log):
@@ -215,7 +215,7 @@ def test_samples_come_again_after_an_outage(log, kafka_node):
 
 @pytest.mark.parametrize(
     "act",
-    [dead_letters.letters, dead_letters.as_state, lag.waiting, kafka.empty, lambda s: kafka.send_back(s, ORDERS)],
+    [kafka.letters, dead_letters.as_state, kafka.waiting, kafka.empty, lambda s: kafka.send_back(s, ORDERS)],
 )
 def test_a_broker_that_is_down_is_said_plainly(free_port, act):
     down = Service("streaming-kafka", "kafka", [], {}, "streaming-kafka", free_port, {}, is_broker=True)
@@ -262,11 +262,11 @@ def test_the_state_of_a_run_holds_the_report_of_analytics(monkeypatch):
 def test_messages_are_counted_by_queue_or_by_group(monkeypatch):
     labels = []
     monkeypatch.setattr(http, "metric", lambda url, name, **which: labels.append(which) or 2.0)
-    handled = snapshot.handled(services_of("streaming-kafka"))
+    handled = held.handled(services_of("streaming-kafka"))
     assert handled.keys() == kafka_client.GROUPS.keys()
     assert {"group": GROUP, "outcome": "done"} in labels
-    assert snapshot.handled(services_of("async-rabbitmq")).keys() == {*rabbitmq.WORK}
-    assert snapshot.handled(services_of("sync-rest")) == {}
+    assert held.handled(services_of("async-rabbitmq")).keys() == {*rabbitmq.WORK}
+    assert held.handled(services_of("sync-rest")) == {}
 
 
 def test_each_part_has_its_broker():

@@ -1,7 +1,7 @@
 """A fault of Kafka's that it does not get over is seen in its log, until it was started again."""
 
 import pytest
-from lab.brokers import kafka_log
+from lab.brokers import kafka_client
 
 START = "2026-11-26T23:44:00,000 WARN [QuorumController id=1] Performing controller activation. (QuorumController)"
 LOST = (
@@ -15,7 +15,7 @@ LOST = (
     ("lines", "is_wrong"), [([START], False), ([START, LOST], True), ([LOST], True), ([START, LOST, START], False)]
 )
 def test_groups_that_do_not_work_are_seen_with_the_cure(lines, is_wrong):
-    said = kafka_log.fault("\n".join(lines))
+    said = kafka_client.fault_in("\n".join(lines))
     assert (said is not None) == is_wrong
     if is_wrong:
         assert "./lab stop kafka && ./lab start kafka" in said

@@ -87,7 +87,7 @@ def test_each_wait_for_the_broker_has_a_limit(monkeypatch):
 def test_looking_leaves_dead_letters_where_they_are(queues):
     fill(queues, 3)
     for _ in range(2):
-        found = dead_letters.letters(queues)
+        found = rabbitmq.letters(queues)
         assert [(queue, letter.message_id, letter.body) for queue, letter in found] == [
             (QUEUE, f"m{n}", f"body {n}".encode()) for n in range(3)
         ]
@@ -146,7 +146,7 @@ def test_depths_come_again_after_an_outage(queues):
     assert dict(watched.depths())[DEAD] == 2
 
 
-@pytest.mark.parametrize("act", [dead_letters.letters, dead_letters.as_state])
+@pytest.mark.parametrize("act", [rabbitmq.letters, dead_letters.as_state])
 def test_a_broker_that_is_down_is_said_plainly(free_port, act):
     with pytest.raises(LabError, match="RabbitMQ does not answer"):
         act(service(free_port))
