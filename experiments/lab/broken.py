@@ -81,21 +81,15 @@ def _failed_rightly(version: BrokenVersion, run: Run, summary: dict[str, Any]) -
     for name in version.caught_by:
         if verdicts.get(name) != FAIL:
             yield FAIL, f"it did not fail: {name}"
-    for order in _named(run, summary):
+    for violation in (violation for invariant in summary["invariants"] for violation in invariant["violations"]):
+        subject = violation["subject"]
+        order = run.orders[subject]["user_id"] if subject in run.orders else subject
         if order.startswith(CALM):
             yield FAIL, f"{order}, which was done before the fault, breaks an invariant"
 
 
 def _checks(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return [*summary["invariants"], *summary["predictions"]]
-
-
-def _named(run: Run, summary: dict[str, Any]) -> Iterator[str]:
-    """Yield the clients' names of the orders that break an invariant."""
-    for invariant in summary["invariants"]:
-        for violation in invariant["violations"]:
-            subject = violation["subject"]
-            yield run.orders[subject]["user_id"] if subject in run.orders else subject
 
 
 def _in_words(check: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ The size of a part says of what it has more than one. `docker-compose.cluster.ym
 PostgreSQL. What was not chosen is left out, and each replica becomes a service of its own, with a port of its own.
 """
 
-import copy
 import functools
 import json
 import re
@@ -64,33 +63,36 @@ def size_told(nodes: int | None, replicas: tuple[str, ...], database: str | None
 
 def size_of(part: str) -> Size:
     """Return the size that the last `./lab up` gave to a part."""
-    file = _size_file(part)
-    return Size(**json.loads(file.read_text())) if file.exists() else ONE
+    return Size(**_noted(part, "size"))
 
 
 def set_size(part: str, size: Size) -> None:
     """Note the size of a part: every command from now on sees its services."""
-    if size == ONE:
-        _size_file(part).unlink(missing_ok=True)
-    else:
-        _size_file(part).parent.mkdir(parents=True, exist_ok=True)
-        _size_file(part).write_text(json.dumps(asdict(size)))
+    _note(part, "size", {} if size == ONE else asdict(size))
 
 
 def kept(part: str) -> dict[str, str]:
     """Return the variables of the environment that the last `./lab up` was given and that hold until `./lab down`."""
-    file = _kept_file(part)
-    return json.loads(file.read_text()) if file.exists() else {}
+    return _noted(part, "kept")
 
 
 def keep(part: str, variables: Mapping[str, str]) -> None:
     """Note those variables that a service is to have, too, when another shell starts it later."""
-    values = {name: variables[name] for name in KEPT if variables.get(name)}
-    if values:
-        _kept_file(part).parent.mkdir(parents=True, exist_ok=True)
-        _kept_file(part).write_text(json.dumps(values))
+    _note(part, "kept", {name: variables[name] for name in KEPT if variables.get(name)})
+
+
+def _noted(part: str, name: str) -> dict[str, Any]:
+    file = STATE_DIR / "run" / part / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _note(part: str, name: str, what: dict[str, Any]) -> None:
+    file = STATE_DIR / "run" / part / f"{name}.json"
+    if what:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(what))
     else:
-        _kept_file(part).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
 
 
 def check_size(part: str, size: Size) -> None:
@@ -119,14 +121,6 @@ def check_size(part: str, size: Size) -> None:
         raise LabError(why, f"./lab up {part} --database postgres --replicas {next(iter(size.replicas))}=2")
 
 
-def _size_file(part: str) -> Path:
-    return STATE_DIR / "run" / part / "size.json"
-
-
-def _kept_file(part: str) -> Path:
-    return STATE_DIR / "run" / part / "kept"
-
-
 def described(part: str, size: Size) -> Shape:
     """Return all that Compose is told of a part of this size; variables are not filled in."""
     base = _read(ROOT / part / BASE)
@@ -134,21 +128,19 @@ def described(part: str, size: Size) -> Shape:
         return base
     whole = _merged(base, _chosen(base, _read(ROOT / part / OVERRIDE), size))
     first = [name for name in whole["services"] if name not in base["services"]]  # brokers start before all others
-    shapes = {name: whole["services"][name] for name in [*first, *base["services"]]}
-    return whole | {"services": {name: shape for kind in shapes for name, shape in _replicated(kind, shapes, size)}}
-
-
-def _replicated(kind: str, shapes: Shape, size: Size) -> list[tuple[str, Shape]]:
-    """Return a service as often as there are replicas of it."""
-    if kind not in size.replicas:
-        return [(kind, shapes[kind])]
-    found = []
-    for n, name in enumerate(replicas(kind, size.replicas[kind]), start=1):
-        shape, port = copy.deepcopy(shapes[kind]), size.ports[name]
-        shape["environment"] |= {"PORT": port, "INSTANCE": n}
-        shape["ports"] = [f"${{BIND_ADDRESS:-127.0.0.1}}:{port}:{port}"]
-        found.append((name, shape))
-    return found
+    services: Shape = {}
+    for kind in [*first, *base["services"]]:
+        shape = whole["services"][kind]
+        if kind not in size.replicas:
+            services[kind] = shape
+            continue
+        for n, name in enumerate(replicas(kind, size.replicas[kind]), start=1):
+            port = size.ports[name]
+            services[name] = shape | {
+                "environment": shape["environment"] | {"PORT": port, "INSTANCE": n},
+                "ports": [f"${{BIND_ADDRESS:-127.0.0.1}}:{port}:{port}"],
+            }
+    return whole | {"services": services}
 
 
 def _chosen(base: Shape, override: Shape, size: Size) -> Shape:

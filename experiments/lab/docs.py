@@ -13,6 +13,7 @@ from one step to another.
 (cogapp would save some eight of these lines, and would run code that stands in a page.)
 """
 
+import functools
 import os
 import re
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def _block(found: re.Match[str], page: Path, root: Path) -> str:
     except LookupError as error:
         raise LabError(f"{page.relative_to(root)} quotes {block}, and {block.source} has {error.args[0]}") from None
     if source.suffix == ".md":
-        body = _links_from(page, source, body)
+        body = LINK.sub(functools.partial(_link, page, source), body)
     return f"<!-- quote: {block} -->\n\n{body}\n\n<!-- end -->"
 
 
@@ -93,18 +94,14 @@ def _step(lines: list[str], words: str, start: int) -> int:
     return n
 
 
-def _links_from(page: Path, source: Path, text: str) -> str:
-    """Return a source's text with its links as they must be written in the page."""
-
-    def link(found: re.Match[str]) -> str:
-        target = found[2]
-        if not target or ELSEWHERE.match(target):
-            return found[0]
-        path, mark, anchor = target.partition("#")
-        there = source.parent / path if path else source
-        return f"{found[1]}{Path(os.path.relpath(there, page.parent)).as_posix()}{mark}{anchor}"
-
-    return LINK.sub(link, text)
+def _link(page: Path, source: Path, found: re.Match[str]) -> str:
+    """Return a link of a source as it must be written in the page."""
+    target = found[2]
+    if not target or ELSEWHERE.match(target):
+        return found[0]
+    path, mark, anchor = target.partition("#")
+    there = source.parent / path if path else source
+    return f"{found[1]}{Path(os.path.relpath(there, page.parent)).as_posix()}{mark}{anchor}"
 
 
 def differences(root: Path) -> Iterator[tuple[Path, str, str]]:

@@ -45,8 +45,10 @@ def marked(root: Path) -> Iterator[tuple[str, Path, str]]:
     for suite in TESTS:
         for file in sorted((root / suite / "tests").glob("test_*.py")):
             tests = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)]
-            for node in tests:
-                for id in _ids(node):
+            marks = ((node, mark) for node in tests for mark in node.decorator_list if isinstance(mark, ast.Call))
+            for node, mark in marks:
+                ids = mark.args if ast.unparse(mark.func) == "pytest.mark.promise" else []
+                for id in map(ast.literal_eval, ids):
                     if id not in known:
                         raise LabError(f"{file.relative_to(root)}, line {node.lineno}: there is no promise {id!r}")
                     yield id, file, node.name
@@ -65,9 +67,3 @@ def table(page: Path, root: Path) -> str:
         rows[id].append(f"[`{test}`]({path})")
     lines = ["| id | promise | held by |", "|---|---|---|"]
     return "\n".join(lines + [f"| {id} | {promises()[id]} | {'<br>'.join(tests)} |" for id, tests in rows.items()])
-
-
-def _ids(test: ast.FunctionDef) -> Iterator[str]:
-    for mark in test.decorator_list:
-        if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.promise":
-            yield from (ast.literal_eval(word) for word in mark.args)

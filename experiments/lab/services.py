@@ -1,5 +1,6 @@
 """Reads a part's `docker-compose.yml`: the one description of its services, for both runtimes."""
 
+import io
 import os
 import re
 from collections.abc import Mapping
@@ -11,9 +12,6 @@ from lab.errors import LabError
 from lab.paths import PARTS, ROOT
 
 DATA_FORMAT = "lab.data-format"  # the label of a volume
-_ENV_LINE = re.compile(
-    r"""\s*(?:export\s+)?(\w+)\s*=\s*(?:'([^']*)'|"([^"]*)"|((?!['"])\S.*?))?(?:\s+\#.*)?\s*"""
-)  # NAME='value' # comment
 _VARIABLE = re.compile(r"\$\{(\w+)(?:(:?-)([^}]*))?\}")
 
 
@@ -101,18 +99,18 @@ def by_kind(services: Mapping[str, Service]) -> dict[str, Service]:
 
 def variables(part: str) -> dict[str, str]:
     """Return the variables that fill a part's Compose file: its `.env`, above it what is kept, then the environment."""
+    return env_file(part) | kept(part) | dict(os.environ)
+
+
+def env_file(part: str) -> dict[str, str]:
+    """Return what the `.env` file of a part says, {} where there is none."""
     file = ROOT / part / ".env"
-    return (read_env(file.read_text(errors="replace")) if file.exists() else {}) | kept(part) | dict(os.environ)
+    if not file.exists():
+        return {}
+    from dotenv import dotenv_values
 
-
-def read_env(text: str) -> dict[str, str]:
-    """Return what the lines `NAME=value` of a `.env` file say: with quotes or without, perhaps after `export`."""
-    found = {}
-    for line in text.removeprefix("\ufeff").splitlines():
-        if match := _ENV_LINE.fullmatch(line):
-            name, single, double, plain = match.groups()
-            found[name] = next((value for value in (single, double) if value is not None), plain or "")
-    return found
+    text = io.StringIO(file.read_text(encoding="utf-8-sig", errors="replace"))
+    return {name: value for name, value in dotenv_values(stream=text, interpolate=False).items() if value is not None}
 
 
 def _check_ports(services: list[Service]) -> None:

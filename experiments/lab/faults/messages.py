@@ -1,10 +1,8 @@
 """What scripts publish themselves: the same events again, and invalid messages."""
 
-import copy
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from campus.events import INVENTORY_RESERVED, ORDER_PLACED, new_event
@@ -32,21 +30,19 @@ def redeliver(recorder: RunRecorder, name: str, phase: str, *, count: int | None
 
 def place_again(recorder: RunRecorder, name: str, orders: list[dict[str, Any]]) -> int:
     """Publish `OrderPlaced` of these orders once more, with the same ids and bytes; return how many."""
-    broker = _broker(services_of(recorder.head["part"]))
-    letters = [(ORDER_PLACED, _placed(order)) for order in orders]
+    broker = _broker(recorder)
+    letters = []
+    for order in orders:
+        data, at = {"user_id": order["user_id"], "items": order["items"]}, order["timeline"][0]["at"]
+        told = new_event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
+        letters.append((ORDER_PLACED, BrokerMessage(told.encode(), told.event_id, {}, key=told.order_id.encode())))
     _publish(recorder, name, broker, base.client_for(broker).PLACED, letters)
     return len(letters)
 
 
-def _placed(order: dict[str, Any]) -> BrokerMessage:
-    data, at = {"user_id": order["user_id"], "items": order["items"]}, order["timeline"][0]["at"]
-    told = new_event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
-    return BrokerMessage(told.encode(), told.event_id, {}, key=told.order_id.encode())
-
-
 def poison(recorder: RunRecorder, name: str, queue: str) -> int:
     """Publish each kind of malformed message into a queue, spread out among good ones, and return how many."""
-    broker = _broker(services_of(recorder.head["part"]))
+    broker = _broker(recorder)
     reserved = queue == base.client_for(broker).RESERVED
     expected, wrong = (INVENTORY_RESERVED, ORDER_PLACED) if reserved else (ORDER_PLACED, INVENTORY_RESERVED)
     letters = [
@@ -59,8 +55,14 @@ def poison(recorder: RunRecorder, name: str, queue: str) -> int:
 
 def poisons(expected: str, wrong: str) -> dict[str, bytes]:
     """Return a body for each kind of malformed message, in a queue of `expected` events."""
-    data = {"user_id": "nobody", "items": [{"sku": "burger", "qty": 1}]}
-    good = json.loads(new_event(expected, "poison", data).encode())
+    placed = {"user_id": "nobody", "items": [{"sku": "burger", "qty": 1}]}
+    good = json.loads(new_event(expected, "poison", placed).encode())
+
+    data = good["data"]
+
+    def with_line(**values: Any) -> Envelope:
+        return {"data": data | {"items": [data["items"][0] | values]}}
+
     raw = {
         "not JSON": b"burger please",
         "empty": b"",
@@ -69,38 +71,24 @@ def poisons(expected: str, wrong: str) -> dict[str, bytes]:
         "a JSON array": b"[1, 2, 3]",
         "a number that is none": json.dumps(good).replace('"qty": 1', '"qty": NaN').encode(),
     }
-    missing = {f"no {key}": _changed(good, lambda e, key=key: e.pop(key)) for key in good if key != "request_id"}
-    return raw | missing | {kind: _changed(good, change) for kind, change in _changes(wrong).items()}
-
-
-def _changes(wrong: str) -> dict[str, Callable[[Envelope], Any]]:
-    def line(**values: Any) -> Callable[[Envelope], Any]:
-        return lambda e: e["data"]["items"][0].update(values)
-
-    def envelope(**values: Any) -> Callable[[Envelope], Any]:
-        return lambda e: e.update(values)
-
-    return {
-        "an unknown event type": envelope(event_type="OrderEaten"),
-        "the wrong event for this queue": envelope(event_type=wrong),
-        "a later schema": envelope(schema_version=2),
-        "a time that is none": envelope(occurred_at="yesterday"),
-        "an unknown key": envelope(colour="red"),
-        "no items": lambda e: e["data"].update(items=[]),
-        "0 of something": line(qty=0),
-        "a quantity as text": line(qty="1"),
-        "a sku of 10,000 letters": line(sku="x" * 10_000),
+    missing = {f"no {key}": {k: v for k, v in good.items() if k != key} for key in good if key != "request_id"}
+    changes: dict[str, Envelope] = {
+        "an unknown event type": {"event_type": "OrderEaten"},
+        "the wrong event for this queue": {"event_type": wrong},
+        "a later schema": {"schema_version": 2},
+        "a time that is none": {"occurred_at": "yesterday"},
+        "an unknown key": {"colour": "red"},
+        "no items": {"data": data | {"items": []}},
+        "0 of something": with_line(qty=0),
+        "a quantity as text": with_line(qty="1"),
+        "a sku of 10,000 letters": with_line(sku="x" * 10_000),
     }
+    wrong_ones = missing | {kind: good | change for kind, change in changes.items()}
+    return raw | {kind: json.dumps(envelope).encode() for kind, envelope in wrong_ones.items()}
 
 
-def _changed(good: Envelope, change: Callable[[Envelope], Any]) -> bytes:
-    changed = copy.deepcopy(good)
-    change(changed)
-    return json.dumps(changed).encode()
-
-
-def _broker(services: Mapping[str, Service]) -> Service:
-    broker = base.broker_of(services)
+def _broker(recorder: RunRecorder) -> Service:
+    broker = base.broker_of(services_of(recorder.head["part"]))
     if broker is None:
         raise LabError("this part has no broker to publish to")
     return broker

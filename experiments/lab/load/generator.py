@@ -145,9 +145,16 @@ async def _drive(plan: Plan, url: str, recorder: OperationRecorder) -> float:
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
     timeout = aiohttp.ClientTimeout(total=plan.timeout)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as session:
-        with _no_garbage_collection():
+        # Collections pause the generator for milliseconds; a load is short and its garbage has hardly any cycles.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        try:
             drive = _open_loop if plan.loop == "open" else _closed_loop
             return await drive(plan, session, url, recorder)
+        finally:
+            gc.enable()
+            gc.unfreeze()
 
 
 async def _open_loop(plan: Plan, session: aiohttp.ClientSession, url: str, recorder: OperationRecorder) -> float:
@@ -201,8 +208,9 @@ async def send(
     order_id = None
     try:
         async with session.post(url, data=body, headers={"Content-Type": "application/json"}) as reply:
-            order_id = _order_id(await reply.read())
-            kind = str(reply.status)
+            answer, kind = await reply.read(), str(reply.status)
+            with contextlib.suppress(ValueError, AttributeError):  # an answer without an id
+                order_id = json.loads(answer).get("order_id")
     except aiohttp.ClientConnectorError:
         kind = "refused"
     except TimeoutError:
@@ -210,26 +218,6 @@ async def send(
     except (aiohttp.ClientError, OSError):
         kind = "reset"
     recorder.end(op, kind, order_id)
-
-
-def _order_id(body: bytes) -> str | None:
-    try:
-        return json.loads(body).get("order_id")
-    except (ValueError, AttributeError):
-        return None
-
-
-@contextlib.contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Collections pause the generator for milliseconds; a load is short and its garbage has no cycles to speak of."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()
 
 
 def monotonic_since(start: float) -> Callable[[], float]:

@@ -8,7 +8,6 @@ import ast
 import difflib
 import os
 import textwrap
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,15 +86,15 @@ def read(path: Path) -> BrokenVersion:
     return BrokenVersion(name=path.stem, title=title, **said)
 
 
-def chosen(env: Mapping[str, str] = os.environ) -> BrokenVersion | None:
+def chosen() -> BrokenVersion | None:
     """Return the version that LAB_BROKEN names, or None. Raises LabError."""
-    name = env.get(VARIABLE)
+    name = os.environ.get(VARIABLE)
     return named(name) if name else None
 
 
-def command_of(service: Service, env: Mapping[str, str] = os.environ) -> list[str]:
+def command_of(service: Service) -> list[str]:
     """Return the command that starts a service: of its broken version where LAB_BROKEN names one. Raises LabError."""
-    version = chosen(env)
+    version = chosen()
     if version and (version.part, version.service) == (service.part, service.kind):
         return version.command(service.command)
     return service.command

@@ -14,7 +14,7 @@ from lab.compose import BASE, ONE, POSTGRES, described, kept, size_of
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT, STATE_DIR
 from lab.runtime import processes
-from lab.services import read_env
+from lab.services import env_file
 
 ENGINE, COMPOSE = (20, 10), (2, 20)  # the oldest that read the Compose files
 PROJECT = "COMPOSE_PROJECT_NAME"
@@ -60,8 +60,7 @@ def _dotted(version: tuple[int, int]) -> str:
 
 def project(part: str) -> str:
     """Return the name of the part's Compose project: another in each clone, unless the part's `.env` names one."""
-    file = ROOT / part / ".env"
-    named = read_env(file.read_text(errors="replace")).get(PROJECT, "") if file.exists() else ""
+    named = env_file(part).get(PROJECT, "")
     ours = f"campus-{part}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}"
     return ours if not named or re.fullmatch(rf"campus-{part}-[0-9a-f]{{6}}", named) else named
 

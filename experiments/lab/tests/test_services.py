@@ -124,8 +124,11 @@ def test_what_up_was_told_to_record_holds_until_down(monkeypatch, tmp_path):
         ("no line of this kind", {}),
     ],
 )
-def test_lines_of_an_env_file(line, found):
-    assert services.read_env(line) == found
+def test_lines_of_an_env_file(line, found, tmp_path, monkeypatch):
+    monkeypatch.setattr(services, "ROOT", tmp_path)
+    (tmp_path / "sync-rest").mkdir()
+    (tmp_path / "sync-rest/.env").write_text(line)
+    assert services.env_file("sync-rest") == found
 
 
 @pytest.mark.parametrize(
