@@ -8,7 +8,7 @@ done. Every function raises LabError for a broker in trouble.
 from collections.abc import Mapping
 from types import ModuleType
 
-from lab.brokers import kafka, rabbitmq
+from lab.brokers import kafka, lag, rabbitmq
 from lab.errors import LabError
 from lab.services import Service, by_kind
 
@@ -18,6 +18,11 @@ _MODULES: dict[str, ModuleType] = {module.NAME: module for module in (rabbitmq, 
 def client_for(service: Service) -> ModuleType:
     """Return the module that speaks to a broker."""
     return _MODULES[service.kind]
+
+
+def waiting(service: Service) -> int:
+    """Return how many messages a broker's consumers have still to deal with. Raises LabError."""
+    return {rabbitmq.NAME: rabbitmq.waiting, kafka.NAME: lag.waiting}[service.kind](service)
 
 
 def broker_of(services: Mapping[str, Service]) -> Service | None:

@@ -30,12 +30,19 @@ def count(service: Service, *, by: str = EVENT_TIME, fail: float = 0.0, seed: in
         except InvalidEvent:
             continue
         if record.topic == kafka.PLACED:
-            this_second = datetime.now(UTC).isoformat(timespec="seconds")[:19]
-            placed.setdefault(message.order_id, minute(message.occurred_at) if by == EVENT_TIME else this_second)
+            placed.setdefault(message.order_id, minute(message.occurred_at) if by == EVENT_TIME else _this_second())
         else:
             verdicts.setdefault(message.order_id, message.event_type)
-    chance = random.Random(seed)
-    lost = {order for order in sorted(placed) if chance.random() < fail}
+    lost = _lost(placed, fail, seed)
     orders = Counter(when for order, when in placed.items() if order not in lost)
     kept = [verdict for order, verdict in verdicts.items() if order not in lost]
     return metrics(orders, len(kept), kept.count(INVENTORY_FAILED), now=time.time())
+
+
+def _lost(orders: dict[str, str], share: float, seed: int | None) -> set[str]:
+    chance = random.Random(seed)
+    return {order for order in sorted(orders) if chance.random() < share}
+
+
+def _this_second() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")[:19]

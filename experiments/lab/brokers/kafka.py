@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from campus.events import partition_of
 
 from lab.brokers import kafka_client
-from lab.brokers.lag import Groups
 from lab.brokers.message import BrokerMessage
 from lab.errors import LabError
 from lab.services import Service
@@ -114,12 +113,6 @@ def letters(service: Service, queues: Sequence[str] = WORK) -> list[tuple[str, B
     Two groups that read a topic both give up on what neither can read: it is one letter, with both groups.
     """
     return _letters(list(read_all(service, [DEAD_LETTERS])), _sent_back(service), queues)
-
-
-def waiting(service: Service) -> int:
-    """Return how many messages the groups of this part have still to read. Raises LabError."""
-    with contextlib.closing(Groups(service)) as groups:
-        return sum(place.lag for place in groups.places(kafka_client.GROUPS))
 
 
 def send_back(service: Service, queue: str) -> int:

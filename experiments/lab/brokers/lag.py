@@ -202,6 +202,12 @@ class Groups:
         return found
 
 
+def waiting(service: Service) -> int:
+    """Return how many messages the groups of this part have still to read. Raises LabError."""
+    with contextlib.closing(Groups(service)) as groups:
+        return sum(place.lag for place in groups.places(kafka_client.GROUPS))
+
+
 def _assigned(members: Sequence[Mapping[str, Any]], partition: "TopicPartition") -> Mapping[str, Any] | None:
     for member in members:
         for topic in (member["member_assignment"] or {}).get("assigned_partitions", ()):

@@ -12,15 +12,13 @@ from lab.errors import LabError
 from lab.paths import STATE_DIR, relative
 
 MODULES = {
-    "services": "up down status logs start stop kill pause unpause freeze unfreeze configure order env",
+    "services": "up down status logs start stop kill pause unpause freeze unfreeze configure order env doctor",
     "experiment": "begin load grow at settle snapshot redeliver poison chaos sample finish",
     "kafka": "lag replay note-report tally",
     "dlq": "dlq",
-    "results": "report plot summary bench chaos-report compare readme",
+    "results": "report plot summary bench chaos-report compare readme list-broken broken-report diffs",
     "grade": "grade handout",
     "explore": "explore replay-schedule",
-    "broken": "list-broken broken-report diffs",
-    "doctor": "doctor",
     "live": "live",
     "trace": "trace",
 }

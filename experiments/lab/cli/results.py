@@ -1,4 +1,4 @@
-"""The commands on results: make reports again, show verdicts, run benchmarks."""
+"""The commands on results: make reports again, show verdicts, run benchmarks, judge the broken versions."""
 
 import functools
 import sys
@@ -8,6 +8,8 @@ import click
 
 from lab.cli import output
 from lab.paths import RESULTS, ROOT, STATE_DIR, relative
+from lab.runtime import broken as broken_versions
+from lab.verdict import EXIT_STATUS, PASS, overall, worst_status
 
 
 @click.command()
@@ -23,7 +25,6 @@ def report(folders: tuple[Path, ...], html: bool) -> None:
         return
     from lab.report import run as reports
     from lab.report.format import verdict_sentence
-    from lab.verdict import EXIT_STATUS, worst_status
 
     statuses = []
     for folder in folders:
@@ -52,7 +53,6 @@ def plot(folders: tuple[Path, ...]) -> None:
 def summary(folders: tuple[Path, ...]) -> None:
     """Show the verdicts of the runs in FOLDERS in one table; the exit status is the worst of them."""
     from lab.report import index
-    from lab.verdict import EXIT_STATUS, worst_status
 
     rows = index.rows(folders)
     output.show(["experiment", "verdict", "found"], rows, width=120)
@@ -92,7 +92,6 @@ def compare(quick: bool) -> None:
     Exit status: 0 all pass, 1 something failed, 2 something cannot be told.
     """
     from lab.comparison import compare as comparison
-    from lab.verdict import EXIT_STATUS
 
     home = (STATE_DIR / "quick" if quick else RESULTS) / "comparison"
     sys.exit(EXIT_STATUS[comparison.make(home, click.echo)])
@@ -122,3 +121,40 @@ def readme(check: bool) -> None:
     if not stale:
         click.echo("every page is up to date")
     sys.exit(1 if check and stale else 0)
+
+
+@click.command(hidden=True)
+@click.argument("names", nargs=-1)
+def list_broken(names: tuple[str, ...]) -> None:
+    """Print name, part and experiment of each broken version, or of those NAMES."""
+    for name in names or broken_versions.names():
+        version = broken_versions.named(name)
+        click.echo(f"{version.name} {version.part} {version.story}")
+
+
+@click.command(hidden=True)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("names", nargs=-1)
+def broken_report(folder: Path, names: tuple[str, ...]) -> None:
+    """Judge all broken versions, or those NAMES, by their runs below FOLDER, and write the report."""
+    from lab.broken import judge, write_report
+
+    found = {name: judge(broken_versions.named(name), folder / name) for name in broken_versions.names()}
+    asked = [found[name] for name in names or found]
+    there = [judged for name, judged in found.items() if judged in asked or (folder / name).exists()]
+    (folder / "report.md").write_text(write_report(there))
+    verdicts = [j.verdict if j.verdict == PASS else f"{j.verdict}: {j.why}" for j in asked]
+    rows = [
+        (j.version.name, "\n".join(j.failed) or "nothing", j.right, v) for j, v in zip(asked, verdicts, strict=True)
+    ]
+    output.show(["version", "found by", "the right version", "verdict"], rows, width=150, show_lines=True)
+    click.echo(f"report: {relative(folder)}/report.md")
+    sys.exit(EXIT_STATUS[overall([j.verdict for j in asked])])
+
+
+@click.command(hidden=True)
+def diffs() -> None:
+    """Make the diff in the page of each broken version again."""
+    for name in broken_versions.names():
+        page = broken_versions.FOLDER / f"{name}.md"
+        page.write_text(broken_versions.with_diff(page.read_text(), broken_versions.named(name)))

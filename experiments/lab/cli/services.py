@@ -1,12 +1,14 @@
-"""The commands on services: start, stop, show, inject faults, place an order."""
+"""The commands on services: start, stop, show, inject faults, place an order; and whether this machine has all."""
 
 import json
 import os
 import sys
+import time
 from typing import Any
 
 import click
 
+from lab import client
 from lab.brokers import kafka_client
 from lab.cli.output import say, show
 from lab.compose import POSTGRES, SQLITE, size_told
@@ -14,6 +16,9 @@ from lab.errors import LabError
 from lab.faults import inject
 from lab.runtime import lifecycle
 from lab.services import addresses, part_named, services_of
+
+FINAL = ("notified", "failed")
+WATCH_SECONDS = 30.0
 
 
 @click.command()
@@ -149,12 +154,29 @@ def _settings(words: tuple[str, ...]) -> dict[str, Any]:
 @click.option("--part", help="The part, if more than one is up.")
 def order(items: tuple[str, ...], user: str, key: str | None, part: str | None) -> None:
     """Place one order and watch it until it is final."""
-    from lab.cli.watch import place_and_watch
-
-    service = lifecycle.find_all(lifecycle.choose(), f"{part}/order" if part else "order")[0]
+    url = lifecycle.find_all(lifecycle.choose(), f"{part}/order" if part else "order")[0].url
     lines = [{"sku": sku, "qty": int(qty) if qty.isdigit() else 1}
              for sku, _, qty in (item.partition("=") for item in items or ("burger=1",))]  # fmt: skip
-    sys.exit(place_and_watch(service.url, {"user_id": user, "items": lines}, key))
+    began = time.monotonic()
+    headers, body = {"Idempotency-Key": key} if key else {}, {"user_id": user, "items": lines}
+    reply = client.call("POST", f"{url}/order", json=body, headers=headers, timeout=65)
+    took, answer = time.monotonic() - began, reply.json()
+    click.echo(f"POST /order → {reply.status_code} {reply.reason} after {1000 * took:.0f} ms")
+    if "order_id" not in answer:
+        problems = "; ".join(f"{e['field']}: {e['why']}" for e in answer.get("errors", []))
+        raise LabError(f"{answer.get('detail', 'no order was placed')} {problems}".strip())
+    if reply.status_code >= 400:
+        click.echo(f"  {answer['detail']}")
+    deadline = time.monotonic() + WATCH_SECONDS
+    while (placed := client.call("GET", f"{url}/orders/{answer['order_id']}").json())["status"] not in FINAL:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    held = ", ".join(f"{line['qty']} {line['sku']}" for line in placed["items"])
+    reason = f": {placed['reason']}" if "reason" in placed else ""
+    click.echo(f"order {placed['order_id']} ({held}) {placed['status']}{reason}")
+    show(["at (UTC)", "status"], ((step["at"][11:-1], step["status"]) for step in placed["timeline"]))
+    sys.exit(0 if placed["status"] == "notified" else 1)
 
 
 @click.command()
@@ -163,3 +185,21 @@ def env(part: str) -> None:
     """Print the addresses of PART's services as shell exports: eval "$(./lab env sync-rest)"."""
     for name, url in addresses(part_named(part)).items():
         click.echo(f"export {name}={url}")
+
+
+@click.command()
+@click.argument("part", required=False)
+def doctor(part: str | None) -> None:
+    """Look at this machine: system, Docker, Java, brokers, ports, folder, disk, and what to do where one is missing.
+
+    With PART only at what this part needs. The exit status is 2 when something is missing.
+    """
+    from lab.runtime.doctor import PARTS, rows
+
+    found = rows([part_named(part)] if part else PARTS)
+    width = max(len(row.what) for row in found)
+    for row in found:
+        click.echo(f"{'✔' if row.good else '✘'} {row.what:{width}}  {row.state}")
+        if row.hint:
+            click.echo(f"  {'':{width}}  → {row.hint}")
+    sys.exit(0 if all(row.good for row in found) else 2)

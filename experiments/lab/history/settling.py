@@ -42,7 +42,7 @@ def _quiet(services: dict[str, Service]) -> bool:
 def _traffic(services: dict[str, Service], broker: Service) -> dict[str, int] | None:
     """Return how many messages each consumer has done; None while a message waits, or when it is not known."""
     try:
-        waiting = base.client_for(broker).waiting(broker)
+        waiting = base.waiting(broker)
     except LabError:
         return None
     if waiting or client.metric(services["order"].url, "outbox_depth") != 0:

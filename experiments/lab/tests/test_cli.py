@@ -356,8 +356,8 @@ def test_ctrl_c_in_the_middle_of_up(copy: Copy, moment):
 
 def test_ctrl_c_while_a_class_is_being_made(copy: Copy):
     """`dataclass` and `namedtuple` run text that they wrote; Python notes a Ctrl-C in it even when it is handled."""
-    (copy.root / "experiments/lab/cli/doctor.py").write_text('exec("raise KeyboardInterrupt")')
-    assert copy.run("lab", "doctor") == (130, "\nlab: interrupted\n")
+    (copy.root / "experiments/lab/cli/trace.py").write_text('exec("raise KeyboardInterrupt")')
+    assert copy.run("lab", "trace") == (130, "\nlab: interrupted\n")
 
 
 def test_the_version(copy: Copy):

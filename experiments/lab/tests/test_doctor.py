@@ -29,7 +29,7 @@ def programs(tmp_path, monkeypatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setattr(java, "_PLACE", tmp_path / "java")
-    monkeypatch.setattr(install, "_kafka", lambda: tmp_path / "kafka")
+    monkeypatch.setattr(install, "kafka_libs", lambda: tmp_path / "kafka/libs")
     monkeypatch.setattr(install, "_RABBITMQ_FOLDERS", ())
     monkeypatch.setattr(install, "_can_install", lambda: False)
     monkeypatch.setattr(engine, "fault", lambda: "no Docker")

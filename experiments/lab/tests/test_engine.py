@@ -182,7 +182,7 @@ def test_brokers_go_on_after_down_where_they_are_to_be_kept(installed, asked):
 
 
 def test_a_port_that_another_clone_s_container_has(installed, monkeypatch):
-    def taken(service):
+    def taken(service, most):
         raise LabError("port 8000 of order is taken by process 7 (docker-proxy)", "A_ORDER_PORT=8100 …")
 
     monkeypatch.setattr(ports, "check_free", taken)

@@ -13,7 +13,7 @@ from conftest import ROOT, free_ports
 from kafka import TopicPartition
 from kafka_clients import Member, commit, put, put_aborted, put_committed, transaction
 from lab import client as http
-from lab.brokers import base, dead_letters, kafka, kafka_client, rabbitmq
+from lab.brokers import base, dead_letters, kafka, kafka_client, lag, rabbitmq
 from lab.brokers.message import BrokerMessage
 from lab.errors import LabError
 from lab.faults import messages
@@ -143,12 +143,12 @@ def test_poison_is_noted_as_it_will_be_found(log, tmp_path):
 def test_what_waits_is_counted_for_the_groups_of_the_part(log):
     put(log, ORDERS, b"1", b"2", b"3")
     put_committed(log, INVENTORY, b"4")
-    assert kafka.waiting(log) == 0  # for nobody
+    assert lag.waiting(log) == 0  # for nobody
     commit(log, GROUP, {(ORDERS, 0): 1})
     commit(log, "a-stranger", {(ORDERS, 0): 0})
-    assert kafka.waiting(log) == 2
+    assert lag.waiting(log) == 2
     commit(log, "notification-consumer-group", {(INVENTORY, 0): 1})  # and only the marker is left
-    assert kafka.waiting(log) == 2
+    assert lag.waiting(log) == 2
 
 
 def test_emptied_nothing_is_left(log):
@@ -215,7 +215,7 @@ def test_samples_come_again_after_an_outage(log, kafka_node):
 
 @pytest.mark.parametrize(
     "act",
-    [kafka.letters, dead_letters.as_state, kafka.waiting, kafka.empty, lambda s: kafka.send_back(s, ORDERS)],
+    [kafka.letters, dead_letters.as_state, lag.waiting, kafka.empty, lambda s: kafka.send_back(s, ORDERS)],
 )
 def test_a_broker_that_is_down_is_said_plainly(free_port, act):
     down = Service("streaming-kafka", "kafka", [], {}, "streaming-kafka", free_port, {}, is_broker=True)

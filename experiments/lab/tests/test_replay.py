@@ -12,7 +12,7 @@ from kafka.admin import OffsetSpec, OffsetTimestamp
 from kafka_clients import Member, commit, put, put_committed
 from lab import client as http
 from lab.analysis import reports
-from lab.brokers import count_log, kafka, kafka_client
+from lab.brokers import count_log, kafka, kafka_client, lag
 from lab.brokers.lag import Groups
 from lab.cli.main import main
 from lab.errors import LabError
@@ -58,7 +58,7 @@ def stage(log, monkeypatch) -> Iterator[Stage]:
     put(log, ORDERS, b"3", partition=1)
     made = Stage(log)
     made.start(services_of("streaming-kafka")["inventory"])
-    wait_until(lambda: made.has_read() == [b"1", b"2", b"3"] and kafka.waiting(log) == 0)
+    wait_until(lambda: made.has_read() == [b"1", b"2", b"3"] and lag.waiting(log) == 0)
     monkeypatch.setattr(lifecycle, "choose", lambda: made)
     monkeypatch.setattr(lifecycle, "wait_ready", lambda *_: None)  # it is for replay to wait
     made.done.clear()
