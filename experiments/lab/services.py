@@ -84,7 +84,13 @@ def services_of(part: str, env: Mapping[str, str] | None = None, size: Size | No
     shapes = _fill(described(part, size)["services"], variables(part) if env is None else env)
     runs = {name: shape for name, shape in shapes.items() if shape.get("scale") != 0}
     services = {name: _service(part, name, shape) for name, shape in runs.items()}
-    _check_ports(list(services.values()))
+    owners: dict[int, str] = {}
+    for name, variable, port in ((name, *port) for name, service in services.items() for port in service.ports.items()):
+        if not 0 < port < 65536:
+            raise LabError(f"the port of {name} is {port}", f"{variable} must be from 1 to 65535")
+        if port in owners:
+            raise LabError(f"{owners[port]} and {name} have the same port {port}", f"see {variable}")
+        owners[port] = name
     return services
 
 
@@ -93,7 +99,7 @@ def by_kind(services: Mapping[str, Service]) -> dict[str, Service]:
     kinds: dict[str, list[Service]] = {}
     for service in services.values():
         kinds.setdefault(service.kind, []).append(service)
-    return {kind: first if not others else replace(first, other_ports=tuple(other.port for other in others))
+    return {kind: replace(first, other_ports=tuple(other.port for other in others))
             for kind, (first, *others) in kinds.items()}  # fmt: skip
 
 
@@ -111,18 +117,6 @@ def env_file(part: str) -> dict[str, str]:
 
     text = io.StringIO(file.read_text(encoding="utf-8-sig", errors="replace"))
     return {name: value for name, value in dotenv_values(stream=text, interpolate=False).items() if value is not None}
-
-
-def _check_ports(services: list[Service]) -> None:
-    """Raise LabError for a port that is none, or that two of the services have."""
-    owners: dict[int, str] = {}
-    for service in services:
-        for variable, port in service.ports.items():
-            if not 0 < port < 65536:
-                raise LabError(f"the port of {service.name} is {port}", f"{variable} must be from 1 to 65535")
-            if port in owners:
-                raise LabError(f"{owners[port]} and {service.name} have the same port {port}", f"see {variable}")
-            owners[port] = service.name
 
 
 def data_format(part: str) -> str:

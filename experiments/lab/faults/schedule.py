@@ -4,7 +4,6 @@ A cluster has three nodes of the broker, three replicas of inventory, of which t
 Nothing is done here; `faults.run` carries a schedule out.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, cycle
 from random import Random
@@ -70,7 +69,11 @@ def schedule(part: str, seed: int, minutes: float, *, cluster: bool = False) -> 
     if not LEAST_MINUTES <= minutes <= MAX_MINUTES:
         raise LabError(f"chaos cannot last {minutes:g} minutes", f"from {LEAST_MINUTES} to {MAX_MINUTES:g}")
     chance = Random(f"{part}:{seed}{':cluster' if cluster else ''}")
-    kinds = _kinds(part, chance, cluster)
+    # Each kind comes once before any comes again. A cluster begins with its own.
+    others = [kind for kind in OTHERS if kind in kinds_of(part, cluster=cluster)]
+    rounds = (chance.sample(others, len(others)) for _ in cycle([None]))
+    first = (*FIRST, "broker", ADDED) if cluster else FIRST
+    kinds = chain(chance.sample(first, len(first)), chain.from_iterable(rounds))
     end = 60 * minutes - END
     faults: list[Fault] = []
     at = BEGINNING
@@ -85,15 +88,6 @@ def kinds_of(part: str, *, cluster: bool = False) -> tuple[str, ...]:
     """Return the kinds of fault that a part can meet."""
     lacking = {*(() if part in BROKERS else BROKER), *(OWN_DATABASE if cluster else (ADDED,))}
     return tuple(kind for kind in KINDS if kind not in lacking)
-
-
-def _kinds(part: str, chance: Random, cluster: bool) -> Iterator[str]:
-    """Yield kinds of fault without end: each comes once before any comes again. A cluster begins with its own."""
-    possible = kinds_of(part, cluster=cluster)
-    others = [kind for kind in OTHERS if kind in possible]
-    rounds = (chance.sample(others, len(others)) for _ in cycle([None]))
-    first = (*FIRST, "broker", ADDED) if cluster else FIRST
-    return chain(chance.sample(first, len(first)), chain.from_iterable(rounds))
 
 
 def _drawn(
@@ -147,8 +141,6 @@ def _seconds(chance: Random, kind: str) -> float:
 
 def _settings(chance: Random, part: str, kind: str, failed: bool) -> dict[str, Any]:
     """Return what goes with a kind of fault; `failed` is whether the service failed messages not long ago."""
-    if kind == "configure":
-        return _configured(chance, part, failed)
     if kind == "flaps":
         return {"failure_mode": "drop", "failure_rate": 1.0}
     if kind == "crash":
@@ -156,11 +148,8 @@ def _settings(chance: Random, part: str, kind: str, failed: bool) -> dict[str, A
         return {"crash_point": chance.choice(("before_commit", "after_commit", *after))}
     if kind == "poison" and part in BROKERS:
         return {"queue": chance.choice((BROKERS[part].PLACED, BROKERS[part].RESERVED))}
-    return {}
-
-
-def _configured(chance: Random, part: str, failed: bool) -> dict[str, Any]:
-    """Return one kind of fault of `/configure`, with values for it."""
+    if kind != "configure":
+        return {}
     modes = ("hang", "drop") if failed else ("error", "reject", "hang", "drop")
     what = chance.choice(("delay", *modes, *(("paused", "throttle") if part in BROKERS else ())))
     if what == "delay":

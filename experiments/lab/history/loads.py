@@ -17,8 +17,13 @@ def run(plan: Plan, url: str, recorder: RunRecorder | None) -> Run:
     """
     now = recorder.now if recorder else generator.monotonic_since(time.monotonic())
     machine = Machine() if recorder else None
+    for line in recorder.lines() if recorder else ():
+        if line["type"] == "begins" and line["phase"] == plan.phase:
+            raise LabError(f"this run has had a load {plan.phase}", "give each load a name of its own")
+        bulk_before = plan.bulk and line["type"] == "phase" and line["params"]["loop"] == "bulk"
+        if bulk_before and line["params"]["seed"] == plan.seed:
+            raise LabError(f"the load {line['phase']} sent the orders of seed {plan.seed}", "--seed ANOTHER")
     if recorder:
-        _check_new(plan, recorder)
         recorder.record(type="begins", phase=plan.phase)
     drive = bulk.run if plan.loop == "bulk" else generator.run
     sent, began, until = drive(plan, url, now)
@@ -28,12 +33,3 @@ def run(plan: Plan, url: str, recorder: RunRecorder | None) -> Run:
         recorder.record(type="machine", phase=plan.phase, **machine.seen())
         recorder.append(f"load-{plan.phase}", lines)
     return Run({}, lines)
-
-
-def _check_new(plan: Plan, recorder: RunRecorder) -> None:
-    for line in recorder.lines():
-        if line["type"] == "begins" and line["phase"] == plan.phase:
-            raise LabError(f"this run has had a load {plan.phase}", "give each load a name of its own")
-        bulk_before = plan.bulk and line["type"] == "phase" and line["params"]["loop"] == "bulk"
-        if bulk_before and line["params"]["seed"] == plan.seed:
-            raise LabError(f"the load {line['phase']} sent the orders of seed {plan.seed}", "--seed ANOTHER")

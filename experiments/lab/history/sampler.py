@@ -15,7 +15,7 @@ from typing import Any
 
 from lab import client
 from lab.brokers import base, kafka, kafka_client, rabbitmq
-from lab.brokers.lag import Groups, Place
+from lab.brokers.lag import Groups
 from lab.brokers.rabbitmq import Queues
 from lab.errors import LabError
 from lab.history import traffic
@@ -68,15 +68,15 @@ def _looks(recorder: RunRecorder, services: dict[str, Service]) -> Iterator[Call
         yield traffic.Connections(services).lines
     if rabbitmq.NAME in services:
         queues, order = Queues(services[rabbitmq.NAME]), services["order"].url
-        yield lambda: _depths(queues, order)
+
+        def depths() -> Iterator[Line]:
+            waiting = client.metric(order, "outbox_depth")
+            outbox = [] if waiting is None else [(OUTBOX, int(waiting))]
+            return ({"type": "depth", "queue": queue, "ready": ready} for queue, ready in [*queues.depths(), *outbox])
+
+        yield depths
     if kafka.NAME in services:
         yield Lags(services[kafka.NAME]).lines
-
-
-def _depths(queues: Queues, order: str) -> Iterator[Line]:
-    waiting = client.metric(order, "outbox_depth")
-    outbox = [] if waiting is None else [(OUTBOX, int(waiting))]
-    return ({"type": "depth", "queue": queue, "ready": ready} for queue, ready in [*queues.depths(), *outbox])
 
 
 class Lags:
@@ -92,21 +92,18 @@ class Lags:
         """Yield what is to be noted now; nothing while Kafka cannot be asked."""
         if time.monotonic() >= self._all_at + ALL_SECONDS:
             self._noted, self._all_at = {}, time.monotonic()
-        for place in self._places():
+        try:
+            self._groups = self._groups or Groups(self._service)
+            places = self._groups.places(kafka_client.GROUPS, only_at_rest=True)
+        except LabError:
+            self.close()
+            return
+        for place in places:
             line: Line = {"type": "lag", "group": place.group, "topic": place.topic, "partition": place.partition}
             line |= {"lag": place.lag, "current": place.current, "end": place.end}
             if self._noted.get(place.key) != line:
                 self._noted[place.key] = line
                 yield line
-
-    def _places(self) -> list[Place]:
-        try:
-            if self._groups is None:
-                self._groups = Groups(self._service)
-            return self._groups.places(kafka_client.GROUPS, only_at_rest=True)
-        except LabError:
-            self.close()
-            return []
 
     def close(self) -> None:
         """Close the connections, and forget what was noted."""

@@ -56,14 +56,8 @@ def begin(
             continue
         say(f"stopping {name}, which was up")
         lifecycle.down(chosen, name)
-    head: dict[str, Any] = {
-        "experiment": script.stem,
-        "part": part,
-        "title": title,
-        "about": about,
-        "quick": quick,
-        **(more or {}),
-    }
+    head: dict[str, Any] = {"experiment": script.stem, "part": part, "title": title, "about": about, "quick": quick}
+    head |= more or {}
     folder = RUNS / head.get("place", script.stem).replace("/", "-")
     shutil.rmtree(folder, ignore_errors=True)
     lifecycle.up(chosen, part, size=size, fresh=True, keep_brokers=keep_brokers, say=say)
@@ -85,7 +79,7 @@ def unready(part: str) -> list[str]:
 
 
 def collect(recorder: RunRecorder) -> None:
-    """Write the raw files of the run: its history, and what each service holds now."""
+    """Write the raw files of the run: its history, what each service holds now, and the messages of some orders."""
     for service in services_of(recorder.head["part"]).values():
         traffic.note_received(recorder, service)
     sampler.stop()
@@ -94,7 +88,14 @@ def collect(recorder: RunRecorder) -> None:
     # What belongs to one order stands together: it packs a third smaller, as much of it is said twice.
     lines = sorted(held.state(recorder.head), key=lambda line: line.get("order_id", ""))
     history.write_lines(recorder.folder / history.STATE, lines)
-    _keep_trace(recorder)
+    services, chosen, began = services_of(recorder.head["part"]), lifecycle.choose(), recorder.head["began_monotonic"]
+    messages = trace.collect(services, lambda service: chosen.logs(service, trace.ALL_LINES), began)
+    placed: dict[str, list[str]] = defaultdict(list)
+    for e in recorder.lines():
+        if e["type"] in ("ok", "info") and e.get("order_id"):
+            placed[e["op"].rsplit("-", 1)[0]].append(e["order_id"])
+    if kept := trace.fit(messages, placed):
+        history.write_lines(recorder.folder / history.TRACE, kept)
     client.hang_up()
 
 
@@ -129,17 +130,3 @@ def keep_logs(recorder: RunRecorder) -> Path | None:
             file.seek(max(0, log.stat().st_size - MAX_OF_A_LOG))
             out.write(file.read())
     return kept
-
-
-def _keep_trace(recorder: RunRecorder) -> None:
-    """Keep the messages of some orders, where the services recorded any."""
-    services, chosen = services_of(recorder.head["part"]), lifecycle.choose()
-    lines = trace.collect(
-        services, lambda service: chosen.logs(service, trace.ALL_LINES), recorder.head["began_monotonic"]
-    )
-    placed: dict[str, list[str]] = defaultdict(list)
-    for e in recorder.lines():
-        if e["type"] in ("ok", "info") and e.get("order_id"):
-            placed[e["op"].rsplit("-", 1)[0]].append(e["order_id"])
-    if kept := trace.fit(lines, placed):
-        history.write_lines(recorder.folder / history.TRACE, kept)

@@ -31,8 +31,7 @@ def settle(recorder: RunRecorder, seconds: float) -> bool:
 
 def _quiet(services: dict[str, Service]) -> bool:
     """Return whether nothing waits in the queues, and consumers have been idle long enough to hold nothing either."""
-    broker = base.broker_of(services)
-    if broker is None:
+    if (broker := base.broker_of(services)) is None:
         return True
     first = _traffic(services, broker)
     time.sleep(QUIET_SECONDS)

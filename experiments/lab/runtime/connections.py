@@ -55,7 +55,9 @@ class LocalConnections:
         known = self._processes.get(service.name, [])
         pid = self._pid_of(service)
         if len(known) < 2 or known[0].pid != pid or not all(process.is_running() for process in known):
-            known = _family(pid)
+            known = []
+            with contextlib.suppress(psutil.Error):
+                known = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)] if pid else []
             self._processes[service.name] = known
         return known
 
@@ -65,45 +67,31 @@ class ContainerConnections:
 
     def __init__(self, container_of: Callable[[Service], str]) -> None:
         self._container_of = container_of
-        self._watchers: dict[str, subprocess.Popen[str]] = {}
-        self._began: dict[str, float] = {}
+        self._watchers: dict[str, tuple[subprocess.Popen[str], float]] = {}  # and when each began
         self._seen: dict[str, list[Ends]] = {}
 
     def of(self, service: Service) -> Iterator[Ends]:
         """Yield the connections of the service that were not yielded before."""
-        watcher = self._watchers.get(service.name)
-        ended = watcher is None or watcher.poll() is not None  # there was none, or the container was stopped
-        if ended and time.monotonic() >= self._began.get(service.name, 0.0) + AGAIN_SECONDS:
-            self._watch(service)
         found = self._seen.setdefault(service.name, [])
+        watcher, began = self._watchers.get(service.name, (None, 0.0))
+        ended = watcher is None or watcher.poll() is not None  # there was none, or the container was stopped
+        if ended and time.monotonic() >= began + AGAIN_SECONDS:
+            command = ["docker", "exec", "-i", self._container_of(service), "python", "-S", "-c", WATCHER]
+            pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
+            child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=quiet, text=True)
+            self._watchers[service.name] = child, time.monotonic()
+
+            def read() -> None:
+                for line in child.stdout or ():
+                    own, other = (_end(text) for text in line.split())
+                    found.append((own, other))
+
+            threading.Thread(target=read, daemon=True).start()
         while found:
             yield found.pop(0)
-
-    def _watch(self, service: Service) -> None:
-        command = ["docker", "exec", "-i", self._container_of(service), "python", "-S", "-c", WATCHER]
-        quiet = subprocess.DEVNULL
-        self._began[service.name] = time.monotonic()
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet, text=True)
-        self._watchers[service.name] = child
-        found = self._seen.setdefault(service.name, [])
-
-        def read() -> None:
-            for line in child.stdout or ():
-                own, other = (_end(text) for text in line.split())
-                found.append((own, other))
-
-        threading.Thread(target=read, daemon=True).start()
 
 
 def _end(text: str) -> tuple[str, int]:
     """Return an end as the system's table has it: `0100007F:1F40`."""
     address, _, port = text.partition(":")
     return address, int(port, 16)
-
-
-def _family(pid: int | None) -> list[psutil.Process]:
-    with contextlib.suppress(psutil.Error):
-        if pid is not None:
-            first = psutil.Process(pid)
-            return [first, *first.children(recursive=True)]
-    return []
