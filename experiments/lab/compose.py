@@ -63,12 +63,12 @@ def size_told(nodes: int | None, replicas: tuple[str, ...], database: str | None
 
 def size_of(part: str) -> Size:
     """Return the size that the last `./lab up` gave to a part."""
-    return Size(**_noted(part, "size"))
+    return Size(**_noted(part, "size.json"))
 
 
 def set_size(part: str, size: Size) -> None:
     """Note the size of a part: every command from now on sees its services."""
-    _note(part, "size", {} if size == ONE else asdict(size))
+    _note(part, "size.json", {} if size == ONE else asdict(size))
 
 
 def kept(part: str) -> dict[str, str]:
@@ -82,12 +82,12 @@ def keep(part: str, variables: Mapping[str, str]) -> None:
 
 
 def _noted(part: str, name: str) -> dict[str, Any]:
-    file = STATE_DIR / "run" / part / f"{name}.json"
+    file = STATE_DIR / "run" / part / name
     return json.loads(file.read_text()) if file.exists() else {}
 
 
 def _note(part: str, name: str, what: dict[str, Any]) -> None:
-    file = STATE_DIR / "run" / part / f"{name}.json"
+    file = STATE_DIR / "run" / part / name
     if what:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(what))

@@ -5,6 +5,7 @@ the page has a policy that forbids scripts and everything from elsewhere.
 """
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -33,7 +34,10 @@ def write(home: Path, grades: Sequence[Grade]) -> Path:
     """Write the page of a class beside the plots that were drawn, and return its path."""
     lines = next((grade.lines for grade in grades if grade.lines), [])
     folders = sorted({run.folder for grade in grades for run in grade.runs if run.folder.split("/")[1] not in OF_MANY})
-    plots = {(n, folder): _plot(home, n, folder) for n in range(len(grades)) for folder in folders}
+    plots = {}  # where each is, seen from the page; nothing if none was drawn
+    for n, folder in product(range(len(grades)), folders):
+        path = pictures(home, n) / f"{folder.rpartition('/')[2]}.svg"
+        plots[n, folder] = path.relative_to(home).as_posix() if path.exists() else ""
     pairs = list(dict.fromkeys(pair for grade in grades for pair in grade.similar))
     text = TEMPLATES.get_template("class.html.j2").render(
         grades=grades,
@@ -49,9 +53,3 @@ def write(home: Path, grades: Sequence[Grade]) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     (home / PAGE).write_text(text)
     return home / PAGE
-
-
-def _plot(home: Path, number: int, folder: str) -> str:
-    """Return where the plot of a run is, seen from the page; nothing if none was drawn."""
-    path = pictures(home, number) / f"{folder.rpartition('/')[2]}.svg"
-    return path.relative_to(home).as_posix() if path.exists() else ""

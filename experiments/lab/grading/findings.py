@@ -3,7 +3,7 @@
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +75,6 @@ class Graded:
     def why(self) -> str:
         """The first and worst of what is wrong, in a sentence."""
         return next((b.sentences[0] for b in self.broken if b.verdict == self.verdict), "")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        return {"folder": self.folder, "verdict": self.verdict, "rules": [asdict(f) for f in self.findings]}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from lab.report.run import PLOT
 from lab.verdict import FAIL, UNKNOWN
 
 RAW = (HISTORY, STATE, TRACE, SAMPLES, "run.log")
+PAGES = ("report.md", "summary.json")
 THE_SAME = "it came with the hand-out, byte for byte, so it earns nothing: run {} and commit what it makes"
 
 
@@ -42,8 +43,14 @@ def grade_committed_run(committed: CommittedRun, *, picture: Path | None = None,
         return _unreadable(committed, f"its raw files cannot be read: {error or type(error).__name__}")
     evidence = Evidence(committed, run, made, summary)
     checked = RULES_OF_A_BENCHMARK if committed.benchmark else RULES_OF_MANY if committed.of_many else RULES
-    found = [*_came_with_the_hand_out(committed), *_findings(checked, evidence)]
-    graded = Graded(committed.folder, found, summary, _pages(made), _times(run), run=run)
+    found = [*_findings(checked, evidence)]
+    if not committed.own and ours().had(committed.ids.get(needed[0], "")):
+        found.insert(0, Finding(CAME, UNKNOWN, [THE_SAME.format(command_of(committed.folder))]))
+    pages = {name: made[name] for name in PAGES if name in made}
+    graded = Graded(committed.folder, found, summary, pages, run=run)
+    if "began_at" in run.head:
+        began = datetime.fromisoformat(run.head["began_at"]).timestamp()
+        graded.times = began, began + max((e["at"] for e in run.events), default=0.0)
     if not committed.of_many:
         with contextlib.suppress(Exception):  # see above
             graded.print = likeness.print_of(run, benchmark=committed.benchmark)
@@ -54,28 +61,11 @@ def as_ours(folder: str, files: dict[str, bytes]) -> Graded:
     """Return a run that is ours byte for byte: nothing of it has to be made again."""
     finding = Finding(CAME, UNKNOWN, [THE_SAME.format(command_of(folder))])
     summary = json.loads(files["summary.json"]) if "summary.json" in files else None
-    return Graded(folder, [finding], summary, _pages(files))
-
-
-def _pages(files: dict[str, bytes]) -> dict[str, bytes]:
-    return {name: files[name] for name in ("report.md", "summary.json") if name in files}
-
-
-def _came_with_the_hand_out(committed: CommittedRun) -> Iterator[Finding]:
-    raw_file = SAMPLES if committed.benchmark else HISTORY
-    if not committed.own and ours().had(committed.ids.get(raw_file, "")):
-        yield Finding(CAME, UNKNOWN, [THE_SAME.format(command_of(committed.folder))])
+    return Graded(folder, [finding], summary, files)
 
 
 def _unreadable(committed: CommittedRun, why: str) -> Graded:
     return Graded(committed.folder, [Finding("There are raw files, and they can be read.", FAIL, [plain(why)])])
-
-
-def _times(run: Run) -> tuple[float, float] | None:
-    if "began_at" not in run.head:
-        return None
-    began = datetime.fromisoformat(run.head["began_at"]).timestamp()
-    return began, began + max((e["at"] for e in run.events), default=0.0)
 
 
 def _make(run: Run, committed: CommittedRun, redraw: bool) -> tuple[dict[str, bytes], dict[str, Any] | None]:
@@ -122,7 +112,7 @@ def made_from_raw(e: Evidence) -> Wrong:
     for name in e.committed.links:
         yield f"{name} is a link, or too large"
     doubt = (e.summary or {}).get("doubt")
-    left = {*RAW, *e.committed.links, *(("report.md", "summary.json") if doubt else ())}
+    left = {*RAW, *e.committed.links, *(PAGES if doubt else ())}
     digest = run_report.digest_in(committed.get("summary.json", b""))
     if digest and PLOT in committed and PLOT not in e.made:
         left.add(PLOT)

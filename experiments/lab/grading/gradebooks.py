@@ -18,7 +18,8 @@ def as_csv(grades: Sequence[Grade], kind: str) -> str:
     """Return the table of a class: ours, or the one that a course system imports."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerows([_cell(cell) for cell in row] for row in ROWS[kind](grades))
+    rows = ROWS[kind](grades)
+    writer.writerows([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row] for row in rows)
     return out.getvalue()
 
 
@@ -73,7 +74,3 @@ def _points(grade: Grade) -> str:
 
 def _ids(grade: Grade, verdict: str) -> str:
     return " ".join(line.id for line in grade.lines if line.verdict == verdict)
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text

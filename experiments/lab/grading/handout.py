@@ -17,7 +17,10 @@ def make(folder: Path) -> int:
     """Write the hand-out into a new folder, and return how many files it has. Raises LabError."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise LabError(f"{folder} is not empty", "name a new folder")
-    files = _committed()
+    try:
+        files = _git(ROOT, "archive", "--format=tar", "HEAD")
+    except LabError:
+        raise LabError("this copy is no git repository", "make the hand-out from a clone") from None
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(files)) as archive:
         kept = [member for member in archive.getmembers() if member.name.partition("/")[0] != LEFT_OUT]
@@ -27,13 +30,6 @@ def make(folder: Path) -> int:
     _git(folder, "-c", "user.name=Hand-out", "-c", "user.email=handout@localhost", "-c", "commit.gpgsign=false",
          "commit", "--quiet", "--no-verify", "-m", "Hand-out")  # fmt: skip
     return sum(member.isfile() for member in kept)
-
-
-def _committed() -> bytes:
-    try:
-        return _git(ROOT, "archive", "--format=tar", "HEAD")
-    except LabError:
-        raise LabError("this copy is no git repository", "make the hand-out from a clone") from None
 
 
 def _git(folder: Path, *words: str) -> bytes:

@@ -96,7 +96,12 @@ def _work(task: Callable[[], Any], answer: Connection, place: str, lifeline: tup
     os.setsid()
     ours, grader = lifeline
     os.close(grader)  # so only the grader holds this end: when it is gone, there is an end of file
-    threading.Thread(target=_end_with, args=(ours,), daemon=True).start()
+
+    def end_with_the_grader() -> None:
+        os.read(ours, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=end_with_the_grader, daemon=True).start()
     _limit()
     tempfile.tempdir = place
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -114,16 +119,12 @@ def _work(task: Callable[[], Any], answer: Connection, place: str, lifeline: tup
     os._exit(0)
 
 
-def _end_with(lifeline: int) -> None:
-    """Wait until the grader is gone, and then end this process and all that it has started."""
-    os.read(lifeline, 1)
-    os.killpg(0, signal.SIGKILL)
-
-
 def _limit() -> None:
-    memory = MEMORY + _size()
+    size = 0  # of this process in bytes, where the system says it
+    with contextlib.suppress(OSError, ValueError), open("/proc/self/statm") as file:
+        size = int(file.read().split()[0]) * resource.getpagesize()
     limits = {
-        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_AS: MEMORY + size,
         resource.RLIMIT_CPU: CPU_SECONDS,
         resource.RLIMIT_FSIZE: MAX_FILE,
         resource.RLIMIT_NOFILE: MAX_OPEN,
@@ -133,10 +134,3 @@ def _limit() -> None:
         with contextlib.suppress(ValueError, OSError):  # macOS does not know all of them
             then = most + 5 if which == resource.RLIMIT_CPU else most  # SIGXCPU, then SIGKILL
             resource.setrlimit(which, (most, then))
-
-
-def _size() -> int:
-    """Return the address space of this process in bytes; 0 where the system does not say."""
-    with contextlib.suppress(OSError, ValueError), open("/proc/self/statm") as file:
-        return int(file.read().split()[0]) * resource.getpagesize()
-    return 0

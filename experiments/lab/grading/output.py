@@ -15,6 +15,7 @@ MARK = MARK_IN_A_GRADE | {NOTICE: "notice"}
 
 def as_dict(grade: Grade) -> dict[str, Any]:
     """Return a grade as JSON has it."""
+    runs = [{"folder": run.folder, "verdict": run.verdict, "rules": [*map(asdict, run.findings)]} for run in grade.runs]
     return {
         "folder": grade.folder,
         "commit": grade.commit,
@@ -22,7 +23,7 @@ def as_dict(grade: Grade) -> dict[str, Any]:
         "of": grade.points(),
         "status": grade.status,
         "lines": [asdict(line) for line in grade.lines],
-        "runs": [run.as_dict() for run in grade.runs],
+        "runs": runs,
         "pages": [asdict(page) for page in grade.pages],
         "same": [asdict(pair) for pair in grade.similar],
         "uncommitted": grade.changes,

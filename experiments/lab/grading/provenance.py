@@ -191,20 +191,15 @@ def log_agrees(e: Evidence) -> Wrong:
     if "doubt" in e.summary:
         raise CannotTell(e.summary["doubt"])
     say = Notice if e.by_other_code("run.log") or e.by_other_code() else str
-    yield from map(say, _unsaid(e.run, e.summary, lines))
-
-
-def _unsaid(run: Run, summary: dict[str, Any], lines: list[str]) -> Wrong:
-    """Yield what a log should say of a run and does not; sentences may have been improved since."""
-    last = f"{summary['verdict']}: {verdict_sentence(summary)}"
+    last = f"{e.summary['verdict']}: {verdict_sentence(e.summary)}"
     if last not in lines:
-        yield f"run.log does not say `{last}`"
-    for p in summary["predictions"]:
+        yield say(f"run.log does not say `{last}`")
+    for p in e.summary["predictions"]:
         _, predicted, measured, _ = prediction_row(p)
         begin = f"  {p['verdict']:7} {p['id']}"
         end = f": predicted {predicted}, measured {measured}"
-        if not any(line.startswith(begin) and line.endswith(end) for line in lines):
-            yield f"run.log does not say `{begin.strip()}{end}`"
+        if not any(line.startswith(begin) and line.endswith(end) for line in lines):  # sentences may have been improved
+            yield say(f"run.log does not say `{begin.strip()}{end}`")
 
 
 OF_RAW_FILES = [raw_as_written, in_order_of_time, loads_are_seeded, one_end_each, clocks_agree, services_agree]

@@ -55,16 +55,12 @@ def waited_as_ours(e: Evidence) -> Wrong:
 
 def windows_as_long(e: Evidence) -> Wrong:
     """Each fault window of some seconds is about as long as in our run, or longer."""
-    mine, theirs = _lengths(e.run.windows), _lengths(windows_of(e.ours))
+    ours = Run({}, [fault for step in e.ours if (fault := step.as_fault())])
+    mine, theirs = _lengths(e.run.windows), _lengths(ours.windows)
     for number, (is_, should) in enumerate(zip(mine, theirs, strict=False), start=1):
         if is_[:2] == should[:2] and should[2] >= TIMED_SECONDS and is_[2] < SHORTEST * should[2]:
             name = f"{short(is_[0])} {short(is_[1])}"
             yield Unsure(f"{NOT_OURS} fault {number} ({name}) lasted {is_[2]:.1f} s, and in our run {should[2]:.1f} s")
-
-
-def windows_of(steps: list[Step]) -> list[Window]:
-    """Return the fault windows that steps make."""
-    return Run({}, [fault for step in steps if (fault := step.as_fault())]).windows
 
 
 def _lengths(windows: list[Window]) -> list[tuple[str, str, float]]:

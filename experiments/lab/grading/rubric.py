@@ -68,8 +68,14 @@ def _needs(line: dict[str, Any], found: Mapping[str, Graded], pages: Mapping[str
             yield graded.verdict, graded.why
         if summary := graded.summary:
             yield from _goals(summary["goals"]) if "goals" in summary else _run(summary, line.get("predictions"))
-    if "file" in line:
-        yield _file(pages.get(line["file"]), line["file"], line.get("section"))
+    if path := line.get("file"):
+        section = line.get("section", "")
+        if path not in pages:
+            yield FAIL, f"there is no {path}"
+        elif section and not any(heading.startswith(section) for heading in pages[path]):
+            yield FAIL, f"{path} has no section `{section}`"
+        else:
+            yield PASS, f"{path} is there"
 
 
 def _run(summary: dict[str, Any], wanted: list[str] | None) -> Said:
@@ -95,11 +101,3 @@ def _goals(goals: list[dict[str, Any]]) -> Said:
         if goal["verdict"] != PASS:
             yield goal["verdict"], f"{goal['goal']}: wanted {goal['wanted']}, measured {goal['measured']}"
     yield PASS, f"{len(goals)} goals are reached"
-
-
-def _file(headings: list[str] | None, path: str, section: str | None) -> tuple[str, str]:
-    if headings is None:
-        return FAIL, f"there is no {path}"
-    if section and not any(heading.startswith(section) for heading in headings):
-        return FAIL, f"{path} has no section `{section}`"
-    return PASS, f"{path} is there"

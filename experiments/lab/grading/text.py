@@ -23,16 +23,13 @@ def differs(name: str, was: bytes | None, made: bytes | None) -> str:
         return f"{name} is missing"
     if made is None:
         return f"{name} is not made from the raw files"
-    return "" if was == made else f"{name} {_first_difference(was, made)}"
-
-
-def _first_difference(committed: bytes, made: bytes) -> str:
-    """Return where two files differ first: the line, as it is and as it should be."""
-    pairs = zip_longest(*(content.decode(errors="replace").split("\n") for content in (committed, made)))
+    if was == made:
+        return ""
+    pairs = zip_longest(*(content.decode(errors="replace").split("\n") for content in (was, made)))
     for n, (is_, should) in enumerate(pairs, start=1):
         if is_ != should:
-            return f"line {n} is `{_cut(is_, should)}`, and the raw files give `{_cut(should, is_)}`"
-    return "has bytes that are no text"
+            return f"{name} line {n} is `{_cut(is_, should)}`, and the raw files give `{_cut(should, is_)}`"
+    return f"{name} has bytes that are no text"
 
 
 def _cut(line: str | None, other: str | None) -> str:

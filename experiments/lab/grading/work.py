@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from lab.grading import explored, grade, handin, pages, rubric
+from lab.grading import grade, handin, pages, rubric
 from lab.grading.committed import HandedIn
 from lab.grading.findings import PAGES, Finding, Grade, Graded, Share
 from lab.grading.repository import Repository
@@ -35,14 +35,14 @@ def do(task: Share) -> Grade:
             graded.made = {}
     if task.share == 0:
         _add_facts(found, handed_in)
-        found.pages += _compared(handed_in, "explore", lambda: explored.made_again(handed_in))
+        found.pages += _compared(handed_in, "explore", partial(pages.explored, handed_in))
     return found
 
 
 def over_all(folder: Path, runs: list[Graded], handed_in: HandedIn | None = None) -> list[Finding]:
     """Compare the pages over all runs with what the runs give."""
     handed_in = handed_in or HandedIn(Repository(folder))
-    return _compared(handed_in, "README.md", lambda: pages.over_all(runs, handed_in.repository.read(explored.FIGURES)))
+    return _compared(handed_in, "README.md", lambda: pages.over_all(runs, handed_in.repository.read(pages.FIGURES)))
 
 
 def _share(handed_in: HandedIn, task: Share) -> list[tuple[str, list[str]]]:
@@ -61,25 +61,15 @@ def _share(handed_in: HandedIn, task: Share) -> list[tuple[str, list[str]]]:
 def _graded(handed_in: HandedIn, folders: list[str], task: Share) -> list[Graded]:
     """Grade some runs; those that are ours, byte for byte, are not made again."""
     if not handed_in.own and all(map(handed_in.as_ours, folders)):
-        return [grade.as_ours(folder, _pages(handed_in, folder)) for folder in folders]
-    pictures = [_picture(task, folder) for folder in folders]
-    return [
-        grade.grade_committed_run(handed_in.run(folder), picture=picture, redraw=task.redraw)
-        for folder, picture in zip(folders, pictures, strict=True)
-    ]
-
-
-def _pages(handed_in: HandedIn, folder: str) -> dict[str, bytes]:
-    read = handed_in.repository.read([f"{folder}/report.md", f"{folder}/summary.json"])
-    return {path.rpartition("/")[2]: content for path, content in read.items()}
-
-
-def _picture(task: Share, folder: str) -> Path | None:
-    """Return where the plot of a run is drawn; None where none is wanted."""
-    kind = folder.split("/")[1]
-    if task.pictures is None or kind in (*TOGETHER, "chaos", "bench"):
-        return None
-    return task.pictures / f"{folder.rpartition('/')[2]}.svg"
+        read = (handed_in.repository.read([f"{of}/{name}" for name in grade.PAGES]) for of in folders)
+        found = ({path.rpartition("/")[2]: content for path, content in files.items()} for files in read)
+        return [grade.as_ours(folder, files) for folder, files in zip(folders, found, strict=True)]
+    runs = []
+    for folder in folders:
+        wanted = task.pictures and folder.split("/")[1] not in (*TOGETHER, "chaos", "bench")
+        picture = task.pictures / f"{folder.rpartition('/')[2]}.svg" if task.pictures and wanted else None
+        runs.append(grade.grade_committed_run(handed_in.run(folder), picture=picture, redraw=task.redraw))
+    return runs
 
 
 def _compared(handed_in: HandedIn, kind: str, make: Callable[[], pages.Files]) -> list[Finding]:

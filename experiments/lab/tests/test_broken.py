@@ -104,19 +104,20 @@ def test_a_diff_to_what_is_not_there_says_so():
         gone.diff()
 
 
-def test_it_is_started_in_place_of_the_right_service():
-    env = {"LAB_BROKEN": "no_release"}
+def test_it_is_started_in_place_of_the_right_service(monkeypatch):
+    monkeypatch.setenv("LAB_BROKEN", "no_release")
     services = [service for part in ("sync-rest", "async-rabbitmq") for service in services_of(part).values()]
     right = {(service.part, service.name): service.command for service in services}
-    wrong = {(service.part, service.name): broken_versions.command_of(service, env) for service in services}
+    wrong = {(service.part, service.name): broken_versions.command_of(service) for service in services}
     *usual, _ = right["sync-rest", "order"][1:]
     command = ["gunicorn", "--pythonpath", "../experiments/broken", *usual, "no_release:create_app()"]
     assert wrong == right | {("sync-rest", "order"): command}
 
 
-def test_an_unknown_version_is_refused():
+def test_an_unknown_version_is_refused(monkeypatch):
+    monkeypatch.setenv("LAB_BROKEN", "no_such")
     with pytest.raises(LabError, match="there is no broken version no_such"):
-        broken_versions.command_of(services_of("sync-rest")["order"], {"LAB_BROKEN": "no_such"})
+        broken_versions.command_of(services_of("sync-rest")["order"])
 
 
 def test_with_docker_it_is_mounted_in_place_of_the_right_service(monkeypatch, tmp_path):
