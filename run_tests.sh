@@ -64,7 +64,7 @@ program() {
   "$bin/python" - "$1" <<'PYTHON'
 import sys
 from lab.errors import LabError
-from lab.runtime import install
+from lab.setup import install
 try:
     install.ensure(sys.argv[1])
 except LabError as error:

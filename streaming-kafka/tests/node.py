@@ -15,7 +15,7 @@ from kafka.admin import MemberToRemove
 from kafka.errors import CoordinatorNotAvailableError, KafkaError
 from kafka.structs import OffsetAndMetadata
 from lab.brokers import probe
-from lab.runtime import install
+from lab.setup import install
 from testing import Process, free_port, wait_until
 
 PART = Path(__file__).resolve().parents[1]

@@ -8,10 +8,11 @@ from typing import Any
 from lab.brokers.base import emptied
 from lab.errors import LabError
 from lab.paths import ROOT, STATE_DIR
-from lab.runtime import broken, engine, ports, processes
+from lab.runtime import broken, ports
 from lab.runtime.connections import ContainerConnections
 from lab.runtime.processes import Seen
 from lab.services import DATA_FORMAT, Service, by_kind, data_format, services_of
+from lab.setup import commands, engine
 
 SAVED_LINES = 20_000  # of each container, when it goes
 AFTER = {"kill": "exited", "pause": "paused", "unpause": "running"}
@@ -125,13 +126,13 @@ class DockerRuntime:
     def logs(self, service: Service, lines: int) -> str:
         """Return the last lines of what the service said."""
         command = ["docker", "logs", "--tail", str(lines), _container(service)]
-        done = processes.finished(command, 60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = commands.finished(command, 60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.stdout.decode(errors="replace").rstrip("\n")
 
     def said_since(self, service: Service, stamp: str) -> list[tuple[str, bytes]]:
         """Return the last of what the service said from this time on, each line with the engine's own time of it."""
         command = ["docker", "logs", "--timestamps", "--tail", "5000", "--since", stamp, _container(service)]
-        done = processes.finished(command, 60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = commands.finished(command, 60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         lines = (line.partition(b" ") for line in done.stdout.splitlines() if not done.returncode)
         return [(at.decode(), line) for at, _, line in lines]
 

@@ -16,8 +16,9 @@ import psutil
 
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT, STATE_DIR
-from lab.runtime import engine, install, java, lifecycle, ports
+from lab.runtime import lifecycle, ports
 from lab.services import services_of
+from lab.setup import engine, install, java
 
 NEEDED_BYTES = 2_000_000_000  # the environment, Kafka and its Java, some runs
 NEEDED_FILES = 1024

@@ -16,9 +16,10 @@ from lab.compose import ONE, Size, check_size, keep, kept, set_size, size_of
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT, STATE_DIR
 from lab.runtime import broken as broken_versions
-from lab.runtime import docker, engine, ports
+from lab.runtime import docker, ports
 from lab.runtime.local import LocalRuntime
 from lab.services import Service, part_named, services_of
+from lab.setup import engine
 
 START_SECONDS = 60.0  # a service may take so long to be ready, unless the variable says another number
 START_VARIABLE = "LAB_START_SECONDS"

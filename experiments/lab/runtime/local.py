@@ -20,11 +20,12 @@ import psutil
 from lab.brokers.base import emptied
 from lab.errors import LabError
 from lab.paths import ROOT, STATE_DIR, relative
-from lab.runtime import data, install, log_keeper, ports, processes
+from lab.runtime import data, log_keeper, ports, processes
 from lab.runtime.broken import command_of
 from lab.runtime.connections import LocalConnections
 from lab.runtime.processes import Seen
 from lab.services import Service, data_format, services_of
+from lab.setup import install
 
 
 class LocalRuntime:

@@ -10,11 +10,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
-
-from lab.errors import LabError
 
 
 @dataclass(frozen=True)
@@ -94,14 +91,6 @@ def start_recorded(command: Sequence[str], record: Path, *, folder: Path, env: M
             started.stop()
             record.unlink(missing_ok=True)
             raise
-
-
-def finished(command: Sequence[str | Path], seconds: float, **options: Any) -> subprocess.CompletedProcess[Any]:
-    """Run a command to its end, as `subprocess.run` does. Raises LabError when it does not come to it in time."""
-    try:
-        return subprocess.run(command, timeout=seconds, **options)
-    except subprocess.TimeoutExpired:
-        raise LabError(f"{' '.join(map(str, command[:3]))} was stopped: it took more than {seconds:.0f} s") from None
 
 
 @contextlib.contextmanager

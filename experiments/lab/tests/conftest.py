@@ -14,8 +14,8 @@ import testing
 from lab.brokers import kafka, kafka_client
 from lab.brokers.probe import answers
 from lab.checker import predictions
-from lab.runtime import install
 from lab.services import Service
+from lab.setup import install
 from testing.needs import started
 
 ROOT = Path(__file__).resolve().parents[3]

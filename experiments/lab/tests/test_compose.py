@@ -9,8 +9,8 @@ import threading
 import pytest
 import yaml
 from lab.paths import PARTS, ROOT
-from lab.runtime import install
 from lab.services import services_of
+from lab.setup import install
 
 BROKERS = {"async-rabbitmq": "rabbitmq", "streaming-kafka": "kafka"}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -11,9 +11,9 @@ import pytest
 from conftest import ROOT, Copy
 from lab import paths
 from lab.errors import LabError
-from lab.runtime import engine
 from lab.runtime.docker import DockerRuntime
 from lab.services import data_format, services_of
+from lab.setup import engine
 
 # When one of these differs, the part's tables, queues or topics have changed: raise `lab.data-format` in its
 # docker-compose.yml, and write down here what `present` gives now.

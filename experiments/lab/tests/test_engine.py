@@ -11,9 +11,10 @@ from lab import client, services
 from lab.brokers import rabbitmq
 from lab.errors import LabError
 from lab.history.environment import environment
-from lab.runtime import docker, engine, lifecycle, ports
+from lab.runtime import docker, lifecycle, ports
 from lab.runtime.local import LocalRuntime
 from lab.services import services_of
+from lab.setup import engine
 
 GOOD = {"version": "28.5.2", "compose": "2.40.3"}
 AWAY = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
@@ -157,7 +158,7 @@ def test_an_engine_that_is_gone_is_said(installed):
 def test_a_broker_that_runs_is_kept_when_it_can_be_emptied(installed, monkeypatch, asked, empty):
     """Its services and their data go in any case; a broker that cannot be emptied goes with its data, too."""
     monkeypatch.setattr(docker, "emptied", lambda service: empty)
-    monkeypatch.setattr(docker.engine, "build", lambda part: None)
+    monkeypatch.setattr(engine, "build", lambda part: None)
     monkeypatch.setattr(engine, "name_project", lambda part: None)
     project, name = engine.project("async-rabbitmq"), engine.container("async-rabbitmq", "rabbitmq")
     found = json.dumps([{"Name": f"/{name}", "Id": "1", "State": {"Status": "running"}}])

@@ -13,7 +13,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from lab.history import model
 from lab.live import runs
-from lab.runtime import install
+from lab.setup import install
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from testing import free_port, wait_until
 from testing.needs import skip_without

@@ -20,8 +20,9 @@ from lab.brokers.probe import answers
 from lab.errors import LabError
 from lab.faults import messages
 from lab.history import sampler
-from lab.runtime import data, install, local, processes
+from lab.runtime import data, local, processes
 from lab.services import Service
+from lab.setup import install
 from testing import Process, wait_until
 
 QUEUE, DEAD = "order-placed", "order-placed.dlq"

