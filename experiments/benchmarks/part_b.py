@@ -24,7 +24,7 @@ def _end_to_end(bench: Bench, services: Services, orders: int) -> None:
     mark = measure.mark(services)
     sample = raw_client.drive(services["order"].port, 16, SETTLE_SECONDS, count=orders, wanted=202)
     measure.settle(services, mark)
-    done = client.all_pages(f"{services['order'].url}/orders", "orders", mark)
+    done = [*client.each_row(f"{services['order'].url}/orders", "orders", mark)]
     notified = [row["timeline"][-1]["at"] for row in done if row["status"] == "notified"]
     took = measure.seconds([row["timeline"][0]["at"] for row in done] + notified)
     counts = {"orders": len(sample.latencies), "bad": sample.bad, "notified": len(notified)}

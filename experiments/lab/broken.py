@@ -64,7 +64,7 @@ def _same_story(version: BrokenVersion, red: Run, green: Run) -> Said:
         is_ = (run.head["part"], run.head["experiment"], run.head.get("broken"))
         if is_ != (version.part, version.story, broken):
             yield FAIL, f"a run is of {is_[0]}, {is_[1]}, {is_[2] or 'the right version'}"
-    done = [[step.what for step in steps.happened(run)] for run in (red, green)]
+    done = [[step.what for step in steps.happened(run.events)] for run in (red, green)]
     if done[0] != done[1]:
         yield FAIL, "the two runs have different steps"
 

@@ -28,13 +28,8 @@ def try_get(url: str, *, timeout: float) -> "requests.Response | None":
         return None
 
 
-def all_pages(url: str, name: str, since: str = "") -> list[dict[str, Any]]:
-    """Return every row of a list that comes in pages, or those after one. Raises LabError."""
-    return list(each_row(url, name, since))
-
-
 def each_row(url: str, name: str, since: str = "") -> Iterator[dict[str, Any]]:
-    """Yield the same rows, page by page."""
+    """Yield every row of a list that comes in pages, or those after one. Raises LabError."""
     after: str | None = since
     while after is not None:
         page = call("GET", url, params={"limit": 1000, "after": after}).json()

@@ -92,13 +92,10 @@ def read_all(service: Service, topics: Sequence[str]) -> Iterator[Any]:
 
 
 def results(records: Iterable[Any]) -> list[dict[str, Any]]:
-    """Return how many of these records each topic of results holds, and where an order has more than one.
-
-    What we sent back does not count.
-    """
+    """Return how many of these records each topic of results holds, and where an order has more than one of them."""
     found: dict[str, dict[str, list[str]]] = {topic: defaultdict(list) for topic in RESULTS}
     for record in records:
-        if SENT_BACK not in dict(record.headers):
+        if SENT_BACK not in dict(record.headers):  # else we did it
             found[record.topic][(record.key or b"").decode(errors="replace")].append(identity(record))
     return [
         {"what": "log", "topic": topic, "records": sum(map(len, by_order.values()))}
@@ -169,8 +166,7 @@ def _sent_back(service: Service) -> dict[str, int]:
 def empty(service: Service) -> None:
     """Delete all topics and groups, with their offsets, and wait until they are gone. Raises LabError.
 
-    The services must be stopped. One that was killed is still a member, until its session's 10 s are over: it is
-    thrown out.
+    The services must be stopped. One that was killed is still a member until its session is over: it is thrown out.
     """
     from kafka.admin import MemberToRemove
 

@@ -48,10 +48,7 @@ def silent(service: Service, why: str) -> LabError:
 
 
 def fault_in(log: str) -> str | None:
-    """Return what Kafka's log says is wrong with its groups since its last start, and what cures it; None if nothing.
-
-    Kafka does not get over it by itself.
-    """
+    """Return what Kafka's log says is wrong with its groups since its last start, and the cure; None if nothing."""
     if LOST not in log.rpartition(STARTED)[2]:
         return None
     return (

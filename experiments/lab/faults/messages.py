@@ -22,7 +22,7 @@ Envelope = dict[str, Any]
 def redeliver(recorder: RunRecorder, name: str, phase: str, *, count: int | None, shuffle: bool) -> int:
     """Publish `OrderPlaced` again for the orders of a load, with the same ids and bytes; return how many."""
     url = by_kind(services_of(recorder.head["part"]))["order"].url
-    orders = [o for o in client.all_pages(f"{url}/orders", "orders") if o["user_id"].startswith(f"{phase}-")]
+    orders = [o for o in client.each_row(f"{url}/orders", "orders") if o["user_id"].startswith(f"{phase}-")]
     if shuffle:
         random.Random(name).shuffle(orders)
     return place_again(recorder, name, orders[:count])

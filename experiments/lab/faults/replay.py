@@ -19,10 +19,7 @@ CAUGHT_UP_SECONDS = 120.0
 
 
 def run(groups: Groups, group: str, service: Service, to: str, *, say: Callable[[str], None]) -> tuple[int, float]:
-    """Replay a group, and return how many partitions it has and the seconds from its start until it had caught up.
-
-    Raises LabError when the group has another member, with nothing changed, or when Kafka refuses.
-    """
+    """Replay a group; return how many partitions it has, and the seconds until it had caught up. Raises LabError."""
     chosen = lifecycle.choose()
     if service.other_ports:
         one = f"./lab up {PART} --replicas {service.kind}=1"
@@ -44,7 +41,12 @@ def run(groups: Groups, group: str, service: Service, to: str, *, say: Callable[
         say(f"starting {service.name}")
         chosen.start(service)
         lifecycle.wait_ready(chosen, service)
-    _wait_until_caught_up(groups, group)
+    goal = {place.key: place.end for place in groups.places([group])}
+    deadline = time.monotonic() + CAUGHT_UP_SECONDS
+    while any(p.lag and p.start < goal.get(p.key, 0) for p in groups.places([group])):
+        if time.monotonic() > deadline:
+            raise LabError(f"{group} has not caught up after {CAUGHT_UP_SECONDS:.0f} s", f"./lab lag {group}")
+        time.sleep(0.1)
     took = round(time.monotonic() - began, 3)
     say(f"caught up after {took:.1f} s")
     return len(partitions), took
@@ -90,14 +92,4 @@ def _wait_for_members(groups: Groups, group: str, *, at_most: int) -> None:
         if time.monotonic() > deadline:
             hint = "stop the other consumer first; nothing was changed"
             raise LabError(f"{group} has more members than its service: {', '.join(members)}", hint)
-        time.sleep(0.1)
-
-
-def _wait_until_caught_up(groups: Groups, group: str) -> None:
-    """Wait until the group has read all that is there now. Raises LabError."""
-    goal = {place.key: place.end for place in groups.places([group])}
-    deadline = time.monotonic() + CAUGHT_UP_SECONDS
-    while any(p.lag and p.start < goal.get(p.key, 0) for p in groups.places([group])):
-        if time.monotonic() > deadline:
-            raise LabError(f"{group} has not caught up after {CAUGHT_UP_SECONDS:.0f} s", f"./lab lag {group}")
         time.sleep(0.1)

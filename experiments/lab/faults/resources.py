@@ -47,19 +47,15 @@ def _limit_files(service: Service, size: int | None) -> None:
     if pid is None:
         raise LabError(f"{service.name} does not run", f"./lab start {service.part}/{service.name}")
     try:
-        first = psutil.Process(pid)
-        _limit(first, size)  # before we look for its children: those that are still to come inherit it
-        for child in first.children(recursive=True):
-            _limit(child, size)
+        family = [psutil.Process(pid)]
+        for process in family:
+            _, most = process.rlimit(resource.RLIMIT_FSIZE)
+            process.rlimit(resource.RLIMIT_FSIZE, (most if size is None else size, most))
+            family += process.children()  # after it was limited: those that are still to come inherit it
     except AttributeError:
         raise LabError("a full disk can be simulated on Linux only") from None
     except psutil.Error as error:
         raise LabError(f"the disk of {service.name} cannot be made full: {error}") from None
-
-
-def _limit(process: psutil.Process, size: int | None) -> None:
-    _, most = process.rlimit(resource.RLIMIT_FSIZE)
-    process.rlimit(resource.RLIMIT_FSIZE, (most if size is None else size, most))
 
 
 def _here() -> LocalRuntime:

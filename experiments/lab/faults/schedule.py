@@ -62,10 +62,7 @@ class Fault:
 
 
 def schedule(part: str, seed: int, minutes: float, *, cluster: bool = False) -> list[Fault]:
-    """Return the faults for so many minutes of load, in order of time; all are mended before it ends.
-
-    Raises LabError for a time that is too short or too long.
-    """
+    """Return the faults for so many minutes of load, in order of time; all end before it does. Raises LabError."""
     if not LEAST_MINUTES <= minutes <= MAX_MINUTES:
         raise LabError(f"chaos cannot last {minutes:g} minutes", f"from {LEAST_MINUTES} to {MAX_MINUTES:g}")
     chance = Random(f"{part}:{seed}{':cluster' if cluster else ''}")

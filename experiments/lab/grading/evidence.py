@@ -100,7 +100,7 @@ class Evidence:
     @cached_property
     def steps(self) -> list[Step]:
         """What happened, as the history has it."""
-        return reference.happened(self.run)
+        return reference.happened(self.run.events)
 
     @cached_property
     def ours(self) -> list[Step]:

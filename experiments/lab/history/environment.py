@@ -21,12 +21,18 @@ def environment(runtime: Runtime, services: Mapping[str, Service]) -> dict[str, 
     """
     kinds = by_kind(services)
     told = client.try_get(f"{kinds['order'].url}/health", timeout=5.0)
+    broker = {}
+    if "rabbitmq" in kinds:
+        broker = {"RabbitMQ": rabbitmq.version(kinds["rabbitmq"])}
+    if "kafka" in kinds:  # which does not tell its release to clients
+        found = (re.fullmatch(r"kafka-clients-(.+)\.jar", name) for name in runtime.kafka_jars(kinds["kafka"]))
+        broker = {"Kafka": next((match[1] for match in found if match), "unknown")}
     return {
         "commit": commit_of_run(),
         "runtime": runtime.name,
         **runtime.facts(services),
         "versions": (told.json()["versions"] if told is not None else {}) | {"aiohttp": version("aiohttp")},
-        **_broker(runtime, kinds),
+        **({"broker": broker} if broker else {}),
     }
 
 
@@ -34,17 +40,6 @@ def commit_of_run() -> str:
     """Return the commit, with `+changes` when the code differs from it."""
     found = code()
     return f"{found.id}{'+changes' if found.changes else ''}" or "none"
-
-
-def _broker(runtime: Runtime, services: Mapping[str, Service]) -> dict[str, dict[str, str]]:
-    """Return the broker's name and version as `{"broker": {…}}`, {} for a part that has none."""
-    if "rabbitmq" in services:
-        return {"broker": {"RabbitMQ": rabbitmq.version(services["rabbitmq"])}}
-    if "kafka" in services:
-        jars = runtime.kafka_jars(services["kafka"])  # Kafka does not tell its release to clients
-        found = (re.fullmatch(r"kafka-clients-(.+)\.jar", name) for name in jars)
-        return {"broker": {"Kafka": next((match[1] for match in found if match), "unknown")}}
-    return {}
 
 
 def code() -> Commit:

@@ -34,7 +34,7 @@ def _held(service: Service, *, rows: bool) -> list[dict[str, Any]]:
     if service.kind == "analytics":
         return [{"what": "report", **client.call("GET", f"{service.url}/report").json()}]
     listed = LISTS[service.kind]
-    found = client.all_pages(f"{service.url}/{listed}", listed) if rows else []
+    found = client.each_row(f"{service.url}/{listed}", listed) if rows else []
     lines = [{"what": listed.removesuffix("s"), **row} for row in found]
     if service.kind == "inventory":
         levels = client.call("GET", f"{service.url}/stock").json()["stock"]
@@ -43,14 +43,11 @@ def _held(service: Service, *, rows: bool) -> list[dict[str, Any]]:
 
 
 def snapshot(recorder: RunRecorder, name: str) -> None:
-    """Note every row of what inventory and notification hold now, so that two moments can be compared. Raises LabError.
-
-    It notes, too, how many messages each service has dealt with.
-    """
+    """Note what inventory and notification hold now, and how many messages each has dealt with. Raises LabError."""
     services = by_kind(services_of(recorder.head["part"]))
     rows = []
     for service in ("inventory", "notification"):
-        rows += client.all_pages(f"{services[service].url}/{LISTS[service]}", LISTS[service])
+        rows += client.each_row(f"{services[service].url}/{LISTS[service]}", LISTS[service])
     rows.append(client.call("GET", f"{services['inventory'].url}/stock").json())
     recorder.record(type="snapshot", name=name, rows=rows, handled=handled(services))
 

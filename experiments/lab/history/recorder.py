@@ -15,10 +15,7 @@ from lab.errors import LabError
 
 
 class RunRecorder:
-    """The folder of one run.
-
-    `run.json` holds what was known before it began; each `*.jsonl` the lines of one writer.
-    """
+    """The folder of one run: `run.json` is what was known before it began, each `*.jsonl` the lines of one writer."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -116,10 +116,7 @@ def publish(recorder: RunRecorder) -> Path:
 
 
 def keep_logs(recorder: RunRecorder) -> Path | None:
-    """Keep the end of what the services and the broker of a run said, until its script runs again; return where.
-
-    The next `up` begins anew.
-    """
+    """Keep the end of what the services and the broker of a run said, until its script runs again; return where."""
     logs = sorted((STATE_DIR / "logs" / recorder.head["part"]).glob("*.log*"))
     if not logs:
         return None

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lab.history.model import HISTORY, Run
+from lab.history.model import HISTORY
 from lab.paths import RESULTS
 
 OF_REPLAY = ("before replay", "after replay")  # reports that `lab replay` notes by itself
@@ -19,10 +19,7 @@ NO_STEPS = tuple(f'"type":"{kind}"' for kind in ("invoke", "ok", "fail", "info",
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that a script does and its history notes, at some time.
-
-    `due` is the moment for which the script waited before it, if it did: so many seconds into a load.
-    """
+    """One thing that a script did; `due` is for what it waited before, if it did: so many seconds into a load."""
 
     kind: str
     name: str
@@ -46,11 +43,6 @@ class Step:
         return f"{self.kind} {self.name} {self.detail}".strip()
 
 
-def happened(run: Run) -> list[Step]:
-    """Return the steps that a history holds, in order of time."""
-    return _steps(run.events)
-
-
 def ours(part: str, experiment: str) -> list[Step]:
     """Return the steps of this repository's own run of an experiment; none if there is no such run."""
     try:
@@ -58,10 +50,11 @@ def ours(part: str, experiment: str) -> list[Step]:
     except OSError:
         return []
     lines = text.splitlines()[1:]
-    return _steps(json.loads(line) for line in lines if not any(kind in line for kind in NO_STEPS))
+    return happened(json.loads(line) for line in lines if not any(kind in line for kind in NO_STEPS))
 
 
-def _steps(events: Iterable[dict[str, Any]]) -> list[Step]:
+def happened(events: Iterable[dict[str, Any]]) -> list[Step]:
+    """Return the steps that the entries of a history hold, in order of time."""
     found: list[Step] = []
     in_order, due = sorted(events, key=lambda e: e["at"]), None
     params = {e["phase"]: e["params"] for e in in_order if e["type"] == "phase"}

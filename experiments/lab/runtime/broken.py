@@ -45,13 +45,17 @@ class BrokenVersion:
 
     def diff(self) -> str:
         """Return how the wrong functions differ from those in the service's source. Raises LabError."""
-        wrong = FOLDER / f"{self.name}.py"
-        return "\n".join(line for right in self.replaces for line in _diff(self.part, right, wrong))
+        wrong, lines = FOLDER / f"{self.name}.py", list[str]()
+        for right in self.replaces:
+            path, inside = _source(self.part, right)
+            diff = difflib.unified_diff(_text(path, inside), _text(wrong, inside[-1:]), n=3, lineterm="")
+            lines += [f"--- {path.relative_to(ROOT)}", f"+++ {wrong.relative_to(ROOT)}", *list(diff)[2:]]
+        return "\n".join(lines)
 
 
 def names() -> list[str]:
     """Return the names of all variants, part by part."""
-    found = [named(name) for name in _there()]
+    found = map(named, _there())
     return [version.name for version in sorted(found, key=lambda v: (PARTS.index(v.part), v.name))]
 
 
@@ -105,12 +109,6 @@ def with_diff(page: str, version: BrokenVersion) -> str:
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n```diff\n{version.diff()}\n```\n{END}{after}"
-
-
-def _diff(part: str, right: str, wrong: Path) -> list[str]:
-    path, inside = _source(part, right)
-    lines = difflib.unified_diff(_text(path, inside), _text(wrong, inside[-1:]), n=3, lineterm="")
-    return [f"--- {path.relative_to(ROOT)}", f"+++ {wrong.relative_to(ROOT)}", *list(lines)[2:]]
 
 
 def _source(part: str, dotted: str) -> tuple[Path, list[str]]:

@@ -82,16 +82,11 @@ class ContainerConnections:
             self._watchers[service.name] = child, time.monotonic()
 
             def read() -> None:
-                for line in child.stdout or ():
-                    own, other = (_end(text) for text in line.split())
+                for line in child.stdout or ():  # two ends, as the system's table has them: `0100007F:1F40`
+                    ends = (text.partition(":") for text in line.split())
+                    own, other = ((address, int(port, 16)) for address, _, port in ends)
                     found.append((own, other))
 
             threading.Thread(target=read, daemon=True).start()
         while found:
             yield found.pop(0)
-
-
-def _end(text: str) -> tuple[str, int]:
-    """Return an end as the system's table has it: `0100007F:1F40`."""
-    address, _, port = text.partition(":")
-    return address, int(port, 16)

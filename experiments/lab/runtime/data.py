@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 from lab.paths import STATE_DIR
-from lab.services import data_format
 
 OLDEST = "1"  # it wrote no such file
 
@@ -20,30 +19,10 @@ def folder(part: str) -> Path:
     return STATE_DIR / "data" / part
 
 
-def set_aside_other(part: str) -> Path | None:
-    """Move data of another format out of the way; return where it is now, None when there was none.
-
-    Nothing of the part may run.
-    """
-    here = folder(part)
-    if not here.exists() or found_format(part) == data_format(part):
-        return None
-    aside = STATE_DIR / "set-aside"
-    aside.mkdir(exist_ok=True)
-    taken = [int(old.name.rpartition("-")[2]) for old in aside.glob(f"{part}-*")]
-    return here.rename(aside / f"{part}-{max(taken, default=0) + 1}")
-
-
 def found_format(part: str) -> str:
     """Return the format of the data that is there."""
     file = folder(part) / "format"
     return file.read_text().strip() if file.exists() else OLDEST
-
-
-def mark(part: str) -> None:
-    """Note that the data is of the present format."""
-    folder(part).mkdir(parents=True, exist_ok=True)
-    (folder(part) / "format").write_text(f"{data_format(part)}\n")
 
 
 def plain_path(place: Path) -> Path:

@@ -24,10 +24,7 @@ class DockerRuntime:
     name = "docker"
 
     def create(self, part: str, *, fresh: bool) -> None:
-        """Build the images and make the containers: with `fresh`, forget the data of earlier runs.
-
-        A broker that runs is emptied, where it can be, and goes on.
-        """
+        """Build the images and make the containers; with `fresh`, forget the data of earlier runs."""
         if fresh:
             self._forget(part)
         engine.name_project(part)
@@ -93,10 +90,7 @@ class DockerRuntime:
                 raise LabError(f"docker {verb} failed: {done.stderr.strip()}")
 
     def remove(self, part: str, *, keep_brokers: bool = False) -> None:
-        """Stop every service of a part, brokers last, and remove its containers; the data stays in its volumes.
-
-        What they said stays, too, where the local runtime has it. A broker goes on where it is to be kept.
-        """
+        """Stop every service of a part, brokers last, and remove its containers; data stays, and what they said."""
         services = [*services_of(part).values()]
         found = _inspect(services)
         for service in services:

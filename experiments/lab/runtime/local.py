@@ -47,16 +47,20 @@ class LocalRuntime:
             if other.name not in kept:
                 shutil.rmtree(other, ignore_errors=True)
         if fresh or not data.folder(part).exists():
-            data.mark(part)
+            data.folder(part).mkdir(parents=True, exist_ok=True)
+            (data.folder(part) / "format").write_text(f"{data_format(part)}\n")
 
     def set_aside(self, part: str) -> str:
         """Move data that another version of the lab left out of the way; return a sentence about it, "" if none."""
         if any(self.state(service) != "exited" for service in services_of(part).values()):
             return ""
-        found, moved = data.found_format(part), data.set_aside_other(part)
-        if moved is None:
+        here, right, aside = data.folder(part), data_format(part), STATE_DIR / "set-aside"
+        if not here.exists() or (found := data.found_format(part)) == right:
             return ""
-        formats = f"format {found}, and this version has format {data_format(part)}"
+        aside.mkdir(exist_ok=True)
+        taken = [int(old.name.rpartition("-")[2]) for old in aside.glob(f"{part}-*")]
+        moved = here.rename(aside / f"{part}-{max(taken, default=0) + 1}")
+        formats = f"format {found}, and this version has format {right}"
         return f"the data of {part} has {formats}: it is now in {relative(moved)}; delete it if you do not need it"
 
     def start(self, *services: Service) -> None:
@@ -93,10 +97,7 @@ class LocalRuntime:
             record.stop()  # waits until it is gone
 
     def remove(self, part: str, *, keep_brokers: bool = False) -> None:
-        """Stop every service of a part: the one that all orders come through, the others, then the brokers.
-
-        A broker goes on where it is to be kept.
-        """
+        """Stop every service of a part: the one that all orders come through, the others, then the brokers."""
         brokers_first = list(services_of(part).values())
         *others, order = [service for service in brokers_first if not service.is_broker]
         self.stop(order)

@@ -16,19 +16,23 @@ ADDED = range(8100, 8200)  # for replicas, and for what a benchmark runs beside 
 
 
 def check_free(service: Service, most: int | None = None) -> None:
-    """Raise LabError, with who has it and how to choose another, when a port on which the service listens is taken.
-
-    `most` is how many of them are looked at: all unless given. The first is the service's own.
-    """
+    """Raise LabError, with its owner and how to choose another, when one of a service's `most` first ports is taken."""
     for variable, port in islice(service.ports.items(), most):
-        _check(service, variable, port)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except PermissionError:
+                hint = f"choose one from 1024 on: {variable}={free()} ./lab up {service.part}"
+                raise LabError(f"port {port} of {service.name} is for root only", hint) from None
+            except OSError:
+                owner = processes.listener(port) or "another process"
+                hint = f"stop it, or choose another port: {variable}={free()} ./lab up {service.part}"
+                raise LabError(f"port {port} of {service.name} is taken by {owner}", hint) from None
 
 
 def with_ports(part: str, size: Size) -> Size:
-    """Return the size with a port for each replica: the one that the environment names, or it had, or a free one.
-
-    Raises LabError when there is none.
-    """
+    """Return the size with a port for each replica: one that the environment names, or it had, or a free one."""
     had, env = size_of(part).ports, variables(part)
     taken = {port for other in PARTS for port in size_of(other).ports.values()}
     chosen: dict[str, int] = {}
@@ -48,17 +52,3 @@ def free(taken: Container[int] = ()) -> int:
                 probe.bind(("127.0.0.1", port))
                 return port
     raise LabError(f"no port from {ADDED[0]} to {ADDED[-1]} is free", "./lab status")
-
-
-def _check(service: Service, variable: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except PermissionError:
-            hint = f"choose one from 1024 on: {variable}={free()} ./lab up {service.part}"
-            raise LabError(f"port {port} of {service.name} is for root only", hint) from None
-        except OSError:
-            owner = processes.listener(port) or "another process"
-            hint = f"stop it, or choose another port: {variable}={free()} ./lab up {service.part}"
-            raise LabError(f"port {port} of {service.name} is taken by {owner}", hint) from None

@@ -95,11 +95,8 @@ def start_recorded(command: Sequence[str], record: Path, *, folder: Path, env: M
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of the block: a process that was started and not yet recorded would be lost.
-
-    It reaches the main thread only, so in others there is nothing to hold back.
-    """
-    if threading.current_thread() is not threading.main_thread():
+    """Hold Ctrl-C back until the end of the block: a process that was started and not yet recorded would be lost."""
+    if threading.current_thread() is not threading.main_thread():  # it reaches the main thread only
         yield
         return
     came: list[int] = []

@@ -105,12 +105,9 @@ def facts() -> dict[str, Any]:
 
 
 def compose_command(part: str, *, progress: str = "quiet", override: str = "") -> list[str]:
-    """Return how a command of Compose for the part begins; `override` is the name of a second file.
-
-    What describes a part that has more than one of something is written anew.
-    """
+    """Return how a command of Compose for the part begins; `override` is the name of a second file."""
     file, size = ROOT / part / BASE, size_of(part)
-    if size != ONE:
+    if size != ONE:  # written anew
         file = STATE_DIR / "run" / part / "compose.json"
         file.write_text(json.dumps(described(part, size)))
     more = ["--file", override] if override else []
@@ -136,15 +133,12 @@ def docker(*words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[st
 
 
 def build(part: str) -> None:
-    """Build the part's images, unless they are there and their files are as they were. Raises LabError.
-
-    The first time, which takes long, the progress is shown.
-    """
+    """Build the part's images, unless they are there and their files are as they were. Raises LabError."""
     note = STATE_DIR / "run" / part / "images.json"
     wanted = _made_of(part)
     if note.exists() and json.loads(note.read_text()) == {"made_of": wanted, "ids": _ids(part)}:
         return
-    first = not all(_ids(part))
+    first = not all(_ids(part))  # it takes long, so the progress is shown
     command = [*compose_command(part, progress="auto" if first else "quiet"), "build"]
     shown = None if first else subprocess.PIPE
     # Without Buildx the progress goes to the output, in which a script looks for what `lab begin` says.

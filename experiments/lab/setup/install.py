@@ -22,10 +22,7 @@ MAVEN_HINT = "Debian, Ubuntu: sudo apt-get install maven; macOS: brew install ma
 
 
 def ensure(name: str) -> None:
-    """Make sure that the programs of a broker, or of a browser, are there; install them where that is possible.
-
-    Raises LabError.
-    """
+    """Make sure that the programs of a broker or a browser are there; install them if possible. Raises LabError."""
     if name == "rabbitmq":
         if _rabbitmq_server() is None and _can_install():
             _install_rabbitmq()

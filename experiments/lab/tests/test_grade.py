@@ -236,7 +236,7 @@ def script_of(clone: Clone, name: str) -> bytes:
 
 
 def test_an_invented_run(forger):
-    forger.write(A5, invented(forger.run(A5), reference.happened(forger.run(A5))))
+    forger.write(A5, invented(forger.run(A5), reference.happened(forger.run(A5).events)))
     found = forger.graded(A5)
     assert breaks(found, "order warm-000000 is of", "and its seed draws")
     assert breaks(found, "`start inventory` was done", "s into the load no_inventory, and in our run after")
@@ -279,7 +279,7 @@ def test_a_quick_run(forger):
 
 
 def test_a_quick_run_passed_off_as_full(forger):
-    steps = reference.happened(forger.run(A5))
+    steps = reference.happened(forger.run(A5).events)
     quick = [replace(step, detail=step.detail.replace("seconds=30", "seconds=4")) for step in steps]
     forger.write(A5, invented(forger.run(A5), quick))
     found = forger.graded(A5)
@@ -398,7 +398,7 @@ def test_what_was_due_is_held_to_the_second(forger, monkeypatch):
     """The steps of our run are those of A5 with the moments that its script waited for."""
     run = forger.run(A5)
     due = [("no_inventory", 5.0), ("no_inventory", 25.0), ("no_notification", 5.0), ("no_notification", 25.0)]
-    steps = reference.happened(run)
+    steps = reference.happened(run.events)
     outages = iter(due)
     ours = [replace(step, due=next(outages)) if step.kind in ("kill", "start") else step for step in steps]
     monkeypatch.setattr(reference, "ours", lambda part, experiment: ours)

@@ -13,7 +13,6 @@ from conftest import ROOT, Copy, free_ports
 from lab.cli.main import main
 from lab.errors import LabError
 from lab.history import held, session, steps
-from lab.history import model as history
 from lab.history.header import read_header
 from lab.history.recorder import RunRecorder
 from lab.runtime import processes
@@ -141,7 +140,7 @@ def test_a_moment_that_a_script_waited_for_is_noted(tmp_path, monkeypatch):
     assert CliRunner().invoke(main, ["at", "a", "0.1"]).exit_code == 0
     notes.record(type="fault", verb="kill", service="order")
     assert notes.lines()[1] | {"at": 0} == {"at": 0, "type": "due", "phase": "a", "seconds": 0.1}
-    [load, kill] = steps.happened(history.Run(notes.head, notes.lines()))
+    [load, kill] = steps.happened(notes.lines())
     assert (load.due, kill.due) == (None, ("a", 0.1))
 
 
