@@ -14,7 +14,7 @@ from lab.cli.output import say, show
 from lab.compose import POSTGRES, SQLITE, size_told
 from lab.errors import LabError
 from lab.faults import inject
-from lab.runtime import lifecycle
+from lab.runtime import lifecycle, ports
 from lab.services import addresses, part_named, services_of
 
 FINAL = ("notified", "failed")
@@ -194,9 +194,10 @@ def doctor(part: str | None) -> None:
 
     With PART only at what this part needs. The exit status is 2 when something is missing.
     """
-    from lab.runtime.doctor import PARTS, rows
+    from lab.setup.doctor import PARTS, rows
 
-    found = rows([part_named(part)] if part else PARTS)
+    parts = [part_named(part)] if part else PARTS
+    found = rows(parts, lambda: lifecycle.parts_up(lifecycle.choose()), ports.check_free)
     width = max(len(row.what) for row in found)
     for row in found:
         click.echo(f"{'✔' if row.good else '✘'} {row.what:{width}}  {row.state}")

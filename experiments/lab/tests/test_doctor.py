@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from conftest import free_ports
 from lab.cli.main import main
 from lab.errors import LabError
-from lab.runtime import doctor, local
+from lab.runtime import local
 from lab.services import services_of
-from lab.setup import engine, install, java
+from lab.setup import doctor, engine, install, java
 
 OLD = """#!/bin/sh
 if [ "$1" = -version ]; then echo 'openjdk version "{0}" 2024-07-16' >&2; exit 0; fi

@@ -16,8 +16,7 @@ import psutil
 
 from lab.errors import LabError
 from lab.paths import PARTS, ROOT, STATE_DIR
-from lab.runtime import lifecycle, ports
-from lab.services import services_of
+from lab.services import Service, services_of
 from lab.setup import engine, install, java
 
 NEEDED_BYTES = 2_000_000_000  # the environment, Kafka and its Java, some runs
@@ -34,15 +33,24 @@ class Row:
     hint: str = ""
 
 
-def rows(parts: Sequence[str] = PARTS) -> list[Row]:
-    """Look at the machine, and at what these parts need."""
+def rows(parts: Sequence[str], up: Callable[[], list[str]], check_free: Callable[[Service], None]) -> list[Row]:
+    """Look at the machine, and at what these parts need.
+
+    `up` says which parts are up; `check_free` raises LabError for a service whose ports are taken.
+    """
     checks = {
         "async-rabbitmq": {"RabbitMQ (B)": install.rabbitmq},
         "streaming-kafka": {"Java (C)": java.found, "Kafka (C)": install.kafka},
     }
     machine = {"system": _system, "open files": _files, "folder": _folder, "disk": _disk, "Docker": _docker}
     brokers = [_local(what, check) for part in parts for what, check in checks.get(part, {}).items()]
-    return [*(_checked(what, check) for what, check in machine.items()), *brokers, *_ports(parts)]
+    found = [*(_checked(what, check) for what, check in machine.items()), *brokers]
+    try:
+        running = up()
+    except LabError as error:
+        return [*found, Row("ports", False, str(error), error.hint)]
+    frees = {part: partial(_free, part, part in running, check_free) for part in parts}
+    return found + [_checked(f"ports ({'ABC'[PARTS.index(part)]})", free) for part, free in frees.items()]
 
 
 def _checked(what: str, check: Callable[[], str]) -> Row:
@@ -98,20 +106,11 @@ def _docker() -> str:
     return "an engine and Compose answer: ./lab up uses them"
 
 
-def _ports(parts: Sequence[str]) -> list[Row]:
-    """Make a row for each part: the ports of one that is up are its own."""
-    try:
-        up = lifecycle.parts_up(lifecycle.choose())
-    except LabError as error:
-        return [Row("ports", False, str(error), error.hint)]
-    return [_checked(f"ports ({'ABC'[PARTS.index(part)]})", partial(_free, part, part in up)) for part in parts]
-
-
-def _free(part: str, up: bool) -> str:
-    if up:
+def _free(part: str, up: bool, check_free: Callable[[Service], None]) -> str:
+    if up:  # it has them itself
         return f"{part} is up"
     found = services_of(part).values()
     for service in found:
-        ports.check_free(service)
+        check_free(service)
     numbers = sorted(port for service in found for port in service.ports.values())
     return f"{', '.join(map(str, numbers))} are free"
