@@ -24,8 +24,10 @@ def trace(order: str, logs: bool) -> None:
     They are looked for in the logs of services that run with TRACE_ORDERS=20, then in the runs under .lab/ and
     results/: an experiment records the first 20 orders of each load, and orders that a fault touches.
     """
-    said = _logged(order)
     if logs:
+        chosen = lifecycle.choose()
+        ours = [service for part in PARTS for service in services_of(part).values() if not service.is_broker]
+        said = logs_of.of_order({f"{s.part}/{s.name}": chosen.logs(s, collect.ALL_LINES) for s in ours}, order)
         if not said:
             raise LabError(f"no log names the order {order}", "logs are kept until the next ./lab up")
         for line in said:
@@ -54,10 +56,3 @@ def _found(order: str) -> tuple[str, list[Line], list[Kill]]:
         f"the messages of the order {order} are not recorded",
         "experiments record some orders; by hand: TRACE_ORDERS=20 ./lab up PART, then ./lab order",
     )
-
-
-def _logged(order: str) -> list[Line]:
-    """Return the lines of all logs about an order, in order of time."""
-    chosen = lifecycle.choose()
-    ours = [service for part in PARTS for service in services_of(part).values() if not service.is_broker]
-    return logs_of.of_order({f"{s.part}/{s.name}": chosen.logs(s, collect.ALL_LINES) for s in ours}, order)
