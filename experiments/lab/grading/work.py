@@ -66,8 +66,8 @@ def _graded(handed_in: HandedIn, folders: list[str], task: Share) -> list[Graded
         return [grade.as_ours(folder, files) for folder, files in zip(folders, found, strict=True)]
     runs = []
     for folder in folders:
-        wanted = task.pictures and folder.split("/")[1] not in (*TOGETHER, "chaos", "bench")
-        picture = task.pictures / f"{folder.rpartition('/')[2]}.svg" if task.pictures and wanted else None
+        place = None if folder.split("/")[1] in (*TOGETHER, "chaos", "bench") else task.pictures
+        picture = place / f"{folder.rpartition('/')[2]}.svg" if place else None
         runs.append(grade.grade_committed_run(handed_in.run(folder), picture=picture, redraw=task.redraw))
     return runs
 
