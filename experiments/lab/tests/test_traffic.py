@@ -112,11 +112,11 @@ def test_in_a_container_a_program_sees_each_connection_once(monkeypatch, tmp_pat
             time.sleep(0.5)
             found()
     assert len(seen) == 1
-    watcher = watched._watchers["inventory"]
+    watcher, _ = watched._watchers["inventory"]
     watcher.stdin.close()
     watcher.wait(10)  # it ends with its input, as it must when whoever started it is killed
     assert list(watched.of(INVENTORY)) == []
-    assert watched._watchers["inventory"] is watcher  # a container that does not run is not asked again at once
+    assert watched._watchers["inventory"][0] is watcher  # a container that does not run is not asked again at once
     assert connections.AGAIN_SECONDS > 1
 
 
