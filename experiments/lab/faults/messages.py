@@ -31,13 +31,15 @@ def redeliver(recorder: RunRecorder, name: str, phase: str, *, count: int | None
 def place_again(recorder: RunRecorder, name: str, orders: list[dict[str, Any]]) -> int:
     """Publish `OrderPlaced` of these orders once more, with the same ids and bytes; return how many."""
     broker = _broker(recorder)
-    letters = []
-    for order in orders:
-        data, at = {"user_id": order["user_id"], "items": order["items"]}, order["timeline"][0]["at"]
-        told = new_event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
-        letters.append((ORDER_PLACED, BrokerMessage(told.encode(), told.event_id, {}, key=told.order_id.encode())))
+    letters = [(ORDER_PLACED, _placed(order)) for order in orders]
     _publish(recorder, name, broker, base.client_for(broker).PLACED, letters)
     return len(letters)
+
+
+def _placed(order: dict[str, Any]) -> BrokerMessage:
+    data, at = {"user_id": order["user_id"], "items": order["items"]}, order["timeline"][0]["at"]
+    told = new_event(ORDER_PLACED, order["order_id"], data, request_id=order.get("request_id"), at=at)
+    return BrokerMessage(told.encode(), told.event_id, {}, key=told.order_id.encode())
 
 
 def poison(recorder: RunRecorder, name: str, queue: str) -> int:
