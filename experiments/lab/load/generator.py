@@ -164,8 +164,8 @@ async def _open_loop(plan: Plan, session: aiohttp.ClientSession, url: str, recor
         for offset in arrivals(plan):
             intended = began + offset
             op, items = next(source)
-            if (wait := intended - recorder.now()) > 0:
-                await asyncio.sleep(wait)
+            # Also when it is behind: what was sent before must begin, to be counted among those that wait.
+            await asyncio.sleep(max(0.0, intended - recorder.now()))
             if recorder.waiting >= most:
                 recorder.drop(op, intended)
             else:
