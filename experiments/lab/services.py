@@ -99,7 +99,8 @@ def by_kind(services: Mapping[str, Service]) -> dict[str, Service]:
     kinds: dict[str, list[Service]] = {}
     for service in services.values():
         kinds.setdefault(service.kind, []).append(service)
-    return {kind: replace(first, other_ports=tuple(other.port for other in others))
+    # One that stands for others already is left as it is: this may be asked of what it returned.
+    return {kind: first if not others else replace(first, other_ports=tuple(other.port for other in others))
             for kind, (first, *others) in kinds.items()}  # fmt: skip
 
 

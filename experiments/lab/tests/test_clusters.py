@@ -10,9 +10,11 @@ from click.testing import CliRunner
 from conftest import ROOT, Copy, free_ports
 from lab import client, compose
 from lab.brokers import rabbitmq
+from lab.brokers.kafka import RESULTS
 from lab.cli.main import main
 from lab.compose import ONE, Size, check_size, described, size_told
 from lab.errors import LabError
+from lab.history import held
 from lab.paths import PARTS
 from lab.runtime import lifecycle, ports
 from lab.runtime.processes import Seen
@@ -64,6 +66,17 @@ def test_each_replica_has_a_number_a_port_and_the_same_database(part):
     assert described(part, TWO)["services"]["inventory.2"]["ports"] == ["${BIND_ADDRESS:-127.0.0.1}:8199:8199"]
     assert {service.kind for service in services.values()} >= {"inventory", "order", BROKERS[part]}
     assert by_kind(services)["inventory"].urls == ["http://127.0.0.1:8150", "http://127.0.0.1:8199"]
+    assert by_kind(by_kind(services)) == by_kind(services)
+
+
+@pytest.mark.parametrize("size", [ONE, Size(3)])
+def test_what_a_broker_holds_at_the_end_is_kept_however_many_nodes_it_has(size, monkeypatch):
+    """Dead letters, and which results are in the log: without them some invariants would hold for want of evidence."""
+    monkeypatch.setattr(held, "services_of", lambda part: services_of(part, {}, size))
+    monkeypatch.setattr(held.dead_letters, "as_state", lambda broker: [{"what": "dead", "of": broker.kind}])
+    monkeypatch.setattr(held.kafka, "read_all", lambda *_: [])
+    lines = held.state({"part": "streaming-kafka"})  # no service runs
+    assert [line.get("of", line.get("topic")) for line in lines if line["what"] != "missing"] == ["kafka", *RESULTS]
 
 
 @pytest.mark.parametrize("part", BROKERS)
