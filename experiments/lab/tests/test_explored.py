@@ -3,7 +3,7 @@
 import json
 from types import SimpleNamespace
 
-from lab.grading import explored
+from lab.grading import pages
 from lab.simulation import report
 from simulated import explore
 
@@ -13,7 +13,7 @@ FIGURES, PAGE = f"results/explore/{PART}.figures.json", f"results/explore/{PART}
 
 def made_again(figures: dict) -> dict[str, bytes]:
     repository = SimpleNamespace(read=lambda paths: {FIGURES: report.as_text(figures).encode()}, files={})
-    return explored.made_again(SimpleNamespace(own=True, repository=repository))
+    return pages.explored(SimpleNamespace(own=True, repository=repository))
 
 
 def test_it_goes_on_behind_the_last_seed_and_begins_anew_where_the_code_is_another():
