@@ -24,7 +24,7 @@ most=4
 # shellcheck disable=SC2034
 if [[ $part == sync-rest ]]; then export A_ORDER_THREADS=8 A_INVENTORY_THREADS=40; else size="--replicas inventory=$most"; fi
 . "$here/experiment.sh" "$part" ${words[@]+"${words[@]}"}
-seconds=$(full_or_quick 20 4) # of a load in Part A
+seconds=$(full_or_quick 8 4) # of a load in Part A
 count=$(full_or_quick 360 60) delay=0.15 # orders that wait, and s; Part B does more of them in a second
 if [[ $part == async-rabbitmq ]]; then count=$(full_or_quick 600 120) delay=0.04; fi
 

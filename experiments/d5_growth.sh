@@ -8,7 +8,7 @@
 #   and nothing in memory. What only helps to recognise repeated messages is pruned.
 # Not shown: What a second machine would add, and days of load. The database is SQLite on a local disk. Each size starts
 #   when the one before it is done; the first, of 500 orders, warms up.
-# Takes: 560 s; --quick 55 s
+# Takes: 810 s; --quick 55 s
 # Usage: experiments/d5_growth.sh [PART] [--quick]      all three parts unless one is named
 if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 here=$(dirname "$(realpath "$0")") parts='sync-rest async-rabbitmq streaming-kafka'
