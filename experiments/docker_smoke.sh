@@ -6,7 +6,7 @@
 # verdict: 0 all pass, 1 one failed, 2 one is unknown. A run that does not pass does not stop the others. Ctrl-C stops
 # everything.
 #
-# Takes: about 12 minutes by what its scripts say of themselves, and longer when images must be fetched; 38 on a busy machine
+# Takes: 8 minutes, and longer when images must be fetched; 38 on a busy machine
 # Usage: experiments/docker_smoke.sh
 if [ -z "${BASH_VERSION:-}" ]; then echo "this is a script for bash: bash $0" >&2; exit 2; fi
 set -euo pipefail
