@@ -59,7 +59,7 @@ need() {
 }
 
 # program NAME: lab's own way to a broker, or to a browser: it finds it, fetches it, or says which command does.
-# shellcheck disable=SC2329 # need calls it
+# shellcheck disable=SC2317,SC2329 # need calls it
 program() {
   "$bin/python" - "$1" <<'PYTHON'
 import sys
@@ -86,7 +86,7 @@ step() {
 }
 
 # tests FOLDER [ARGUMENT]...: pytest in a process of its own, as parts share the names of their packages.
-# shellcheck disable=SC2329 # step calls it
+# shellcheck disable=SC2317,SC2329 # step calls it
 tests() {
   local status=0
   "$bin/pytest" "$@" || status=$?
@@ -95,7 +95,7 @@ tests() {
 }
 
 # Check the types: the laboratory and common together, then each part with its own folder.
-# shellcheck disable=SC2329 # step calls it
+# shellcheck disable=SC2317,SC2329 # step calls it
 types() {
   local part status=0
   "$bin/ty" check --output-format concise common experiments/lab experiments/benchmarks || status=1
