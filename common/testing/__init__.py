@@ -121,7 +121,7 @@ class Service(Process):
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = {"PORT": str(self.port), "DATABASE_URL": f"sqlite:///{folder}/{name}.db", **env}
         self._part = part
-        self._http = urllib3.PoolManager(retries=False, timeout=30.0)
+        self._http = urllib3.PoolManager(retries=False, timeout=30.0, maxsize=16)
 
     def start(self, **env: str) -> None:
         """Start the service; wait for it with `ready`."""

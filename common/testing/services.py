@@ -31,6 +31,16 @@ class Services:
 
     def becomes(self, order_id: str, status: str) -> dict:
         """Wait until the order is in its final state, which must be this one, and return it."""
-        final = wait_until(lambda: (o := self.look(order_id))["status"] in ("notified", "failed") and o, SECONDS)
-        assert final["status"] == status
-        return final
+        last: dict = {}
+
+        def is_final() -> bool:
+            last.update(self.look(order_id))
+            return last["status"] in ("notified", "failed")
+
+        try:
+            wait_until(is_final, SECONDS)
+        except AssertionError:
+            logs = [f"the last lines of {service.name}:\n{service.last_lines()}" for service in self.services]
+            raise AssertionError("\n".join([f"not final in {SECONDS:g} s: {last}", *logs])) from None
+        assert last["status"] == status
+        return last
