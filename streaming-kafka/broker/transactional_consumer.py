@@ -5,13 +5,11 @@ The database remembers what it has done by order, so a batch that comes again, a
 or a rebalance, changes nothing and emits the same events. A reader with `read_committed` sees each of them once.
 """
 
-import contextlib
 import logging
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from campus import clock, trace
+from campus import trace
 from campus.database import Database
 from campus.events import Event, InvalidEvent
 from campus.faults import Drop, Faults, Hang
@@ -35,7 +33,6 @@ log = logging.getLogger("campus")
 BATCH = 500  # messages that are processed together
 # A projection takes all that one fetch brings of its topics: fewer commits, and fewer events that come too early.
 LARGE_BATCH = 8000
-HELD_SECONDS = 2.0
 
 
 class TransactionalConsumer(PartGroup):
@@ -72,28 +69,13 @@ class TransactionalConsumer(PartGroup):
             refuse=None if database.is_shared else end_service,
             batch_fetches=batch_fetches,
         )
-        self._free = threading.Event()  # not held back
-        self._free.set()
-        loop = Loop(reads[0], self._step_when_free, idle=0.0, waits_until=faults.waits_until)
+        loop = Loop(reads[0], self.step, idle=0.0, waits_until=faults.waits_until)
         super().__init__(self._membership, loop)
         self._database, self._faults, self._handle, self._injects_faults = database, faults, handle, injects_faults
         self._batch = LARGE_BATCH if batch_fetches else BATCH
         self._paused = PausedPartitions(faults)
         outcomes = Counter("messages", "Messages by outcome", ["group", "outcome"], registry=registry)
         self._count = lambda outcome, n=1: outcomes.labels(group, outcome).inc(n)
-
-    @contextlib.contextmanager
-    def held_back(self) -> Iterator[None]:
-        """Let rounds begin only every HELD_SECONDS meanwhile: for work that takes the whole interpreter."""
-        self._free.clear()
-        try:
-            yield
-        finally:
-            self._free.set()
-
-    def _step_when_free(self) -> bool:
-        clock.wait(self._free, HELD_SECONDS)
-        return self.step()
 
     def step(self) -> bool:
         """Work off one batch, if there is one; return whether there was. Raises, to be called again, on any trouble."""

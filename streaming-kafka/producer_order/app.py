@@ -71,8 +71,7 @@ def create_app(env: Mapping[str, str] = os.environ) -> Flask:
         wanted = read_bulk(json_body())
         if faults.inject():
             raise Problem(409, "injected", "The orders were refused.")
-        with consumer.held_back():  # the projection can wait a bit
-            return produce(producer, wanted, g.request_id), 202
+        return produce(producer, wanted, g.request_id), 202
 
     show_orders(app, database)
     app.get("/asyncapi.json")(asyncapi.document)
