@@ -13,7 +13,7 @@ from lab.analysis import latency, validity
 from lab.checker import predictions
 from lab.checker.invariants import check
 from lab.growth.tables import grown
-from lab.history.model import Run, read
+from lab.history.model import TRACE, Run, read
 from lab.report import chaos, extracts, plot, sections, series
 from lab.report.format import as_csv, as_json, page
 from lab.verdict import FAIL, PASS, UNKNOWN, overall
@@ -25,7 +25,12 @@ Summary = dict[str, Any]
 
 def make(folder: Path) -> dict[str, Any]:
     """Write the report of a run beside its raw files and return its summary. Raises LabError."""
-    made = files(read(folder))
+    run = read(folder)
+    summary = summarise(run)
+    if not _traced(run, summary):
+        (folder / TRACE).unlink(missing_ok=True)
+        run.trace.clear()
+    made = files(run, summary)
     for name in (PLOT, *extracts.NAMES, *(f"{name}.csv" for name in series.TABLES)):
         (folder / name).unlink(missing_ok=True)
     for name, content in made.items():
@@ -77,8 +82,20 @@ def digest_in(summary: bytes) -> str | None:
 
 def _plotted(run: Run, summary: dict[str, Any]) -> bool:
     """Return whether the plot is kept: not of one of many that came out as expected."""
-    of_many = run.head.get("place", "").startswith(validity.COUNTED_ONLY)
-    return not of_many or summary["verdict"] != (FAIL if "broken" in run.head else PASS)
+    return not _one_of(validity.COUNTED_ONLY, run) or not _as_expected(run, summary)
+
+
+def _traced(run: Run, summary: dict[str, Any]) -> bool:
+    """Return whether the recorded messages are kept: not of one of many that came out as expected."""
+    return not _one_of((*validity.COUNTED_ONLY, "comparison/"), run) or not _as_expected(run, summary)
+
+
+def _one_of(many: tuple[str, ...], run: Run) -> bool:
+    return run.head.get("place", "").startswith(many)
+
+
+def _as_expected(run: Run, summary: dict[str, Any]) -> bool:
+    return summary["verdict"] == (FAIL if "broken" in run.head else PASS)
 
 
 def _tabled(run: Run) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from hand_made import HEAD, Raw, accepted, good, streamed
 from lab.cli.main import main
-from lab.history.model import HISTORY, STATE, write_lines
+from lab.history.model import HISTORY, STATE, TRACE, write_lines
 from lab.report import colours, curves, extracts, marks, plot
 from lab.report import run as run_report
 from lab.report.series import MAX_ROWS, few, outline
@@ -49,6 +49,29 @@ def test_a_plot_is_kept_unless_the_run_is_one_of_many_and_as_expected(tmp_path, 
     assert (folder / "plot.svg").exists() == ("](plot.svg)" in text) == kept
     assert ("`./lab plot` with this folder draws" in text) != kept
     assert (folder / "completions.csv").exists() == ("place" not in head)
+
+
+@pytest.mark.parametrize(
+    ("raw", "head", "kept"),
+    [
+        (good, {}, True),
+        (good, {"place": "scale/d1_scale_out/sync-rest"}, True),
+        (good, {"place": "comparison/sync-rest/delay"}, False),
+        (unnotified, {"place": "comparison/sync-rest/delay"}, True),
+        (good, {"place": "chaos/sync-rest/seed-1"}, False),
+        (unnotified, {"place": "chaos/sync-rest/seed-1"}, True),
+    ],
+)
+def test_the_recorded_messages_are_kept_by_the_same_rule(tmp_path, raw, head, kept):
+    """Of a run that must be looked into they are there; the report is the same when it is made again."""
+    folder = write(tmp_path / "run", raw(), **head)
+    call = {"at": 1.0, "service": "order", "kind": "call", "what": "POST /reserve", "order_id": "o0", "to": "inventory"}
+    write_lines(folder / TRACE, [call])
+    run_report.make(folder)
+    said = (folder / "report.md").read_text()
+    assert (folder / TRACE).exists() == ("trace.jsonl.gz" in said) == kept
+    run_report.make(folder)
+    assert (folder / "report.md").read_text() == said
 
 
 def test_what_is_not_kept_can_be_drawn(tmp_path):
