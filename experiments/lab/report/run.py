@@ -20,6 +20,7 @@ from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 SCHEMA_VERSION = 2
 PLOT = "plot.svg"
+MANY = ("comparison/", "chaos/", "broken/", "explore/")  # places of runs of which few are opened
 Summary = dict[str, Any]
 
 
@@ -27,7 +28,7 @@ def make(folder: Path) -> dict[str, Any]:
     """Write the report of a run beside its raw files and return its summary. Raises LabError."""
     run = read(folder)
     summary = summarise(run)
-    if not _traced(run, summary):
+    if not _is_kept(run, summary):
         (folder / TRACE).unlink(missing_ok=True)
         run.trace.clear()
     made = files(run, summary)
@@ -46,7 +47,7 @@ def files(run: Run, summary: Summary | None = None, *, digest: str | None = None
     """
     summary = summary or summarise(run)
     made = {"report.md": write_report(run, summary).encode()}
-    if _plotted(run, summary):
+    if _is_kept(run, summary):
         if digest is None:
             made[PLOT] = plot.drawn(run, summary["predictions"])
             digest = digest_of(made[PLOT])
@@ -80,22 +81,10 @@ def digest_in(summary: bytes) -> str | None:
         return None
 
 
-def _plotted(run: Run, summary: dict[str, Any]) -> bool:
-    """Return whether the plot is kept: not of one of many that came out as expected."""
-    return not _one_of(validity.COUNTED_ONLY, run) or not _as_expected(run, summary)
-
-
-def _traced(run: Run, summary: dict[str, Any]) -> bool:
-    """Return whether the recorded messages are kept: not of one of many that came out as expected."""
-    return not _one_of((*validity.COUNTED_ONLY, "comparison/"), run) or not _as_expected(run, summary)
-
-
-def _one_of(many: tuple[str, ...], run: Run) -> bool:
-    return run.head.get("place", "").startswith(many)
-
-
-def _as_expected(run: Run, summary: dict[str, Any]) -> bool:
-    return summary["verdict"] == (FAIL if "broken" in run.head else PASS)
+def _is_kept(run: Run, summary: dict[str, Any]) -> bool:
+    """Return whether plot and recorded messages are kept: not of one run of many that came out as expected."""
+    expected = FAIL if "broken" in run.head else PASS
+    return not run.head.get("place", "").startswith(MANY) or summary["verdict"] != expected
 
 
 def _tabled(run: Run) -> bool:
@@ -146,6 +135,6 @@ def write_report(run: Run, summary: dict[str, Any]) -> str:
         scheduled=chaos.scheduled(run),
         series=series.names(run),
         extracts=list(extracts.files(run)),
-        plotted=_plotted(run, summary),
+        plotted=_is_kept(run, summary),
         tabled=_tabled(run),
     )

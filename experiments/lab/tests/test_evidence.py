@@ -31,7 +31,9 @@ def unnotified() -> Raw:
     ("raw", "head", "kept"),
     [
         (good, {}, True),
-        (good, {"place": "comparison/sync-rest/delay"}, True),
+        (good, {"place": "scale/d1_scale_out/sync-rest"}, True),
+        (good, {"place": "comparison/sync-rest/delay"}, False),
+        (unnotified, {"place": "comparison/sync-rest/delay"}, True),
         (good, {"place": "chaos/sync-rest/seed-1"}, False),
         (unnotified, {"place": "chaos/sync-rest/seed-1"}, True),
         (good, {"place": "broken/made/green"}, False),
@@ -41,37 +43,19 @@ def unnotified() -> Raw:
         (unnotified, {"broken": "made"}, True),
     ],
 )
-def test_a_plot_is_kept_unless_the_run_is_one_of_many_and_as_expected(tmp_path, raw, head, kept):
+def test_plot_and_messages_are_kept_unless_the_run_is_one_of_many_and_as_expected(tmp_path, raw, head, kept):
     folder = write(tmp_path / "run", raw(), **head)
     (folder / "plot.svg").write_text("of before")
+    call = {"at": 1.0, "service": "order", "kind": "call", "what": "POST /reserve", "order_id": "o0", "to": "inventory"}
+    write_lines(folder / TRACE, [call])
     run_report.make(folder)
     text = (folder / "report.md").read_text()
     assert (folder / "plot.svg").exists() == ("](plot.svg)" in text) == kept
     assert ("`./lab plot` with this folder draws" in text) != kept
+    assert (folder / TRACE).exists() == ("trace.jsonl.gz" in text) == kept
     assert (folder / "completions.csv").exists() == ("place" not in head)
-
-
-@pytest.mark.parametrize(
-    ("raw", "head", "kept"),
-    [
-        (good, {}, True),
-        (good, {"place": "scale/d1_scale_out/sync-rest"}, True),
-        (good, {"place": "comparison/sync-rest/delay"}, False),
-        (unnotified, {"place": "comparison/sync-rest/delay"}, True),
-        (good, {"place": "chaos/sync-rest/seed-1"}, False),
-        (unnotified, {"place": "chaos/sync-rest/seed-1"}, True),
-    ],
-)
-def test_the_recorded_messages_are_kept_by_the_same_rule(tmp_path, raw, head, kept):
-    """Of a run that must be looked into they are there; the report is the same when it is made again."""
-    folder = write(tmp_path / "run", raw(), **head)
-    call = {"at": 1.0, "service": "order", "kind": "call", "what": "POST /reserve", "order_id": "o0", "to": "inventory"}
-    write_lines(folder / TRACE, [call])
     run_report.make(folder)
-    said = (folder / "report.md").read_text()
-    assert (folder / TRACE).exists() == ("trace.jsonl.gz" in said) == kept
-    run_report.make(folder)
-    assert (folder / "report.md").read_text() == said
+    assert (folder / "report.md").read_text() == text
 
 
 def test_what_is_not_kept_can_be_drawn(tmp_path):
