@@ -149,7 +149,7 @@ def settled_mark(services: Services) -> str:
 def settle(services: Services, since: str) -> None:
     """Wait until every order since that mark is in a final state. Looks at those only: the service is measured."""
     url = f"{services['order'].url}/orders?limit=1&after={since}&status="
-    unfinished = ("reserved", "placed")
+    unfinished = ("placed", "reserved")  # in this order: one that moves on between the two questions is seen by one
     wait("orders stay unfinished", lambda: not any(client.call("GET", url + s).json()["orders"] for s in unfinished))
 
 
