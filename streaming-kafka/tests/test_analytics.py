@@ -359,7 +359,7 @@ def test_after_a_reset_in_its_sleep_it_rebuilds(harness, analytics):
 
 def test_it_keeps_its_counts_while_another_member_comes_and_goes(harness, analytics):
     with harness.other(topics.ORDERS, topics.INVENTORY, enable_auto_commit=False) as other:
-        # A rebalance that does not end is given up after a session and 5 s, and begun anew.
+        # A rebalance that does not end within a session and 5 s is begun anew, by a new client.
         wait_until(lambda: analytics.rounds() or other.poll(50) or (other.assignment() and analytics.ready()), 60)
     harness.publish(*placed("o6", "o7", "o8"))
     harness.catch_up(analytics)
