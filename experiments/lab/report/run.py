@@ -20,7 +20,7 @@ from lab.verdict import FAIL, PASS, UNKNOWN, overall
 
 SCHEMA_VERSION = 2
 PLOT = "plot.svg"
-MANY = ("comparison/", "chaos/", "broken/", "explore/")  # places of runs of which few are opened
+MANY = ("comparison/", "chaos/", "broken/")  # places of runs of which few are opened
 Summary = dict[str, Any]
 
 

@@ -41,6 +41,7 @@ def unnotified() -> Raw:
         (unnotified, {"place": "broken/made/red", "broken": "made"}, False),
         (good, {"place": "broken/made/red", "broken": "made"}, True),
         (unnotified, {"broken": "made"}, True),
+        (unnotified, {"place": "explore/sync-rest-made", "broken": "made"}, True),
     ],
 )
 def test_plot_and_messages_are_kept_unless_the_run_is_one_of_many_and_as_expected(tmp_path, raw, head, kept):
