@@ -184,11 +184,7 @@ def path_of(head: dict[str, Any]) -> Path | None:
 
 
 def text_of(run: history.Run) -> str | None:
-    """Return the predictions as they were when the run began; None if it does not say.
-
-    The runs in results/ that were made before there were such files do not. They can go when they are made anew, and
-    then a run without a text is one without predictions.
-    """
+    """Return the predictions as they were when the run began; None if it does not say."""
     return next((e["text"] for e in run.of_type("predictions")), None)
 
 
@@ -196,8 +192,7 @@ def judge(run: history.Run, phases: dict[str, dict[str, Any]]) -> tuple[Judged, 
     """Return each prediction of a run with its verdict, and in a sentence why none can be judged, if so."""
     path, then = path_of(run.head), text_of(run)
     if path is None:
-        predicted = then is not None or run.of_type("predict")
-        return [], f"There is no file of predictions for {run.head['experiment']} here." if predicted else ""
+        return [], f"There is no file of predictions for {run.head['experiment']} here." if then is not None else ""
     text = path.read_text()
     changed = then not in (None, text)
     judged: Judged = []

@@ -130,3 +130,16 @@ def test_what_baselines_run_is_there():
     named = {word.partition(":")[0] for b in BASELINES.values() for word in b.module if word.startswith("benchmarks.")}
     assert named
     assert all(importlib.util.find_spec(name) for name in named)
+
+
+def test_an_order_that_moves_on_between_two_questions_is_not_taken_for_finished(monkeypatch):
+    states = ["placed", *3 * ["reserved"], "notified"]  # of the one order, as it is at each question
+    asked = []
+
+    def call(_method, url):
+        asked.append(states[len(asked)])
+        return SimpleNamespace(json=lambda: {"orders": [{}] if url.endswith(f"status={asked[-1]}") else []})
+
+    monkeypatch.setattr(measure.client, "call", call)
+    measure.settle({"order": SimpleNamespace(url="http://x")}, "0")
+    assert asked == states

@@ -13,6 +13,9 @@ from lab.services import services_of
 
 CHANGE = re.compile(r"\*\*Change this line\*\* in \[`(.+?)`\]\(\.\./(.+?)\)[^`]*?:\n\n```diff\n-(.+)\n\+(.+)\n```\n")
 LINE_IN_FILE = re.compile(r"`([^`]+)`\s+(?:of\s+`\w+`\s+)?in\s+(?:`\w+`\s+of\s+)?`([\w/.-]+\.(?:py|yml))`")
+# A rate or a cost in a text: what something is divided by, or a number with such a unit, alone or before another one.
+MEASURED = re.compile(r"÷ ([\d,]*\d)|\b([\d,]*\d)(?= µs| orders/s|/s| events/s| / [\d,]+ orders/s| reservations/s)")
+LOADS = {"10", "1,000", "2,000", "100,000"}  # orders/s, of which docs/scaling.md speaks without having measured them
 GUIDES = {part: ROOT / f"docs/guide-{part}.md" for part in PARTS}
 PAGES = [*docs.pages(ROOT), ROOT / docs.INDEX]
 
@@ -96,3 +99,11 @@ def test_the_exercises_of_a_part_are_among_them(part):
 
 def test_an_anchor_is_made_as_github_makes_it():
     assert slug("What *exactly once* means, and what not") == "what-exactly-once-means-and-what-not"
+
+
+def test_each_rate_of_the_page_on_scaling_stands_in_a_report_of_a_benchmark():
+    page = docs.BLOCK.sub("", (ROOT / "docs/scaling.md").read_text())
+    figures = {one or other for one, other in MEASURED.findall(page)} - LOADS
+    reports = "".join(report.read_text() for report in (ROOT / "results/bench").glob("*/report.md"))
+    assert len(figures) > 10
+    assert figures - set(re.findall(r"[\d,]*\d", reports)) == set()
