@@ -32,14 +32,15 @@ class BrokerDown(ConnectionError):
 
 
 class BrokerConnection(Part):
-    """Keeps a channel open on which the topology is declared, and declares it again every other second.
+    """Keeps a channel open on which the topology is declared, and asks every other second whether it is still there.
 
     `url` is the address of RabbitMQ, or those of all nodes of a cluster, with commas between them: each attempt to
     connect takes the next.
 
     So a deleted queue or binding is there again soon; and a broker that does not answer is noticed, though its port
-    accepts. In the connection's thread, `on_opened(channel)` is called for each new channel, and
-    `on_lost(why)` when it is gone.
+    accepts. It only asks: a queue that is declared while RabbitMQ deletes it may keep consumers that get nothing more
+    and are not told (seen with RabbitMQ 3.10). In the connection's thread, `on_opened(channel)` is called for each new
+    channel, and `on_lost(why)` when it is gone.
     """
 
     def __init__(
@@ -160,12 +161,12 @@ class BrokerConnection(Part):
         self._ask(channel)
 
     def _ask(self, channel: Channel) -> None:
-        """Declare everything. RabbitMQ answers the last question when it has done all that came before."""
+        """Declare everything, or ask for it. RabbitMQ answers the last question when it has done all before it."""
         if channel.is_open:
             self._asked = asked = clock.monotonic()
             if self._is_cluster:
                 channel.connection.ioloop.call_later(ANSWER_SECONDS, lambda: self._leave_silent_node(channel, asked))
-            topology.declare(channel)
+            (topology.declare if self._channel is None else topology.look)(channel)
             channel.exchange_declare(topology.EXCHANGE, passive=True, callback=lambda _: self._answered(channel))
 
     def _answered(self, channel: Channel) -> None:

@@ -11,7 +11,7 @@ from campus import clock
 from campus.lifecycle import PartGroup
 from pika.channel import Channel
 
-from broker.connection import BrokerConnection, BrokerDown
+from broker.connection import ASK_SECONDS, BrokerConnection, BrokerDown
 from broker.pace import Pace
 
 log = logging.getLogger("campus")
@@ -137,6 +137,26 @@ class Consumer(PartGroup):
             channel.queue_declare(_lock(self.queue), exclusive=True, callback=lambda _: self._consume(channel, 1))
         else:
             self._consume(channel, 1)
+        self._look_later(channel)
+
+    def _look_later(self, channel: Channel) -> None:
+        channel.connection.ioloop.call_later(ASK_SECONDS, lambda: self._look(channel))
+
+    def _look(self, channel: Channel) -> None:
+        """Begin anew if messages wait and RabbitMQ knows no consumer of the queue, not even this one.
+
+        RabbitMQ tells a consumer when its queue is deleted; but it may not, if the queue is declared anew meanwhile.
+        """
+
+        def counted(frame: Any) -> None:
+            if self._tag is not None and frame.method.message_count and not frame.method.consumer_count:
+                log.warning("%s has messages and no consumer: it was deleted and declared anew", self.queue)
+                self.drop()
+            else:
+                self._look_later(channel)
+
+        if channel is self._channel and channel.is_open:
+            channel.queue_declare(self.queue, passive=True, callback=counted)
 
     def _consume(self, channel: Channel, prefetch: int) -> None:
         def registered(_frame: Any) -> None:

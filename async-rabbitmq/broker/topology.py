@@ -5,6 +5,7 @@ queue stand its dead-letter queue and four retry queues: a message that failed w
 then handed back to the queue by the broker itself.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from campus.events import INVENTORY_FAILED, INVENTORY_RESERVED, NOTIFICATION_SENT, ORDER_PLACED
@@ -41,19 +42,32 @@ def retry_queue(queue: str, seconds: int) -> str:
 def declare(channel: Any) -> None:
     """Declare everything, whether it is there or not; on a channel of any of pika's connections."""
     channel.exchange_declare(EXCHANGE, "topic", durable=True)
-    for queue, keys in QUEUES.items():
-        _declare(channel, dead_letters(queue), {"x-delivery-limit": NO_LIMIT})
-        _declare(channel, queue, _dead_lettered_to(dead_letters(queue)) | {"x-delivery-limit": NO_LIMIT})
+    for queue, arguments in _all_queues():
+        # Quorum queues: replicated where there is more than one node, and safe on disk before a publish is confirmed.
+        channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"} | arguments)
+    _bind(channel)
+
+
+def look(channel: Any) -> None:
+    """Ask for everything: RabbitMQ closes the channel if something is not there."""
+    channel.exchange_declare(EXCHANGE, passive=True)
+    for queue, _ in _all_queues():
+        channel.queue_declare(queue, passive=True)
+    _bind(channel)  # there is no way to ask
+
+
+def _all_queues() -> Iterator[tuple[str, dict[str, Any]]]:
+    for queue in QUEUES:
+        yield dead_letters(queue), {"x-delivery-limit": NO_LIMIT}
+        yield queue, _dead_lettered_to(dead_letters(queue)) | {"x-delivery-limit": NO_LIMIT}
         for seconds in RETRY_SECONDS:
-            arguments = _dead_lettered_to(queue) | {"x-message-ttl": 1000 * seconds}
-            _declare(channel, retry_queue(queue, seconds), arguments)
+            yield retry_queue(queue, seconds), _dead_lettered_to(queue) | {"x-message-ttl": 1000 * seconds}
+
+
+def _bind(channel: Any) -> None:
+    for queue, keys in QUEUES.items():
         for key in keys:
             channel.queue_bind(queue, EXCHANGE, key)
-
-
-def _declare(channel: Any, queue: str, arguments: dict[str, Any] | None = None) -> None:
-    # Quorum queues: replicated where there is more than one node, and safe on disk before a publish is confirmed.
-    channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"} | (arguments or {}))
 
 
 def _dead_lettered_to(queue: str) -> dict[str, Any]:

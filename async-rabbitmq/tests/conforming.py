@@ -20,6 +20,7 @@ class Peer(Protocol):
     """One connection with one channel."""
 
     def declare(self, queue: str, *, exclusive: bool = False, passive: bool = False, **arguments: Any) -> str: ...
+    def counts(self, queue: str) -> tuple[int, int]: ...
     def bind(self, queue: str, key: str) -> str: ...
     def delete(self, queue: str) -> None: ...
     def publish(self, key: str, body: str, *, exchange: str = "", mandatory: bool = True) -> str: ...
@@ -86,6 +87,12 @@ class SimulatedPeer:
     def declare(self, queue: str, *, exclusive: bool = False, passive: bool = False, **arguments: Any) -> str:
         self.channel.queue_declare(queue, exclusive=exclusive, passive=passive, arguments=_arguments(arguments))
         return self._done()
+
+    def counts(self, queue: str) -> tuple[int, int]:
+        found = []
+        self.channel.queue_declare(queue, passive=True, callback=found.append)
+        self._pump()
+        return found[0].method.message_count, found[0].method.consumer_count
 
     def bind(self, queue: str, key: str) -> str:
         self.channel.exchange_declare("conforming", "topic", durable=True)
@@ -189,6 +196,11 @@ class RealPeer:
         if not exclusive:
             given |= {"x-queue-type": "quorum"}
         return self._try(lambda: self._channel.queue_declare(self._name(queue), arguments=given, **options))
+
+    def counts(self, queue: str) -> tuple[int, int]:
+        """Messages that wait, and consumers."""
+        method = self._channel.queue_declare(self._name(queue), passive=True).method
+        return method.message_count, method.consumer_count
 
     def bind(self, queue: str, key: str) -> str:
         self._channel.exchange_declare("conforming", "topic", durable=True)

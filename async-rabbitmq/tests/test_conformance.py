@@ -35,6 +35,18 @@ def confirmed_by_default_exchange(node):
 
 
 @scenario
+def waiting_messages_and_consumers_are_counted(node):
+    peer, other = filled(node, "a"), node.connect()
+    counts = [peer.counts("q")]
+    tag = other.consume("q")
+    counts.append((other.got(), peer.counts("q")))
+    other.ack(0)
+    other.cancel(tag)  # one that has messages which it has not acknowledged would count on
+    peer.publish("q", "b")
+    return [*counts, peer.counts("q")]
+
+
+@scenario
 def returned_when_unroutable(node):
     return [node.connect().publish("nowhere", "a")]
 

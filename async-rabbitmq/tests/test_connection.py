@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from broker.connection import BrokerDown
+from broker.connection import ASK_SECONDS, BrokerDown
 from broker.consumer import Consumer
 from broker.publisher import Outgoing, Publisher
 from testing import wait_until
@@ -186,6 +186,22 @@ def test_a_consumer_whose_queue_is_deleted_comes_back(broker, publisher, consume
         channel.queue_delete(QUEUE)
     wait_until(lambda: publish(publisher, letter("after")) == [None])
     assert bodies(take(consumer, 1)) == ["after"]
+
+
+def test_a_consumer_that_rabbitmq_has_forgotten_comes_back(publisher, consumer):
+    """So it is when its queue is deleted and declared anew at the same moment: RabbitMQ may not tell it."""
+    wait_until(lambda: works(consumer.check))
+    consumer._connection.call(lambda: consumer._channel.basic_cancel(consumer._tag))
+    publish(publisher, letter("waits"))
+    assert bodies(take(consumer, 1)) == ["waits"]
+
+
+def test_a_consumer_that_works_is_never_taken_for_a_forgotten_one(publisher, consumer, caplog):
+    publish(publisher, *(letter(str(n)) for n in range(600)))  # more than it fetches: some wait in the queue
+    channel = take(consumer, 1)[0].channel
+    threading.Event().wait(3 * ASK_SECONDS)
+    assert consumer._channel is channel
+    assert "no consumer" not in caplog.text
 
 
 def test_a_message_whose_properties_are_odd_is_delivered_like_any_other(broker, consumer):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pika.data
 import pytest
-from broker import connection
+from broker import connection, topology
 from broker import consumer as consumer_module
 from broker.consumer import Consumer
 from broker.publisher import Outgoing, Publisher
@@ -160,14 +160,25 @@ def exists(broker, queue: str) -> bool:
 
 
 @pytest.mark.parametrize("queue", ["order-placed.dlq", "order-status.retry-4s"])
-def test_a_queue_that_is_deleted_is_declared_again_while_the_connection_stays(broker, start, queue):
+def test_a_queue_that_is_deleted_is_declared_again(broker, start, queue):
     publisher = start(Publisher)
     wait_until(lambda: works(publisher.check))
-    connection = publisher._connection._connection
     with broker.channel() as channel:
         channel.queue_delete(queue)
     wait_until(lambda: exists(broker, queue))
+    assert publish(publisher, Outgoing("", queue, b"x", "x")) == [None]
+
+
+def test_while_all_is_there_the_connection_stays_and_nothing_is_declared(broker, start, monkeypatch):
+    """A queue that is declared while RabbitMQ deletes it may have consumers that hear of it no more."""
+    publisher = start(Publisher)
+    wait_until(lambda: works(publisher.check))
+    connection, declared = publisher._connection._connection, []
+    monkeypatch.setattr(topology, "declare", declared.append)
+    asked = {publisher._connection._asked}
+    wait_until(lambda: asked.add(publisher._connection._asked) or len(asked) > 2)
     assert publisher._connection._connection is connection
+    assert declared == []
 
 
 def test_a_binding_that_is_deleted_is_there_again(broker, start):

@@ -52,8 +52,10 @@ class Channel:
         """Declare a queue; an exclusive one is this connection's own."""
         owner = self.connection if exclusive else None
 
-        def declare(broker: Broker) -> None:
-            broker.declare_queue(queue, arguments, owner=owner, passive=passive, asker=self.connection)
+        def declare(broker: Broker) -> Any:
+            of = broker.declare_queue(queue, arguments, owner=owner, passive=passive, asker=self.connection)
+            method = SimpleNamespace(message_count=len(of.messages), consumer_count=len(of.consumers))
+            return SimpleNamespace(method=method)
 
         self._ask(declare, callback)
 
@@ -168,12 +170,12 @@ class Channel:
         def arrive(broker: Broker) -> None:
             if self.is_open:
                 try:
-                    ask(broker)
+                    answer = ask(broker)
                 except Refused as refused:
                     self._refuse(refused)
                 else:
                     if callback is not None:
-                        self.connection.ioloop.add_callback_threadsafe(lambda: callback(None))
+                        self.connection.ioloop.add_callback_threadsafe(lambda: callback(answer))
 
         self.connection.outgoing.append(arrive)
 

@@ -56,7 +56,7 @@ class RabbitMQPart:
         services = import_module("broker.connection").__dict__
         services["SelectConnection"] = self._connect
         topology = import_module("broker.topology").__dict__
-        topology["declare"] = _declare_once(topology["declare"])
+        topology |= {name: _unless_whole(topology[name]) for name in ("declare", "look")}
         services["pika"] = SimpleNamespace(URLParameters=functools.cache(pika.URLParameters))
 
     def env(self, _process: str) -> dict[str, str]:
@@ -234,15 +234,15 @@ class _Link(SimpleNamespace):
         super().__init__(owner=owner, connection=None, retry_at=0.0)
 
 
-def _declare_once(declare: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return what declares the topology only where the broker lacks something of it: each connection asks often."""
+def _unless_whole(ask: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return what declares the topology, or asks for it, only where the broker lacks something."""
 
-    def declare_once(channel: Any) -> None:
+    def unless_whole(channel: Any) -> None:
         if not channel.connection.broker.is_whole:
-            declare(channel)
+            ask(channel)
             channel.connection.outgoing.append(lambda broker: setattr(broker, "is_whole", channel.is_open))
 
-    return declare_once
+    return unless_whole
 
 
 def _order_of(message: Message) -> str:
