@@ -46,9 +46,11 @@ os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
 
 def connect(kind: Callable[..., Client], bootstrap: str, **options: Any) -> Client:
     """Return a client of this kind (`KafkaProducer` and the like). Raises ConnectionError when no broker answers."""
-    if why := trouble(bootstrap):
+    there, why = _asked(bootstrap)
+    if why:
         raise ConnectionError(why)
-    return kafka_workarounds.build(kind, bootstrap_servers=bootstrap, **_QUICK, **options)
+    # Those that answered: the client begins at one that it draws, and may draw one that is gone again and again.
+    return kafka_workarounds.build(kind, bootstrap_servers=there, **_QUICK, **options)
 
 
 @contextlib.contextmanager
@@ -173,25 +175,33 @@ def trouble(bootstrap: str) -> str | None:
     (`min.insync.replicas`). A node that is frozen accepts connections, and its client waits for it and says nothing;
     so each is really asked, all at once. It takes a second at most.
     """
+    return _asked(bootstrap)[1]
+
+
+def _asked(bootstrap: str) -> tuple[list[str], str | None]:
+    """Return the nodes that answered, until these were at least half, and why Kafka can do nothing, if so."""
     nodes = collect_hosts(bootstrap, randomize=False)
-    answered, silent = 0, []
-    for why in map(_why_silent, nodes) if len(nodes) == 1 else _all_at_once(nodes):
+    there, silent = [], []
+    for (host, port, _), why in _each_asked(nodes):
         if why:
             silent.append(why)
         else:
-            answered += 1
-        if 2 * answered >= len(nodes):
-            return None
+            there.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        if 2 * len(there) >= len(nodes):
+            return there, None
         if 2 * len(silent) > len(nodes):
             break
-    return f"Kafka cannot be reached at {'; '.join(sorted(silent))}"
+    return there, f"Kafka cannot be reached at {'; '.join(sorted(silent))}"
 
 
-def _all_at_once(nodes: Sequence[Any]) -> Iterator[str | None]:
-    """Ask all of them, and yield what each gives as soon as it is there: one that is silent holds up no other."""
-    answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+def _each_asked(nodes: Sequence[Any]) -> Iterator[tuple[Any, str | None]]:
+    """Ask all at once, and yield what each gives as soon as it is there: one that is silent holds up no other."""
+    if len(nodes) == 1:  # without a thread
+        yield nodes[0], _why_silent(nodes[0])
+        return
+    answers: queue.SimpleQueue[tuple[Any, str | None]] = queue.SimpleQueue()
     for node in nodes:
-        threading.Thread(target=lambda node=node: answers.put(_why_silent(node)), daemon=True).start()
+        threading.Thread(target=lambda node=node: answers.put((node, _why_silent(node))), daemon=True).start()
     for _ in nodes:
         yield answers.get()
 

@@ -20,7 +20,15 @@ def test_a_list_of_brokers_is_there_when_one_of_them_is(node):
     gone = f"127.0.0.1:{free_port()}"
     assert clients.trouble(f"{gone}, {node.bootstrap}") is None
     assert clients.trouble(f"{node.bootstrap},{gone}") is None
-    clients.close(clients.connect(KafkaAdminClient, f"{gone}, {node.bootstrap}"))
+    client = clients.connect(KafkaAdminClient, f"{gone}, {node.bootstrap}")
+    assert client.config["bootstrap_servers"] == [node.bootstrap]  # else it may draw the other one again and again
+    clients.close(client)
+
+
+def test_an_address_of_six_parts_stays_one(monkeypatch):
+    monkeypatch.setattr(clients, "_ask", lambda *_: None)
+    monkeypatch.setattr(clients.kafka_workarounds, "build", lambda _kind, bootstrap_servers, **_: bootstrap_servers)
+    assert clients.connect(KafkaAdminClient, "[::1]:9093") == ["[::1]:9093"]
 
 
 @pytest.mark.parametrize(("silent", "works"), [("", True), ("1", True), ("3", True), ("12", False), ("123", False)])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lab.brokers.probe import answers
+from lab.brokers.probe import answering
 from lab.errors import LabError
 from lab.services import Service
 
@@ -74,10 +74,10 @@ def reader(service: Service, **options: Any) -> "KafkaConsumer":
 
 def connection(service: Service) -> dict[str, Any]:
     """Return what every client of Kafka is told. Raises LabError where Kafka does not answer."""
-    # Asked first: without a broker a client would try for as long as it may.
-    if not answers(service.kind, service.all_ports, BUSY_MS / 1000):
+    # Asked first: without a broker a client would try for as long as it may. It begins at one that it draws.
+    if (port := next(answering(service.kind, service.all_ports, BUSY_MS / 1000), None)) is None:
         raise silent(service, "no process listens, or it is frozen")
-    return {"bootstrap_servers": service.urls, "bootstrap_timeout_ms": BUSY_MS, "client_id": "lab"}
+    return {"bootstrap_servers": f"127.0.0.1:{port}", "bootstrap_timeout_ms": BUSY_MS, "client_id": "lab"}
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 # What a client says first, and how the answer begins: AMQP 0.9.1 and a method frame; ApiVersions, and a reply.
 HELLO = {
@@ -14,10 +14,14 @@ HELLO = {
 
 def answers(kind: str, ports: Iterable[int], timeout: float) -> bool:
     """Return whether a broker, or one of its nodes, speaks to a client that connects, and not only listens."""
+    return any(answering(kind, ports, timeout))
+
+
+def answering(kind: str, ports: Iterable[int], timeout: float) -> Iterator[int]:
+    """Yield the ports at which a node does."""
     hello, reply = HELLO[kind]
     for port in ports:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout) as connection:
             connection.sendall(hello)
             if connection.recv(len(reply)) == reply:
-                return True
-    return False
+                yield port

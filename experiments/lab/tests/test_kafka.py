@@ -1,6 +1,7 @@
 """What the laboratory does with a real Kafka: reading, dead letters, publishing, emptying, sampling."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -222,6 +223,12 @@ def test_a_broker_that_is_down_is_said_plainly(free_port, act):
     with pytest.raises(LabError, match="Kafka does not answer at 127"):
         act(down)
     assert list(sampler.Lags(down).lines()) == []
+
+
+def test_of_a_cluster_a_node_that_answers_is_asked(log, free_port):
+    some = dataclasses.replace(log, port=free_port, other_ports=(log.port,))
+    assert kafka_client.connection(some)["bootstrap_servers"] == f"127.0.0.1:{log.port}"
+    assert [record.value for record in kafka.read_all(some, [ORDERS])] == []
 
 
 def test_a_run_settles_when_every_group_has_read_all(log, monkeypatch):
