@@ -173,10 +173,10 @@ def test_while_all_is_there_the_connection_stays_and_nothing_is_declared(broker,
     """A queue that is declared while RabbitMQ deletes it may have consumers that hear of it no more."""
     publisher = start(Publisher)
     wait_until(lambda: works(publisher.check))
-    connection, declared = publisher._connection._connection, []
+    connection, declared, looked, look = publisher._connection._connection, [], [], topology.look
     monkeypatch.setattr(topology, "declare", declared.append)
-    asked = {publisher._connection._asked}
-    wait_until(lambda: asked.add(publisher._connection._asked) or len(asked) > 2)
+    monkeypatch.setattr(topology, "look", lambda channel: looked.append(channel) or look(channel))
+    wait_until(lambda: len(looked) > 2)
     assert publisher._connection._connection is connection
     assert declared == []
 
