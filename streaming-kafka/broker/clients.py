@@ -123,6 +123,7 @@ def reader(
     )
     try:
         kafka_workarounds.read_on(consumer)
+        kafka_workarounds.take_late_answers(consumer)
         consumer.subscribe(list(reads))
         for topic in reads:  # if it learnt of them only while it joins, it would join a second time at once
             consumer.partitions_for_topic(topic)

@@ -133,6 +133,32 @@ def take_up_again(consumer: KafkaConsumer) -> None:
     fetcher._next_partition_records = fetcher._next_partition_records or None
 
 
+class _Late:
+    """The answer to a request to join that came when nobody waited, for a client that asks whether it has come."""
+
+    is_done = False
+
+    def __init__(self, answer: Any) -> None:
+        self.add_callback, self.add_errback = answer.add_callback, answer.add_errback  # both are called at once
+
+
+def take_late_answers(consumer: KafkaConsumer) -> None:
+    """Let a consumer join its group with an answer that came between two polls.
+
+    Without it the client throws such an answer away, and asks to join once more: all members must join again each time,
+    and where most of the time passes between polls it may go on for ever.
+    """
+    coordinator = consumer._coordinator
+    join = coordinator.join_group_async
+
+    async def join_or_take(timeout_ms: float | None = None) -> bool:
+        if coordinator._join_task is not None and coordinator._join_task.is_done:
+            coordinator._join_task = _Late(coordinator._join_task)
+        return await join(timeout_ms)
+
+    coordinator.join_group_async = join_or_take
+
+
 def is_fenced(consumer: KafkaConsumer) -> bool:
     """Whether another process has taken this static member's place.
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from broker import clients, kafka_workarounds, topics
 from broker.kafka_workarounds import WAIT_SECONDS
+from campus.ids import new_order_id
 from confluent_kafka import Producer as OtherProducer
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError, KafkaTimeoutError, UnsupportedCodecError
@@ -107,6 +108,28 @@ def begun(node, name: str) -> KafkaProducer:
     producer.begin_transaction()
     producer.send(topics.ORDERS, b"x", partition=0).get(10)
     return producer
+
+
+def joins(consumer: KafkaConsumer) -> bool:
+    """Whether it becomes a member of its group though the answers come between its polls."""
+    assert consumer._coordinator.ensure_coordinator_ready(timeout_ms=10_000)
+    for _ in range(20):
+        consumer.poll(timeout_ms=0)
+        if consumer.group_metadata().state == MemberState.STABLE:
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def test_an_answer_to_a_join_that_comes_between_two_polls_is_taken(node, made):
+    node.start()
+    group = f"late-{new_order_id()}"
+    without = KafkaConsumer(topics.ORDERS, bootstrap_servers=node.bootstrap, group_id=group)
+    made.append(without)
+    assert not joins(without), "a late answer is taken now"
+    without.close()
+    made.append(clients.reader(node.bootstrap, group, [topics.ORDERS]))
+    assert joins(made[-1])
 
 
 @pytest.mark.promise("limits")

@@ -38,6 +38,7 @@ def patch(where: Callable[[], tuple[Host, Broker]], made: Callable[[Any], None] 
         take_up_again=lambda consumer: None,
         is_fenced=lambda consumer: consumer.is_fenced,
         read_on=lambda consumer: None,
+        take_late_answers=lambda consumer: None,
     )
     hosts = functools.cache(clients.__dict__["collect_hosts"])
     clients.__dict__.update(close=close, _ask=ask, collect_hosts=hosts)
