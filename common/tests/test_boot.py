@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def test_one_process_may_open_its_file_twice(tmp_path, monkeypatch):
     opened = [Database(f"sqlite:///{tmp_path}/a.db", stock.metadata) for _ in range(2)]
     opened[0].close()
     other = "import sys; from campus import file_lock; file_lock.LEAVING_SECONDS = 0.1; file_lock.hold(sys.argv[1])"
-    command = ["python", "-c", other, str(tmp_path / "a.db")]
+    command = [sys.executable, "-c", other, str(tmp_path / "a.db")]
     env = os.environ | {"PYTHONPATH": str(ROOT / "common")}
     assert subprocess.run(command, env=env, check=False).returncode == 3
     opened[1].close()
