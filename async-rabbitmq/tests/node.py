@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,15 +81,16 @@ class RabbitMQ(ABC):
 
     def take(self, queue: str, count: int = 1, seconds: float = 30.0) -> list[tuple[pika.BasicProperties, bytes]]:
         """Wait for so many messages of a queue, take them out, and return `(properties, body)` of each."""
-        taken, end = [], time.monotonic() + seconds
+        taken: list[tuple[pika.BasicProperties, bytes]] = []
         with self.channel() as channel:
-            while len(taken) < count:
-                method, properties, body = channel.basic_get(queue, auto_ack=True)
-                if method is not None:
-                    taken.append((properties, body))
-                    continue
-                assert time.monotonic() < end, f"{len(taken)} of {count} messages came to {queue} in time"
-                channel.connection.sleep(0.02)
+            channel.basic_qos(prefetch_count=count)  # all of them are acknowledged at the end, so no more are sent
+            for method, properties, body in channel.consume(queue, inactivity_timeout=seconds):
+                assert method is not None, f"{len(taken)} of {count} messages came to {queue} in time"
+                taken.append((properties, body))
+                if len(taken) == count:
+                    channel.basic_ack(method.delivery_tag, multiple=True)
+                    channel.cancel()
+                    break
         return taken
 
 
