@@ -1,6 +1,7 @@
 """`./lab` itself, over a laboratory that only says where it is: how it finds itself, and prepares its environment."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -95,16 +96,18 @@ def test_other_packages_are_installed_into_the_environment_that_is_there(folder:
 
 
 def test_where_python_is_too_old_a_newer_one_is_taken_or_named(folder: Path, tmp_path: Path):
-    """Ubuntu 22.04 has 3.10 as `python3`, and a `python3.11` to be installed."""
+    """Ubuntu 22.04 has 3.10 as `python3`, and as `python3.11` a release candidate, with which a service crashed."""
     for name in ("python3", *(f"python3.{n}" for n in range(11, 15))):
-        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        version = (3, 10, 12, "final", 0) if name == "python3" else (3, 11, 0, "candidate", 1)
+        says = shlex.quote(f"import sys; sys.version_info = {version}; exec(sys.argv[1])")
+        (tmp_path / name).write_text(f'#!/bin/sh\nexec {sys.executable} -c {says} "$2"\n')
         (tmp_path / name).chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
     status, said = run(folder / "lab", PYTHON="", PATH=path)
     assert status == 2
     assert "Python 3.11 or newer is missing." in said
-    assert "Ubuntu 22.04:   sudo apt-get install python3.11 python3.11-venv\n" in said
-    shutil.copy2(folder / "python", tmp_path / "python3.11")
+    assert "Ubuntu 22.04:   sudo add-apt-repository ppa:deadsnakes/ppa" in said
+    shutil.copy2(folder / "python", tmp_path / "python3.12")
     assert run(folder / "lab", PYTHON="", PATH=path)[0] == 0
 
 
