@@ -134,7 +134,7 @@ def take_up_again(consumer: KafkaConsumer) -> None:
 
 
 class _Late:
-    """The answer to a request to join that came when nobody waited, for a client that asks whether it has come."""
+    """The answer to a request to join that came while no call waited, for a client that asks whether it has come."""
 
     is_done = False
 
