@@ -25,6 +25,11 @@ set -euo pipefail
 cd "$(dirname "$(realpath "$0")")"
 case ${1:-} in -h | --help) sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p;}' "$0"; exit 0 ;; esac
 
+if [[ -n ${1:-} && $1 != -* && -e ${1%%::*} ]]; then # it would go to all five suites
+  echo "run_tests: a path is for pytest: .lab/venv/bin/pytest $1" >&2
+  exit 2
+fi
+
 export LAB_RUNTIME=local
 bin=$PWD/.lab/venv/bin
 shell_files=(lab run_tests.sh .ci/run .devcontainer/post-create experiments/*.sh experiments/comparison/*.sh experiments/broken/*.sh)

@@ -49,3 +49,9 @@ def test_all_of_it_is_for_run_tests(paths):
     assert done.returncode == 2
     assert "./run_tests.sh runs all of them" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("path", ["common/tests", "common/tests/test_stock.py::test_any"])
+def test_a_path_is_not_for_run_tests_which_would_hand_it_to_all_suites(path):
+    done = subprocess.run([ROOT / "run_tests.sh", path], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, f"run_tests: a path is for pytest: .lab/venv/bin/pytest {path}\n")
