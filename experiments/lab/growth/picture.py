@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from lab.history.model import Run
 
@@ -34,6 +35,8 @@ def drawn(run: Run, colour_of: Callable[[str], str]) -> Figure:
     for name, label in TIMES.items():
         _line(places[-1], [(size["total"], 1000 * size[name]) for size in sizes], label)
     places[-1].set_yscale("log")
+    places[-1].yaxis.set_major_formatter(LogFormatter())
+    places[-1].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))  # 2, 3 …, where there is room
     _label(places[-1], "95 % of the queries came within, and one look whether all is done", "ms (log)")
     figure.suptitle(run.head["title"], fontsize=11)
     return figure
@@ -48,5 +51,6 @@ def _label(axes: Axes, title: str, unit: str) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("orders (log)")
     axes.set_ylabel(unit)
-    axes.set_ylim(bottom=0 if axes.get_yscale() == "linear" else None)
-    axes.legend(fontsize=7.5, ncols=5)
+    linear, highest = axes.get_yscale() == "linear", axes.get_ylim()[1]
+    axes.set_ylim(bottom=0 if linear else None, top=highest * (1.15 if linear else 2))  # above the curves: their names
+    axes.legend(fontsize=7.5, ncols=5, loc="upper right")
