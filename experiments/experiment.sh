@@ -71,5 +71,6 @@ LAB_RUN=$(lab begin "$script" "$part" --owner $$ ${place:+--place "$place"} ${ag
   exit "$status"
 }
 export LAB_RUN
-exec > >(trap '' INT TERM; exec tee "$LAB_RUN/run.log") 2>&1
+# -i: a trap does not keep SIGINT from it in bash 5.3, and without it the script would end before it has stopped anything.
+exec > >(trap '' TERM; exec tee -i "$LAB_RUN/run.log") 2>&1
 step "$(basename "$script" .sh)${quick:+ (quick)}"

@@ -42,32 +42,33 @@ def retry_queue(queue: str, seconds: int) -> str:
 def declare(channel: Any) -> None:
     """Declare everything, whether it is there or not; on a channel of any of pika's connections."""
     channel.exchange_declare(EXCHANGE, "topic", durable=True)
-    for queue, arguments in _all_queues():
-        # Quorum queues: replicated where there is more than one node, and safe on disk before a publish is confirmed.
-        channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"} | arguments)
-    _bind(channel)
+    for queue in QUEUES:
+        for name, arguments in _with_its_helpers(queue):
+            # Quorum queues: replicated where there is more than one node, and safe on disk before they are confirmed.
+            channel.queue_declare(name, durable=True, arguments={"x-queue-type": "quorum"} | arguments)
+        _bind(channel, queue)
 
 
 def look(channel: Any) -> None:
     """Ask for everything: RabbitMQ closes the channel if something is not there."""
     channel.exchange_declare(EXCHANGE, passive=True)
-    for queue, _ in _all_queues():
-        channel.queue_declare(queue, passive=True)
-    _bind(channel)  # there is no way to ask
-
-
-def _all_queues() -> Iterator[tuple[str, dict[str, Any]]]:
     for queue in QUEUES:
-        yield dead_letters(queue), {"x-delivery-limit": NO_LIMIT}
-        yield queue, _dead_lettered_to(dead_letters(queue)) | {"x-delivery-limit": NO_LIMIT}
-        for seconds in RETRY_SECONDS:
-            yield retry_queue(queue, seconds), _dead_lettered_to(queue) | {"x-message-ttl": 1000 * seconds}
+        for name, _ in _with_its_helpers(queue):
+            channel.queue_declare(name, passive=True)
+        _bind(channel, queue)  # there is no way to ask
 
 
-def _bind(channel: Any) -> None:
-    for queue, keys in QUEUES.items():
-        for key in keys:
-            channel.queue_bind(queue, EXCHANGE, key)
+def _with_its_helpers(queue: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a queue, its dead-letter queue and its retry queues, with their arguments."""
+    yield dead_letters(queue), {"x-delivery-limit": NO_LIMIT}
+    yield queue, _dead_lettered_to(dead_letters(queue)) | {"x-delivery-limit": NO_LIMIT}
+    for seconds in RETRY_SECONDS:
+        yield retry_queue(queue, seconds), _dead_lettered_to(queue) | {"x-message-ttl": 1000 * seconds}
+
+
+def _bind(channel: Any, queue: str) -> None:
+    for key in QUEUES[queue]:
+        channel.queue_bind(queue, EXCHANGE, key)
 
 
 def _dead_lettered_to(queue: str) -> dict[str, Any]:

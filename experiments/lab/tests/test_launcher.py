@@ -13,9 +13,10 @@ from conftest import ROOT
 SAYS = "import os, sys; print('here', os.environ['PYTHONPATH'].split(os.pathsep)[0], *sys.argv[1:])\n"
 USER = 12345  # not ours, and not the one of any file
 # A Python that makes an environment in no time: its pip does nothing. One test has the real one.
+PYTHON = shlex.quote(sys.executable)
 QUICK = f"""#!/bin/sh
-if [ "$1 $2" != "-m venv" ]; then exec {sys.executable} "$@"; fi
-{sys.executable} -m venv --without-pip "$3" || exit
+if [ "$1 $2" != "-m venv" ]; then exec {PYTHON} "$@"; fi
+{PYTHON} -m venv --without-pip "$3" || exit
 cd "$3"/lib/python3.*/site-packages
 mkdir pip
 touch pip/__main__.py
@@ -100,7 +101,7 @@ def test_where_python_is_too_old_a_newer_one_is_taken_or_named(folder: Path, tmp
     for name in ("python3", *(f"python3.{n}" for n in range(11, 15))):
         version = (3, 10, 12, "final", 0) if name == "python3" else (3, 11, 0, "candidate", 1)
         says = shlex.quote(f"import sys; sys.version_info = {version}; exec(sys.argv[1])")
-        (tmp_path / name).write_text(f'#!/bin/sh\nexec {sys.executable} -c {says} "$2"\n')
+        (tmp_path / name).write_text(f'#!/bin/sh\nexec {PYTHON} -c {says} "$2"\n')
         (tmp_path / name).chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
     status, said = run(folder / "lab", PYTHON="", PATH=path)
@@ -113,7 +114,7 @@ def test_where_python_is_too_old_a_newer_one_is_taken_or_named(folder: Path, tmp
 
 def test_an_environment_that_cannot_be_made_names_the_package_that_is_missing(folder: Path, tmp_path: Path):
     python = tmp_path / "python3.11"
-    python.write_text(QUICK.replace(f"{sys.executable} -m venv --without-pip", "false"))
+    python.write_text(QUICK.replace(f"{PYTHON} -m venv --without-pip", "false"))
     python.chmod(0o755)
     status, said = run(folder / "lab", PYTHON=str(python))
     assert (status, "sudo apt-get install python3.11-venv\n" in said) == (2, True), said

@@ -1,7 +1,9 @@
 """Counting messages and connections: at the receivers' own counters, and by the system."""
 
 import os
+import shlex
 import socket
+import sys
 import time
 from types import SimpleNamespace
 
@@ -93,8 +95,8 @@ def test_each_connection_between_services_is_seen_once(monkeypatch):
 
 
 def test_in_a_container_a_program_sees_each_connection_once(monkeypatch, tmp_path):
-    """The program runs here in place of a container: `docker` is a script that leaves out its own words."""
-    (tmp_path / "docker").write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
+    """The program runs here and not in a container: `docker` is a script that leaves out its words and `python`."""
+    (tmp_path / "docker").write_text(f'#!/bin/sh\nshift 4\nexec {shlex.quote(sys.executable)} "$@"\n')
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(connections, "AGAIN_SECONDS", 3600.0)
