@@ -7,7 +7,7 @@ not work any more. Change the version of kafka-python only with them.
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -15,6 +15,7 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.selector import NetworkSelector
+from kafka.producer.transaction_manager import InitProducerIdHandler, TransactionState
 from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata
 
 Client = TypeVar("Client")
@@ -109,12 +110,21 @@ def send_offsets(
 
 
 def commit_transaction(producer: KafkaProducer) -> None:
-    """Commit the transaction. Raises KafkaTimeoutError without an answer.
+    """Commit the transaction, and give the next one an epoch of its own. Raises KafkaTimeoutError without an answer.
 
-    Without it `commit_transaction` waits for ever.
+    Without it `commit_transaction` waits for ever. And when nodes are killed Kafka 4.4.0 may write the end of a
+    transaction again, later, which ends the next one, too, if that has the same epoch: its offsets were committed, and
+    its results were not. Kafka changes the epoch by itself for clients that know KIP-890.
     """
     transactions: Any = producer._transaction_manager
     _finish(producer, transactions.begin_commit())
+    with transactions._lock:
+        transactions._transition_to(TransactionState.BUMPING_PRODUCER_EPOCH)
+        transactions._sequence_numbers.clear()
+        transactions._last_acked_offset.clear()
+        request = InitProducerIdHandler(transactions, transactions.transaction_timeout_ms, is_epoch_bump=True)
+        transactions._enqueue_request(request)
+    _finish(producer, request._result)
 
 
 def _finish(producer: KafkaProducer, result: Any) -> None:
@@ -133,15 +143,6 @@ def take_up_again(consumer: KafkaConsumer) -> None:
     fetcher._next_partition_records = fetcher._next_partition_records or None
 
 
-class _Late:
-    """The answer to a request to join that came while no call waited, for a client that asks whether it has come."""
-
-    is_done = False
-
-    def __init__(self, answer: Any) -> None:
-        self.add_callback, self.add_errback = answer.add_callback, answer.add_errback  # both are called at once
-
-
 def take_late_answers(consumer: KafkaConsumer) -> None:
     """Let a consumer join its group with an answer that came between two polls.
 
@@ -152,8 +153,9 @@ def take_late_answers(consumer: KafkaConsumer) -> None:
     join = coordinator.join_group_async
 
     async def join_or_take(timeout_ms: float | None = None) -> bool:
-        if coordinator._join_task is not None and coordinator._join_task.is_done:
-            coordinator._join_task = _Late(coordinator._join_task)
+        if (late := coordinator._join_task) is not None and late.is_done:  # these call at once what is given to them:
+            calls = {"add_callback": late.add_callback, "add_errback": late.add_errback}
+            coordinator._join_task = SimpleNamespace(is_done=False, **calls)
         return await join(timeout_ms)
 
     coordinator.join_group_async = join_or_take
@@ -206,9 +208,8 @@ class _Batch:
     def __init__(self, batch: Any, fetch_offset: int) -> None:
         self._batch = batch
         self._sound = batch.validate_crc()
-        last = batch.base_offset + min(
-            batch.last_offset_delta, batch.size_in_bytes
-        )  # it may be a part of what is wrong
+        # It may be a part of what is wrong.
+        last = batch.base_offset + min(batch.last_offset_delta, batch.size_in_bytes)
         self.last_offset = max(last, fetch_offset)
         self.next_offset = self.last_offset + 1
 
@@ -230,21 +231,10 @@ class _Batch:
         except Exception as error:  # whatever is wrong with it, it will be wrong the next time
             value = Unreadable(first_bytes)
             value.why = f"a batch of {self._batch.records_count} records cannot be read: {error}"
-            return iter([_Substitute(self.last_offset, self._batch.max_timestamp, self._batch.timestamp_type, value)])
+            return iter([self._record(value)])
 
-
-@dataclass(slots=True)
-class _Substitute:
-    """What a fetcher asks of a record."""
-
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    value: Unreadable
-    key: None = None
-    checksum: None = None
-    size_in_bytes: int = 0
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
-
-    def validate_crc(self) -> bool:
-        return True
+    def _record(self, value: Unreadable) -> SimpleNamespace:
+        """Return what a fetcher asks of a record."""
+        time = {"timestamp": self._batch.max_timestamp, "timestamp_type": self._batch.timestamp_type}
+        none = {"key": None, "checksum": None, "size_in_bytes": 0, "headers": [], "validate_crc": lambda: True}
+        return SimpleNamespace(offset=self.last_offset, value=value, **time, **none)

@@ -1,6 +1,7 @@
 """Each workaround: that kafka-python still needs it, and that it works. When one of these fails, look at the other."""
 
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -8,6 +9,8 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -16,8 +19,10 @@ from broker.kafka_workarounds import WAIT_SECONDS
 from campus.ids import new_order_id
 from confluent_kafka import Producer as OtherProducer
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import AbortTransactionSpec, ProducerState
 from kafka.errors import CorruptRecordError, KafkaError, KafkaTimeoutError, UnsupportedCodecError
 from kafka.net.compat import KafkaNetClient
+from kafka.producer.transaction_manager import TransactionState
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata
 from testing import MARGIN, free_port, wait_until
@@ -130,6 +135,58 @@ def test_an_answer_to_a_join_that_comes_between_two_polls_is_taken(node, made):
     without.close()
     made.append(clients.reader(node.bootstrap, group, [topics.ORDERS]))
     assert joins(made[-1])
+
+
+def goes_on_after_a_second_end(node, commit: Callable[[KafkaProducer], None]) -> bool:
+    """Whether a transaction goes on although Kafka writes the end of the one before once more.
+
+    A test cluster did so, of which two of three nodes were killed; here the test does it, as a coordinator would.
+    """
+    producer = clients.writer(node.bootstrap, new_order_id())
+    with contextlib.closing(producer), node.admin() as admin:
+
+        def state() -> ProducerState:
+            [found] = admin.describe_producers([FIRST]).values()
+            mine = producer._transaction_manager.producer_id_and_epoch.producer_id
+            return next(state for state in found.active_producers if state.producer_id == mine)
+
+        producer.begin_transaction()
+        producer.send(topics.ORDERS, b"x", partition=0).get(10)
+        commit(producer)
+        wait_until(lambda: state().current_transaction_start_offset < 0, what="the first one is at its end")
+        first = state()
+        producer.begin_transaction()
+        producer.send(topics.ORDERS, b"x", partition=0).get(10)
+        again = AbortTransactionSpec(FIRST, first.producer_id, first.producer_epoch, first.coordinator_epoch)
+        request = admin._abort_transaction_request(again)
+        request.markers[0].transaction_result = True  # a commit, as the first time
+        admin._manager.run(functools.partial(admin._manager.send, request, node_id=1))
+        return state().current_transaction_start_offset >= 0
+
+
+def test_the_end_of_a_transaction_that_is_written_again_does_not_end_the_next_one(node, made):
+    def plainly(producer: KafkaProducer) -> None:
+        producer.commit_transaction()
+
+    assert not goes_on_after_a_second_end(node, plainly), "Kafka, or the client, gives each transaction an epoch now"
+    assert goes_on_after_a_second_end(node, kafka_workarounds.commit_transaction)
+
+
+def test_a_producer_that_was_fenced_does_not_fence_back(node, made, monkeypatch):
+    name = new_order_id()
+    old = begun(node, name)
+    made.append(old)
+    transactions = old._transaction_manager
+    made.append(clients.writer(node.bootstrap, name))
+    with transactions._lock:  # fenced between its commit and its asking for the next epoch
+        transactions._transition_to(TransactionState.COMMITTING_TRANSACTION)
+        transactions._transition_to(TransactionState.READY)
+    monkeypatch.setattr(transactions, "begin_commit", lambda: SimpleNamespace(wait=lambda **_: True))
+    with pytest.raises(KafkaError, match="Fenced"):
+        kafka_workarounds.commit_transaction(old)
+    made[-1].begin_transaction()
+    made[-1].send(topics.ORDERS, b"x", partition=0).get(10)
+    kafka_workarounds.commit_transaction(made[-1])
 
 
 @pytest.mark.promise("limits")
