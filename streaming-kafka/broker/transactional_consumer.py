@@ -221,7 +221,7 @@ class TransactionalConsumer(PartGroup):
         if producer is None:
             raise ConnectionError("not connected to Kafka")
         trace.each("message", (event.order_id for event in events), "in a transaction", to="kafka")
-        producer.begin_transaction()
+        kafka_workarounds.begin_transaction(producer)
         sent = [producer.send(topics.TOPIC_OF[e.event_type], key=e.order_id.encode(), value=e.encode()) for e in events]
         sent += [producer.send(topics.DEAD_LETTERS, **dead.for_topic(self._group)) for dead in batch.dead]
         kafka_workarounds.send_offsets(producer, batch.offsets, member)

@@ -137,7 +137,7 @@ def test_an_answer_to_a_join_that_comes_between_two_polls_is_taken(node, made):
     assert joins(made[-1])
 
 
-def goes_on_after_a_second_end(node, commit: Callable[[KafkaProducer], None]) -> bool:
+def goes_on_after_a_second_end(node, begin: Callable, commit: Callable) -> bool:
     """Whether a transaction goes on although Kafka writes the end of the one before once more.
 
     A test cluster did so, of which two of three nodes were killed; here the test does it, as a coordinator would.
@@ -150,12 +150,12 @@ def goes_on_after_a_second_end(node, commit: Callable[[KafkaProducer], None]) ->
             mine = producer._transaction_manager.producer_id_and_epoch.producer_id
             return next(state for state in found.active_producers if state.producer_id == mine)
 
-        producer.begin_transaction()
+        begin(producer)
         producer.send(topics.ORDERS, b"x", partition=0).get(10)
         commit(producer)
         wait_until(lambda: state().current_transaction_start_offset < 0, what="the first one is at its end")
         first = state()
-        producer.begin_transaction()
+        begin(producer)
         producer.send(topics.ORDERS, b"x", partition=0).get(10)
         again = AbortTransactionSpec(FIRST, first.producer_id, first.producer_epoch, first.coordinator_epoch)
         request = admin._abort_transaction_request(again)
@@ -165,11 +165,10 @@ def goes_on_after_a_second_end(node, commit: Callable[[KafkaProducer], None]) ->
 
 
 def test_the_end_of_a_transaction_that_is_written_again_does_not_end_the_next_one(node, made):
-    def plainly(producer: KafkaProducer) -> None:
-        producer.commit_transaction()
-
-    assert not goes_on_after_a_second_end(node, plainly), "Kafka, or the client, gives each transaction an epoch now"
-    assert goes_on_after_a_second_end(node, kafka_workarounds.commit_transaction)
+    plainly = KafkaProducer.begin_transaction, KafkaProducer.commit_transaction
+    assert not goes_on_after_a_second_end(node, *plainly), "Kafka, or the client, gives each transaction an epoch now"
+    ours = kafka_workarounds.begin_transaction, kafka_workarounds.commit_transaction
+    assert goes_on_after_a_second_end(node, *ours)
 
 
 def test_a_producer_that_was_fenced_does_not_fence_back(node, made, monkeypatch):
@@ -182,9 +181,10 @@ def test_a_producer_that_was_fenced_does_not_fence_back(node, made, monkeypatch)
         transactions._transition_to(TransactionState.COMMITTING_TRANSACTION)
         transactions._transition_to(TransactionState.READY)
     monkeypatch.setattr(transactions, "begin_commit", lambda: SimpleNamespace(wait=lambda **_: True))
+    kafka_workarounds.commit_transaction(old)
     with pytest.raises(KafkaError, match="Fenced"):
-        kafka_workarounds.commit_transaction(old)
-    made[-1].begin_transaction()
+        kafka_workarounds.begin_transaction(old)
+    kafka_workarounds.begin_transaction(made[-1])
     made[-1].send(topics.ORDERS, b"x", partition=0).get(10)
     kafka_workarounds.commit_transaction(made[-1])
 

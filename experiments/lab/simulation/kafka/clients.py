@@ -34,6 +34,7 @@ def patch(where: Callable[[], tuple[Host, Broker]], made: Callable[[Any], None] 
         build=build,
         close=close,
         send_offsets=Producer.send_offsets,
+        begin_transaction=Producer.begin_transaction,
         commit_transaction=Producer.commit,
         take_up_again=lambda consumer: None,
         is_fenced=lambda consumer: consumer.is_fenced,
