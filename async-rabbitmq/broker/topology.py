@@ -50,8 +50,7 @@ def declare(channel: Any) -> None:
 
 
 def look(channel: Any) -> None:
-    """Ask for everything: RabbitMQ closes the channel if something is not there."""
-    channel.exchange_declare(EXCHANGE, passive=True)
+    """Ask for all queues and bindings: RabbitMQ closes the channel if one, or the exchange, is not there."""
     for queue in QUEUES:
         for name, _ in _with_its_helpers(queue):
             channel.queue_declare(name, passive=True)
